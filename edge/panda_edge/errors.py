@@ -1,0 +1,21 @@
+"""The errors a user can cause. Each message says what was got, what was expected, what to do.
+
+Command lines print one as a single line and exit with code 2; anything else that
+escapes is a defect of ours and shows its traceback.
+"""
+
+
+class PandaError(Exception):
+    """Something the user gave cannot be used. `str(error)` is one clear line."""
+
+
+class BundleError(PandaError):
+    """A bundle is missing, incomplete, altered, or of an unknown version."""
+
+
+class ImageError(PandaError):
+    """An image is missing, not an image, truncated, or beyond the size limits."""
+
+
+class DataError(PandaError):
+    """A data set folder does not have one of the layouts that panda-train reads."""
