@@ -1,0 +1,82 @@
+/* panda_kernel: exact nearest-neighbour search over feature banks and pyramids, and heat-map rendering.
+ *
+ * Conventions. Matrices are row-major and dense. Distances are squared L2, computed from differences
+ * (never as |a|^2 + |b|^2 - 2ab in anything that is returned). A distance that is NaN counts as +inf;
+ * equal distances resolve to the lowest index. No function touches Python, and none keeps a pointer
+ * after it returns, except panda_pyramid_new, whose gallery must outlive the object.
+ */
+#ifndef PANDA_KERNEL_H
+#define PANDA_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PANDA_MAX_LEVELS = 4, PANDA_MAX_THREADS = 256 };
+
+typedef enum { PANDA_OK = 0, PANDA_NO_MEMORY, PANDA_BAD_SIMD } panda_status;
+typedef enum { PANDA_F32 = 0, PANDA_F16 = 1 } panda_dtype;
+
+/* --- instruction sets ------------------------------------------------------------------------------------ */
+
+typedef enum { PANDA_SCALAR = 0, PANDA_NEON, PANDA_AVX2, PANDA_AVX512, PANDA_SIMD_COUNT } panda_simd;
+
+const char *panda_simd_name(panda_simd level);
+/* Whether both this build and this CPU (and its operating system) have the level. */
+bool panda_simd_usable(panda_simd level);
+/* The level in use: PANDA_SIMD from the environment if set, else the best usable one. Asked once.
+ * PANDA_BAD_SIMD when PANDA_SIMD names a level that does not exist or that this CPU lacks. */
+panda_status panda_simd_current(panda_simd *level);
+/* Test hook: use this level from now on. Not to be called while a kernel is running. */
+panda_status panda_simd_force(panda_simd level);
+
+/* --- flat banks ------------------------------------------------------------------------------------------ */
+
+/* The k <= n rows of bank (n, d) nearest to each row of queries (q, d), ascending.
+ * distances is (q, k), indices is (q, k). */
+panda_status panda_topk(const float *queries, size_t q, const void *bank, panda_dtype dtype, size_t n, size_t d,
+                        size_t k, int threads, float *distances, int64_t *indices);
+
+/* --- pyramids -------------------------------------------------------------------------------------------- */
+
+/* One level of a gallery, coarse first: rows of `channels` values in nested order (docs/design.md). */
+typedef struct {
+    const void *data;
+    size_t channels;
+    panda_dtype dtype;
+} panda_level;
+
+typedef struct panda_pyramid panda_pyramid;
+
+/* A search over `images` pyramids whose coarsest grid is grid_h x grid_w and whose every further level is
+ * twice as fine. nested == true: level l of the gallery has images * grid_h * grid_w * 4^l rows.
+ * nested == false: a joint bank of `images` descriptors without positions, so each level has `images` rows.
+ * NULL when memory is short. One object serves one thread at a time. */
+panda_pyramid *panda_pyramid_new(const panda_level *levels, int level_count, size_t images, size_t grid_h,
+                                 size_t grid_w, bool nested);
+void panda_pyramid_free(panda_pyramid *pyramid);
+
+/* Nearest gallery position of every position of the finest query grid (H, W), under
+ *     d(p, g) = sum over levels of |query_l(cell of p) - gallery_l(cell of g)|^2.
+ * query[l] is (grid cells * 4^l, channels_l) in nested order. chosen: `chosen_count` >= 1 gallery images to
+ * look at (NULL: all of them). epsilon >= 0: sqrt(distance) may exceed the true one by a factor 1 + epsilon.
+ * distances and indices are (H, W) row-major; an index is image * H * W + row * W + column (nested), or the
+ * descriptor's number (joint bank). */
+panda_status panda_pyramid_nearest(panda_pyramid *pyramid, const float *const *query, const int64_t *chosen,
+                                   size_t chosen_count, float epsilon, int threads, float *distances, int64_t *indices);
+
+/* --- heat maps ------------------------------------------------------------------------------------------- */
+
+/* One axis of a separable linear resampling: output i = sum over t < taps of weights[i * taps + t] *
+ * input[first[i] + t]; first[i] + taps <= input length for every i. */
+typedef struct {
+    const float *weights;
+    const int64_t *first;
+    size_t taps;
+    size_t length;
+} panda_bands;
+
+/* out (rows.length, columns.length) = R * map (h, w) * C^T. */
+panda_status panda_resample(const float *map, size_t h, size_t w, panda_bands rows, panda_bands columns, float *out);
+
+#endif

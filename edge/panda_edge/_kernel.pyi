@@ -1,0 +1,40 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def simd_level() -> str: ...
+def simd_levels() -> tuple[str, ...]: ...
+def force_simd(name: str, /) -> None: ...
+def topk(
+    queries: NDArray[np.float32],
+    bank: NDArray[Any],
+    k: int,
+    threads: int,
+    distances: NDArray[np.float32],
+    indices: NDArray[np.int64],
+    /,
+) -> None: ...
+def resample(
+    map: NDArray[np.float32],
+    row_weights: NDArray[np.float32],
+    row_starts: NDArray[np.int64],
+    column_weights: NDArray[np.float32],
+    column_starts: NDArray[np.int64],
+    out: NDArray[np.float32],
+    /,
+) -> None: ...
+
+class Pyramid:
+    def __new__(cls, gallery: Sequence[NDArray[Any]], grid_h: int, grid_w: int, nested: bool, /) -> Pyramid: ...
+    def nearest(
+        self,
+        query: Sequence[NDArray[np.float32]],
+        images: NDArray[np.int64] | None,
+        epsilon: float,
+        threads: int,
+        distances: NDArray[np.float32],
+        indices: NDArray[np.int64],
+        /,
+    ) -> None: ...

@@ -1,0 +1,181 @@
+"""The C kernels on numpy arrays: exact search over banks and pyramids, and the heat map's upsampling and blur.
+
+Distances are squared L2 throughout; a NaN distance counts as +inf and equal distances resolve to the lowest index.
+Wrong shapes and dtypes raise ValueError and TypeError. The instruction set is chosen once, at the first call;
+the environment variable ``PANDA_SIMD`` (scalar, avx2, avx512 or neon) overrides the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from panda_edge import _kernel
+from panda_edge.errors import PandaError
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+
+def simd_levels() -> tuple[str, ...]:
+    """The instruction-set levels that this build and this CPU have, slowest first."""
+    return _kernel.simd_levels()
+
+
+def simd_level() -> str:
+    """The level in use. Raises PandaError when ``PANDA_SIMD`` names one that this CPU lacks."""
+    try:
+        return _kernel.simd_level()
+    except ValueError as error:
+        import os
+
+        raise PandaError(
+            f"PANDA_SIMD={os.environ.get('PANDA_SIMD')}: this CPU has {', '.join(simd_levels())}; "
+            "choose one of these or unset it"
+        ) from error
+
+
+def _rows(array: ArrayLike) -> Float32:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def topk(queries: ArrayLike, bank: NDArray[Any], k: int, threads: int = 1) -> tuple[Float32, Int64]:
+    """The k nearest bank rows of every query, by exact search.
+
+    Args:
+        queries: (Q, D), converted to float32.
+        bank: (N, D) float32 or float16, C-contiguous; a read-only memory map is read in place.
+        k: neighbours wanted, at least 1; with k > N there are N columns.
+
+    Returns:
+        Squared distances (Q, k) float32, ascending, and row numbers (Q, k) int64.
+    """
+    queries = _rows(queries)
+    k = min(k, len(bank))
+    shape = (len(queries), max(k, 0))
+    distances, indices = np.empty(shape, np.float32), np.empty(shape, np.int64)
+    _kernel.topk(queries, bank, k, threads, distances, indices)
+    return distances, indices
+
+
+class _GridSearch:
+    """Nearest joint descriptor of every finest position of a query pyramid."""
+
+    def __init__(self, gallery: Sequence[NDArray[Any]], grid: tuple[int, int], nested: bool, threads: int) -> None:
+        self._pyramid = _kernel.Pyramid(gallery, grid[0], grid[1], nested)
+        self._threads = threads
+        fineness = 2 ** (len(gallery) - 1)
+        self._shape = (grid[0] * fineness, grid[1] * fineness)
+
+    def _nearest(self, query: Sequence[ArrayLike], images: ArrayLike | None, epsilon: float) -> tuple[Float32, Int64]:
+        levels = [_rows(level) for level in query]
+        chosen = None if images is None else np.ascontiguousarray(images, dtype=np.int64)
+        distances, indices = np.empty(self._shape, np.float32), np.empty(self._shape, np.int64)
+        self._pyramid.nearest(levels, chosen, epsilon, self._threads, distances, indices)
+        return distances, indices
+
+
+class PyramidSearch(_GridSearch):
+    """Exact SPADE correspondence search (Cohen & Hoshen; PANDA, Reiss et al. 2021, section 4.2) over a gallery.
+
+    The descriptor of a position joins its features of every level, coarser ones repeated over the cells they cover.
+    The search prunes by the coarser levels' share of the distance, which loses nothing.
+
+    Args:
+        gallery: levels, coarse first, each (N, cells, C) float16 or float32, C-contiguous, in nested order
+            (docs/design.md); memory maps are read in place. 1 to 4 levels, each with 4 times the cells of the last.
+        grid: (height, width) of the coarsest level.
+        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+    """
+
+    def __init__(self, gallery: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1) -> None:
+        super().__init__(gallery, grid, True, threads)
+
+    def nearest(
+        self, query: Sequence[ArrayLike], images: ArrayLike | None = None, epsilon: float = 0.0
+    ) -> tuple[Float32, Int64]:
+        """The nearest gallery position of every position of the finest grid (H, W).
+
+        Args:
+            query: levels, coarse first, each (cells, C) in nested order.
+            images: gallery images to compare with, (K,) integers, repeats allowed; None means all.
+            epsilon: the root of a reported distance may exceed the true one by a factor of 1 + epsilon.
+
+        Returns:
+            Squared distances (H, W) float32, and positions (H, W) int64: image * H * W + row * W + column.
+        """
+        return self._nearest(query, images, epsilon)
+
+
+def nearest_mean(
+    query: Sequence[ArrayLike], means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1
+) -> tuple[Float32, Int64]:
+    """The nearest of M joint descriptors (k-means means, section 4.3.3, or a coreset) of every finest position.
+
+    Args:
+        query: levels, coarse first, each (cells, C) in nested order.
+        means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous.
+        grid: (height, width) of the coarsest level.
+
+    Returns:
+        Squared distances (H, W) float32 and descriptor numbers (H, W) int64.
+    """
+    return _GridSearch(means, grid, False, threads)._nearest(query, None, 0.0)
+
+
+@lru_cache(maxsize=16)
+def _heatmap_bands(length: int, out_length: int, sigma: float) -> tuple[Float32, Int64]:
+    """Bilinear upsampling, then Gaussian blur, of one axis as one banded matrix: weights (out, taps), starts (out,)."""
+    # Bilinear with half-pixel centres: output i reads input position (i + 0.5) * length / out - 0.5, clamped.
+    position = np.maximum((np.arange(out_length) + 0.5) * (length / out_length) - 0.5, 0.0)
+    low = np.minimum(position.astype(np.int64), length - 1)
+    high = np.minimum(low + 1, length - 1)
+    fraction = position - low
+    radius = int(4.0 * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma > 0 else np.ones(1)
+    kernel /= kernel.sum()
+
+    matrix = np.zeros((out_length, length))
+    outputs = np.arange(out_length)
+    for offset, weight in zip(offsets, kernel, strict=True):
+        source = (outputs + offset) % (2 * out_length)  # reflect: d c b a | a b c d | d c b a
+        source = np.where(source < out_length, source, 2 * out_length - 1 - source)
+        matrix[outputs, low[source]] += weight * (1.0 - fraction[source])
+        matrix[outputs, high[source]] += weight * fraction[source]
+
+    used = matrix != 0
+    first = used.argmax(axis=1)
+    last = length - 1 - used[:, ::-1].argmax(axis=1)
+    taps = int((last - first).max()) + 1
+    first = np.minimum(first, length - taps).astype(np.int64)
+    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1).astype(np.float32)
+    return weights, first
+
+
+def render_heatmap(distances: ArrayLike, out_height: int, out_width: int, sigma: float) -> Float32:
+    """Bilinear upsampling (half-pixel centres) followed by a Gaussian blur (reflected borders, cut at 4 sigma).
+
+    Args:
+        distances: (h, w).
+        sigma: standard deviation in output pixels; 0 for no blur.
+
+    Returns:
+        (out_height, out_width) float32.
+    """
+    distances = _rows(distances)
+    if distances.ndim != 2 or distances.size == 0:
+        raise ValueError(f"distances: got shape {distances.shape}, expected (height, width)")
+    if out_height < 1 or out_width < 1 or not 0 <= sigma < 1e4:
+        raise ValueError(
+            f"got a {out_height} x {out_width} output and sigma {sigma}, expected >= 1 and 0 <= sigma < 1e4"
+        )
+    out = np.empty((out_height, out_width), np.float32)
+    rows = _heatmap_bands(distances.shape[0], out_height, float(sigma))
+    columns = _heatmap_bands(distances.shape[1], out_width, float(sigma))
+    _kernel.resample(distances, *rows, *columns, out)
+    return out
