@@ -1,0 +1,50 @@
+# Every target installs what it needs into $(VENV), on a fresh machine too: `make demo` is enough.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+KERNEL := $(wildcard edge/kernel/*.[ch])
+OUT    ?= demo-out
+
+# hnswlib compiles at install; without this it would be tied to the processor it was built on.
+export HNSWLIB_NO_NATIVE = 1
+
+.PHONY: demo test lint bench c-test clean
+
+demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
+	rm -rf $(OUT)
+	$(BIN)/panda-train sample $(OUT)/sample
+	$(BIN)/panda-train fit $(OUT)/sample --out $(OUT)/sample.panda
+	$(BIN)/panda-train evaluate $(OUT)/sample.panda $(OUT)/sample
+	$(BIN)/panda-edge segment $(OUT)/sample.panda $(OUT)/sample/test --out $(OUT)/maps > $(OUT)/scores.txt
+	@echo "Scores: $(OUT)/scores.txt. Overlays to look at:"
+	@find $(OUT)/maps -name '*_overlay.png' | sort | head -n 40
+
+test: $(VENV)/.test           ## PANDA_DATA=DIR adds the tests on real data
+	$(BIN)/python -m pytest tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror edge/kernel/*.[ch] tests/kernel/*.[ch]
+
+bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
+	$(BIN)/python -m pytest benchmarks --benchmark-only -q
+
+c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
+	$(MAKE) -C tests/kernel
+
+clean:
+	rm -rf $(VENV) build *.egg-info $(OUT) edge/panda_edge/_kernel*.so
+	$(MAKE) -C tests/kernel clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp an extra; a changed kernel or pyproject installs again, which compiles the kernels.
+$(VENV)/.train: EXTRA = train
+$(VENV)/.test:  EXTRA = train,test
+$(VENV)/.dev:   EXTRA = dev
+$(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(KERNEL)
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
+	touch $@

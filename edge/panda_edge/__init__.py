@@ -1,0 +1,30 @@
+"""Finds anomalous images, and the anomalous pixels in them, on a device without torch.
+
+    import panda_edge
+    detector = panda_edge.load("tile.panda")
+    result = detector.segment("part.jpg")      # a path, a PIL image or an (H, W, 3) uint8 array
+    result.score, result.heatmap
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from panda_edge.errors import BundleError, DataError, ImageError, PandaError
+
+if TYPE_CHECKING:
+    from panda_edge.detector import Detector, Result, load
+
+__version__ = "0.1.0"
+__all__ = ["BundleError", "DataError", "Detector", "ImageError", "PandaError", "Result", "__version__", "load"]
+
+_LAZY = {"Detector", "Result", "load"}
+
+
+def __getattr__(name: str) -> Any:
+    # onnxruntime and PIL are only paid for by those who load a bundle.
+    if name in _LAZY:
+        from panda_edge import detector
+
+        return getattr(detector, name)
+    raise AttributeError(f"module 'panda_edge' has no attribute {name!r}")

@@ -1,0 +1,76 @@
+"""How fast a bundle runs on this machine: throughput, latency, stages, cold start, memory."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from panda_edge import kernel
+from panda_edge.bundle import open_bundle
+from panda_edge.detector import STAGES, load
+from panda_edge.errors import PandaError
+from panda_edge.images import ImageLike
+from panda_edge.machine import cpu_name, memory_mb
+from panda_edge.model import default_threads
+from panda_edge.verify import read_selftest
+
+_WARM_UP = 5
+
+# Run in a fresh interpreter, so that starting it and importing are part of the figure.
+_COLD_START = """\
+import sys, panda_edge
+panda_edge.load(sys.argv[1], threads=int(sys.argv[2])).segment(sys.argv[3])
+"""
+
+
+def bench(path: Path, images: Sequence[Path], threads: int | None = None, frames: int = 200) -> dict[str, Any]:
+    """Segment `frames` images (the given ones in turn; the bundle's self-test where none is given) one at a time.
+
+    Times are milliseconds. `cold_start_ms` is a fresh interpreter from its start to the first heat map, null without
+    images; `rss_mb` the peak resident memory, `own_mb` the part that is not mapped files. Raises PandaError.
+    """
+    threads = threads or default_threads()
+    inputs: list[ImageLike] = list(images) or list(read_selftest(open_bundle(path)).frames)
+    detector = load(path, threads)
+    for image in itertools.islice(itertools.cycle(inputs), _WARM_UP):
+        detector.segment(image)
+
+    latencies, stages = [], {stage: [] for stage in STAGES}  # type: tuple[list[float], dict[str, list[float]]]
+    started = time.perf_counter()
+    for image in itertools.islice(itertools.cycle(inputs), frames):
+        before = time.perf_counter()
+        result = detector.segment(image)
+        latencies.append((time.perf_counter() - before) * 1e3)
+        for stage in STAGES:
+            stages[stage].append(result.stages_ms[stage])
+    seconds = time.perf_counter() - started
+
+    memory = memory_mb()
+    return {
+        "fps": round(frames / seconds, 2),
+        "latency_ms": {f"p{p}": round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99)},
+        "stages_ms": {stage: round(float(np.median(times)), 3) for stage, times in stages.items()},
+        "cold_start_ms": round(_cold_start_ms(path, images[0], threads), 1) if images else None,
+        "rss_mb": round(memory["peak"], 1),
+        "own_mb": round(memory["own"], 1),
+        "threads": threads,
+        "simd": kernel.simd_level(),
+        "cpu": cpu_name(),
+        "frames": frames,
+    }
+
+
+def _cold_start_ms(path: Path, image: Path, threads: int) -> float:
+    started = time.perf_counter()
+    command = [sys.executable, "-c", _COLD_START, str(path), str(threads), str(image)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PandaError(f"the cold start failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    return (time.perf_counter() - started) * 1e3

@@ -1,0 +1,42 @@
+"""Writing result files whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from panda_edge.errors import PandaError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file through a temporary sibling and a rename, so that no reader sees half of it. Raises PandaError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PandaError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", compress_level=1)  # speed over size: overlays are looked at, not kept
+    return stream.getvalue()
+
+
+def png16(values: np.ndarray, top: float) -> Image.Image:
+    """A 16-bit grey image, 0 … top as 0 … 65535; NaN and less than 0 become 0, more than top 65535."""
+    scaled = np.nan_to_num(values, nan=0.0) * (65535 / top)
+    return Image.fromarray(np.clip(np.rint(scaled), 0, 65535).astype(np.uint16))

@@ -1,0 +1,200 @@
+"""Reading images and bringing them to the model's input: the one preprocessing of training and device alike."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from panda_edge.errors import ImageError
+
+# A path, an open PIL image, or an array (H, W, 3), (H, W, 4), (H, W, 1) or (H, W) of uint8.
+ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
+
+MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
+MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
+
+# JPEGs are decoded at 1/2, 1/4 or 1/8 size where that still leaves this many times the pixels a side that are needed.
+_DRAFT_MARGIN = 2
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the model's input frame. Stored in the bundle, so that no side can drift.
+
+    resize: `squash` scales both sides to (height, width); `crop` scales the image so that it covers
+    `cover` times (height, width) and takes the centre, as the paper does (256 → 224).
+    """
+
+    height: int
+    width: int
+    resize: str = "squash"
+    cover: float = 1.0
+
+    @classmethod
+    def paper_crop(cls, height: int, width: int) -> Preprocessing:
+        """Shorter side to 256/224 of the input, then the centre (PANDA, §4.1)."""
+        return cls(height, width, "crop", 256 / 224)
+
+    def box(self, image_width: int, image_height: int) -> tuple[float, float, float, float]:
+        """The part of an image that the model sees: (left, top, right, bottom) in image pixels."""
+        if self.resize == "squash":
+            return 0.0, 0.0, float(image_width), float(image_height)
+        scale = self.cover * max(self.width / image_width, self.height / image_height)
+        seen_width, seen_height = self.width / scale, self.height / scale
+        left, top = (image_width - seen_width) / 2, (image_height - seen_height) / 2
+        return left, top, left + seen_width, top + seen_height
+
+    def apply(self, image: ImageLike) -> np.ndarray:
+        """Frame: uint8 (height, width, 3) RGB. Raises ImageError."""
+        return self.frame(open_image(image, self.draft_size).image)
+
+    def frame(self, image: Image.Image) -> np.ndarray:
+        """Frame, uint8 (height, width, 3), of an image that `open_image` gave."""
+        resized = image.resize(
+            (self.width, self.height), Image.Resampling.BILINEAR, box=self.box(*image.size), reducing_gap=3.0
+        )
+        return np.asarray(resized)
+
+    def apply_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Bring a mask, bool (H, W) on the image's pixels, to the frame: bool (height, width), nearest pixel."""
+        picture = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
+        resized = picture.resize((self.width, self.height), Image.Resampling.NEAREST, box=self.box(*picture.size))
+        return np.asarray(resized).astype(bool)
+
+    def to_image(self, heatmap: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+        """Bring a heat map, float32 (height, width), back onto the image: float32 (H, W), NaN where the crop cut off.
+
+        image_size: (width, height) in pixels.
+        """
+        width, height = image_size
+        left, top, right, bottom = self.box(width, height)
+        x0, y0, x1, y1 = round(left), round(top), round(right), round(bottom)
+        seen = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32))
+        on_image = np.full((height, width), np.nan, dtype=np.float32)
+        on_image[y0:y1, x0:x1] = np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR))
+        return on_image
+
+    @property
+    def draft_size(self) -> tuple[int, int]:
+        """(width, height) in pixels that a JPEG may be decoded down to without harm to the frame."""
+        margin = _DRAFT_MARGIN * self.cover
+        return round(self.width * margin), round(self.height * margin)
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """An upright 8-bit RGB image. full_size: (width, height) in pixels before any draft decoding."""
+
+    image: Image.Image
+    full_size: tuple[int, int]
+
+
+def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None) -> OpenedImage:
+    """Decode an image; the source is never changed.
+
+    EXIF rotation is applied, 16-bit values are scaled to 8 bits, transparency is laid on white.
+    draft_size: (width, height) a JPEG may be decoded down to, which is faster; None decodes it whole.
+    Raises ImageError: missing, not an image, truncated, or outside MIN_SIDE … MAX_PIXELS.
+    """
+    if isinstance(source, np.ndarray):
+        image = _from_array(source)
+    elif isinstance(source, Image.Image):
+        _check_size(source.size, "image")
+        image = _to_rgb(ImageOps.exif_transpose(source))
+    else:
+        return _from_file(Path(source), draft_size)
+    return OpenedImage(image, image.size)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ImageError(
+            f"got an array of {array.dtype} with shape {array.shape}; give uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W)"
+        )
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    _check_size((array.shape[1], array.shape[0]), "array")
+    return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def _from_file(path: Path, draft_size: tuple[int, int] | None) -> OpenedImage:
+    with _opened(path) as image:
+        _check_size(image.size, str(path))
+        full_size = _upright_size(image)
+        try:
+            if draft_size is not None:
+                # A quarter turn swaps the sides; asking for the larger on both is right for either.
+                image.draft(None, (max(draft_size), max(draft_size)))
+            image.load()
+            return OpenedImage(_to_rgb(ImageOps.exif_transpose(image)), full_size)
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}") from None
+        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    quarter_turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations 5 to 8
+    return (height, width) if quarter_turned else (width, height)
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _check_size says it more plainly
+            return Image.open(io.BytesIO(data))
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"{path}: not an image that can be read (PNG, JPEG, TIFF, BMP, WebP, …)") from error
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(f"{name}: {width}×{height} pixels is too small; at least {MIN_SIDE} a side are needed")
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {width}×{height} is more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down or tile it"
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+    if image.mode == "F":
+        raise ImageError("got a floating-point image, whose range is not known; save it with 8 or 16 bits a channel")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """16-bit grey values to uint8. The range is 0 … 65535 whatever this picture uses of it, so that pictures compare."""
+    return np.clip(np.rint(values.astype(np.float32) / 257), 0, 255).astype(np.uint8)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

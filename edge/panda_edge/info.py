@@ -1,0 +1,57 @@
+"""What is inside a bundle, for people and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from panda_edge import __version__, kernel
+from panda_edge.bundle import open_bundle
+from panda_edge.machine import cpu_name
+from panda_edge.model import default_threads
+
+
+def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
+    """Facts of a bundle and of this machine, ready for JSON. Raises BundleError."""
+    bundle = open_bundle(path)
+    manifest = bundle.manifest
+    return {
+        "bundle": str(path),
+        "format_version": manifest.format_version,
+        "created_with": manifest.created_with,
+        "method": manifest.method,
+        "backbone": manifest.backbone,
+        "preprocessing": dataclasses.asdict(manifest.preprocessing),
+        "embedding_size": manifest.embedding_size,
+        "levels": [dataclasses.asdict(level) for level in manifest.levels],
+        "detection": dataclasses.asdict(manifest.detection),
+        "segmentation": dataclasses.asdict(manifest.segmentation),
+        "calibration": manifest.calibration,
+        "evaluation": manifest.evaluation,
+        "export": manifest.export,
+        "bytes": bundle.total_bytes(),
+        "files": {name: entry.bytes for name, entry in manifest.files.items()},
+        "panda_edge": __version__,
+        "simd": kernel.simd_level(),
+        "simd_levels": list(kernel.simd_levels()),
+        "threads": threads or default_threads(),
+        "cpu": cpu_name(),
+    }
+
+
+def describe_in_words(facts: dict[str, Any]) -> str:
+    """The same facts in a few lines."""
+    frame, found, maps = facts["preprocessing"], facts["detection"], facts["segmentation"]
+    levels = ", ".join(f"stride {lv['stride']}: {lv['height']}×{lv['width']}×{lv['channels']}" for lv in facts["levels"])
+    lines = [
+        f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
+        f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",
+        f"input       {frame['width']}×{frame['height']}, {frame['resize']}",
+        f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
+        f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors, {maps['dtype']}; {levels}",
+        f"calibration {'yes' if facts['calibration'] else 'none'}",
+        *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),
+        f"this machine: {facts['cpu']}, {facts['threads']} threads, {facts['simd']}",
+    ]
+    return "\n".join(lines)

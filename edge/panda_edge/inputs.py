@@ -1,0 +1,80 @@
+"""What INPUT... on a command line stands for: files, folders, globs, or - for a list on stdin."""
+
+from __future__ import annotations
+
+import glob
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from panda_edge.errors import PandaError
+from panda_edge.images import IMAGE_SUFFIXES
+
+_STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image to score. name: what its results are called, without suffix; a folder's subfolders are kept."""
+
+    path: Path
+    name: Path
+
+
+def expand_inputs(inputs: Iterable[str]) -> Iterator[Input]:
+    """Every image that INPUT... means, in order; lines of stdin as they come.
+
+    A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. A file that is named
+    plainly is given as it is, so that a wrong one is reported. Raises PandaError for a folder or glob without images.
+    """
+    for given in inputs:
+        folder = Path(given)
+        if given == _STDIN:
+            yield from (_plain(Path(line.rstrip("\r\n"))) for line in sys.stdin if line.strip())
+        elif folder.is_dir():
+            found = [Input(path, path.relative_to(folder).with_suffix("")) for path in images_below(folder)]
+            yield from _non_empty(found, f"{given}: no images in this folder or below")
+        elif not folder.exists() and glob.has_magic(given):
+            yield from _non_empty(list(_matches(given)), f"{given}: no image matches")
+        else:
+            yield _plain(folder)
+
+
+def _matches(pattern: str) -> Iterator[Input]:
+    for match in sorted((Path(m) for m in glob.glob(pattern, recursive=True)), key=natural_key):
+        if match.is_dir() and "**" not in pattern:
+            yield from (Input(p, match.name / p.relative_to(match).with_suffix("")) for p in images_below(match))
+        elif is_image_name(match):
+            yield _plain(match)
+
+
+def _plain(path: Path) -> Input:
+    return Input(path, Path(path.stem or "image"))
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Image files of a folder and its subfolders, in natural order; hidden ones are left out."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if is_image_name(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted((path for path in found if path.is_file()), key=natural_key)
+
+
+def is_image_name(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def natural_key(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts img2 before img10, the same on every machine."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
+
+
+def _non_empty(found: list[Input], message: str) -> list[Input]:
+    if not found:
+        raise PandaError(f"{message}; give image files, a folder of them, a glob, or - for a list on stdin")
+    return found

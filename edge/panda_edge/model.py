@@ -1,0 +1,86 @@
+"""The backbone as the device runs it: an onnxruntime session from frames to features."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from panda_edge.errors import BundleError, PandaError
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the backbone gives for a batch of B frames, all float32.
+
+    embedding: (B, D); levels: coarse first, each (B, cells, channels) in nested order.
+    """
+
+    embedding: np.ndarray
+    levels: tuple[np.ndarray, ...]
+
+
+class Model:
+    """model.onnx in an onnxruntime session.
+
+    frames: uint8 (B, height, width, 3) RGB, any B ≥ 1; normalisation is inside the graph.
+    """
+
+    def __init__(self, path: Path, threads: int, provider: str = "cpu") -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Idle session threads must sleep: the search runs on the same cores between two sessions' runs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=_provider_list(provider))
+        except PandaError:
+            raise
+        except Exception as error:  # onnxruntime raises many types, none of them public
+            raise BundleError(f"{path}: onnxruntime cannot load it ({' '.join(str(error).split())[:200]})") from error
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
+        if not self.outputs or self.outputs[0] != "embedding":
+            raise BundleError(f"{path}: its outputs are {', '.join(self.outputs)}; expected embedding, then the levels")
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, frames: np.ndarray) -> Features:
+        """Features of a batch of frames. Raises PandaError where the model gives NaN or infinity."""
+        embedding, *levels = self._session.run(self.outputs, {self._input: frames})
+        if not np.isfinite(embedding).all():
+            raise PandaError("the model's output is not finite; its weights are damaged, export the bundle again")
+        return Features(embedding, tuple(levels))
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The graph's metadata_props."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def default_threads() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+def _provider_list(name: str) -> list[Any]:
+    available = ort.get_available_providers()
+    if name not in PROVIDERS:
+        raise PandaError(f"unknown provider {name!r}; expected one of {', '.join(PROVIDERS)}")
+    if PROVIDERS[name] not in available:
+        here = ", ".join(short for short, full in PROVIDERS.items() if full in available)
+        raise PandaError(f"this onnxruntime has no {name} provider (it has {here}); install a build that has it")
+    return [PROVIDERS[name]] if name == "cpu" else [PROVIDERS[name], PROVIDERS["cpu"]]

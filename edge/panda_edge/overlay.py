@@ -1,0 +1,58 @@
+"""Heat maps a person can look at: a colour-blind-safe scale, the same for every image of a bundle."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from panda_edge.detector import Result
+from panda_edge.images import ImageLike, open_image
+from panda_edge.manifest import Segmentation
+
+# Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly, in grey as in colour.
+_INFERNO = np.array(
+    [
+        (0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85),
+        (227, 89, 51), (249, 140, 10), (249, 201, 50), (252, 255, 164),
+    ],
+    dtype=np.float32,
+)  # fmt: skip
+
+_MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
+_STRONGEST = 0.75  # share of the colour where the map is at the top of its scale
+_WEAKEST = 0.10
+
+
+def color_scale(segmentation: Segmentation) -> tuple[float, float]:
+    """Heat map values at the bottom and the top of the colours.
+
+    From the median of normal images to as far above their maximum as that lies above the median.
+    """
+    low, high = segmentation.normal_median, segmentation.normal_max
+    return low, max(2 * high - low, low + 1e-6)
+
+
+def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Image.Image:
+    """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side).
+
+    What a crop left out is shown darkened.
+    """
+    picture = open_image(image, (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE)).image
+    picture.thumbnail((_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE))
+    if result.heatmap is None:
+        raise ValueError("this result has no heat map; use segment() instead of detect()")
+    values = result.preprocessing.to_image(result.heatmap, picture.size)
+    low, high = scale
+    level = np.clip((values - low) / (high - low), 0, 1)
+    seen = np.isfinite(level)
+    level = np.where(seen, level, 0)[..., None]
+    share = np.where(seen[..., None], _WEAKEST + (_STRONGEST - _WEAKEST) * level, 0.6)
+    colors = np.where(seen[..., None], _colors(level[..., 0]), 0)
+    mixed = (1 - share) * np.asarray(picture, dtype=np.float32) + share * colors
+    return Image.fromarray(mixed.astype(np.uint8))
+
+
+def _colors(level: np.ndarray) -> np.ndarray:
+    """RGB 0 … 255, float32 (H, W, 3), of levels 0 … 1."""
+    steps = np.linspace(0, 1, len(_INFERNO))
+    return np.stack([np.interp(level, steps, _INFERNO[:, channel]) for channel in range(3)], axis=-1)

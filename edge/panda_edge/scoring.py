@@ -1,0 +1,62 @@
+"""From one image's features to its score and heat map, with the banks of a bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from panda_edge import kernel
+from panda_edge.banks.embedding import open_embedding_bank
+from panda_edge.banks.gallery import open_gallery
+from panda_edge.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Scored:
+    """score: mean squared L2 distance to the knn nearest normal embeddings; heatmap: float32 (height, width) or None."""
+
+    score: float
+    heatmap: np.ndarray | None
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Scorer:
+    """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks. One thread at a time."""
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        manifest = bundle.manifest
+        self._frame = manifest.preprocessing
+        self._knn = manifest.detection.knn
+        self._neighbors = manifest.segmentation.neighbors
+        self._sigma = manifest.segmentation.sigma
+        self._embeddings = open_embedding_bank(bundle, threads)
+        self._gallery = open_gallery(bundle, threads)
+
+    def score(
+        self, embedding: np.ndarray, levels: Sequence[np.ndarray], with_map: bool = True, exclude: int | None = None
+    ) -> Scored:
+        """Score one image.
+
+        embedding: float32 (D,); levels: coarse first, float32 (cells, channels) in nested order. exclude: the number
+        of a normal image that is not to be compared with, which is how a stored image is scored as if it were new.
+        """
+        started = time.perf_counter()
+        similar = self._neighbors if with_map and self._gallery.needs_neighbors else 0
+        squared, numbers = self._nearest(embedding, max(self._knn, similar), exclude)
+        score = float(squared[: self._knn].mean())
+        distances = self._gallery.distances(levels, numbers[:similar] if similar else None) if with_map else None
+        searched = time.perf_counter()
+        stages = {"search": (searched - started) * 1e3}
+        if distances is None:
+            return Scored(score, None, stages)
+        heatmap = kernel.render_heatmap(np.sqrt(distances), self._frame.height, self._frame.width, self._sigma)
+        stages["heatmap"] = (time.perf_counter() - searched) * 1e3
+        return Scored(score, heatmap, stages)
+
+    def _nearest(self, embedding: np.ndarray, k: int, exclude: int | None) -> tuple[np.ndarray, np.ndarray]:
+        squared, numbers = self._embeddings.nearest(embedding[None], k if exclude is None else k + 1)
+        kept = slice(None) if exclude is None else np.flatnonzero(numbers[0] != exclude)[:k]
+        return squared[0, kept], numbers[0, kept]

@@ -1,0 +1,85 @@
+"""Does this machine give the workstation's numbers? Hashes of every file, then the self-test that the bundle carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge.bundle import Bundle, open_bundle
+from panda_edge.detector import Detector
+from panda_edge.errors import BundleError
+from panda_edge.model import default_threads
+from panda_edge.scoring import Scorer
+
+SELFTEST_FILE = "selftest.npz"
+
+# Relative to the largest expected magnitude. The heat map may also differ where two normal images are equally similar.
+TOLERANCE = {"embedding": 1e-3, "score": 1e-3, "heatmap": 1e-2}
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Frames, uint8 (N, height, width, 3), with what the workstation found for them.
+
+    embeddings: float32 (N, D); scores: float64 (N,); heatmaps: float32 (N, height, width).
+    """
+
+    frames: np.ndarray
+    embeddings: np.ndarray
+    scores: np.ndarray
+    heatmaps: np.ndarray
+
+
+def read_selftest(bundle: Bundle) -> SelfTest:
+    """The bundle's self-test. Raises BundleError."""
+    path = bundle.checked_file(SELFTEST_FILE)
+    frame = bundle.manifest.preprocessing
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            test = SelfTest(stored["frames"], stored["embeddings"], stored["scores"], stored["heatmaps"])
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise BundleError(f"{path}: not a readable self-test; export the bundle again") from error
+    if test.frames.dtype != np.uint8 or test.frames.shape[1:] != (frame.height, frame.width, 3) or not len(test.frames):
+        raise BundleError(f"{path}: its frames are {test.frames.dtype} {test.frames.shape}, not the model's input")
+    return test
+
+
+def verify(path: Path, threads: int | None = None) -> dict[str, object]:
+    """Check a bundle on this machine.
+
+    Returns {"ok", "files", "largest_difference": {"embedding", "score", "heatmap"}, "tolerance"}; differences are
+    relative to the largest expected value. Raises BundleError for a file that is missing or altered.
+    """
+    threads = threads or default_threads()
+    bundle = open_bundle(path)
+    for name in bundle.manifest.files:
+        bundle.checked_file(name)
+    differences = self_test_differences(bundle, threads)
+    return {
+        "ok": all(differences[key] <= TOLERANCE[key] for key in TOLERANCE),
+        "files": len(bundle.manifest.files),
+        "largest_difference": differences,
+        "tolerance": TOLERANCE,
+    }
+
+
+def self_test_differences(bundle: Bundle, threads: int) -> dict[str, float]:
+    """Largest relative difference of this machine's embeddings, scores and heat maps from the bundle's."""
+    test = read_selftest(bundle)
+    detector, scorer = Detector(bundle, threads), Scorer(bundle, threads)
+    found: dict[str, list[float]] = {key: [] for key in TOLERANCE}
+    for i, frame in enumerate(test.frames):
+        features = detector.features(frame[None])
+        scored = scorer.score(features.embedding[0], [level[0] for level in features.levels])
+        assert scored.heatmap is not None
+        found["embedding"].append(_relative(features.embedding[0], test.embeddings[i]))
+        found["score"].append(_relative(scored.score, test.scores[i]))
+        found["heatmap"].append(_relative(scored.heatmap, test.heatmaps[i]))
+    return {key: max(values) for key, values in found.items()}
+
+
+def _relative(found: np.ndarray | float, expected: np.ndarray | float) -> float:
+    scale = float(np.abs(expected).max())
+    return float(np.abs(np.subtract(found, expected, dtype=np.float64)).max()) / (scale or 1.0)

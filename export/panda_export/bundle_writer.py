@@ -1,0 +1,95 @@
+"""Writing a bundle whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from panda_edge.bundle import sha256
+from panda_edge.errors import PandaError
+from panda_edge.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
+
+SUFFIX = ".panda"
+
+
+@contextmanager
+def staged_bundle(out: Path) -> Iterator[Path]:
+    """A temporary sibling folder of `out`; it becomes `out` when the block ends well, and vanishes when it does not.
+
+    A bundle that stands at `out` stays until the new one is whole, then is replaced. Raises PandaError, before the
+    work begins, where `out` is something else or cannot be written.
+    """
+    check_target(out)
+    staging = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
+        (staging / "bank").mkdir(parents=True)
+    except OSError as error:
+        raise PandaError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
+    try:
+        yield staging
+        _sync(staging)
+        _replace(staging, out)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_target(out: Path) -> None:
+    """Raise PandaError unless `out` is free, or a bundle that may be replaced."""
+    if out.suffix != SUFFIX:
+        raise PandaError(f"{out}: a bundle's name ends in {SUFFIX}; give --out NAME{SUFFIX}")
+    if out.exists() and not _is_bundle(out):
+        raise PandaError(f"{out}: exists and is not a bundle; move it away or choose another --out")
+
+
+def file_table(staging: Path) -> dict[str, FileEntry]:
+    """Every file below a bundle's folder but the manifest, with its size and hash."""
+    files = sorted(p for p in staging.rglob("*") if p.is_file() and p.name != MANIFEST_NAME)
+    return {p.relative_to(staging).as_posix(): FileEntry(p.stat().st_size, sha256(p)) for p in files}
+
+
+def write_manifest(staging: Path, manifest: Manifest) -> Manifest:
+    """Write manifest.json with the table of the files that are there now; returns what was written."""
+    manifest = dataclasses.replace(manifest, files=file_table(staging))
+    (staging / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        return MAGIC in (path / MANIFEST_NAME).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _replace(staging: Path, out: Path) -> None:
+    """Put the new folder in the old one's place. The old one is moved, not deleted, until the new one stands."""
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    if out.exists():
+        os.rename(out, old)
+    try:
+        os.rename(staging, out)
+    except OSError:
+        if old.exists():
+            os.rename(old, out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    _fsync(out.parent)
+
+
+def _sync(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

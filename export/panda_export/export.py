@@ -1,0 +1,213 @@
+"""The exporter: backbone + normal images → bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from panda_edge import __version__
+from panda_edge.bundle import Bundle
+from panda_edge.detector import MODEL_FILE
+from panda_edge.errors import DataError, PandaError
+from panda_edge.images import Preprocessing
+from panda_edge.manifest import Detection, Level, Manifest, Segmentation
+from panda_edge.model import Model, default_threads
+from panda_edge.scoring import Scorer
+from panda_export import banks
+from panda_export.bundle_writer import staged_bundle, write_manifest
+from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
+from panda_export.graph import DeviceGraph, ExportableBackbone
+from panda_export.onnx_file import OPSET, write_onnx
+from panda_export.progress import Progress, silent
+from panda_export.selftest import FRAMES, first_image, write_selftest
+
+BANKS = ("exact", "kmeans", "hnsw")
+SIGMA = 4.0  # input pixels (SPADE)
+_SCALE_IMAGES = 64  # normal images whose heat maps set the overlays' colours
+_HNSW_EF_FACTOR = 4  # ef, in multiples of the neighbours asked for
+
+
+@dataclass(frozen=True)
+class BankOptions:
+    """bank: `exact`, `kmeans` or `hnsw`; means: centres of a k-means bank; neighbors: similar images that SPADE
+    searches (K), 0 for all; knn: neighbours that the image score averages, None for the method's own
+    (2, or 1 over means); dtype: of the stored pyramids."""
+
+    bank: str = "exact"
+    means: int = 50
+    neighbors: int = 50
+    knn: int | None = None
+    dtype: str = "float16"
+
+    def __post_init__(self) -> None:
+        if self.bank not in BANKS:
+            raise PandaError(f"unknown bank {self.bank!r}; expected {', '.join(BANKS)}")
+
+
+def export_bundle(
+    out: Path,
+    backbone: ExportableBackbone,
+    images: Sequence[Path],
+    preprocessing: Preprocessing,
+    options: BankOptions,
+    *,
+    method: Mapping[str, Any],
+    seed: int = 0,
+    device: str = "cpu",
+    progress: Progress = silent,
+) -> Manifest:
+    """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
+
+    Images that cannot be read are named on stderr and left out. The same inputs and seed give the same bytes.
+    Raises PandaError, DataError (no readable image), BundleError.
+    """
+    with staged_bundle(out) as staging:
+        levels = _levels(backbone, preprocessing)
+        graph = DeviceGraph(backbone)
+        differences = _write_model(staging, graph, backbone, preprocessing, levels)
+        run = _feature_function(staging, graph, device)
+        written = _write_banks(staging, images, preprocessing, options, levels, run, seed, progress)
+        manifest = Manifest(
+            method=dict(method),
+            backbone={"name": backbone.name, "weights_sha256": backbone.weights_sha256},
+            preprocessing=preprocessing,
+            embedding_size=backbone.embedding_size,
+            levels=levels,
+            detection=written.detection,
+            segmentation=written.segmentation,
+            export={
+                "opset": OPSET,
+                "seed": seed,
+                "train_images": written.images,
+                "max_abs_difference": {name: float(f"{value:.1e}") for name, value in differences.items()},
+            },
+            calibration=None,
+            evaluation=None,
+            files={},
+            created_with=f"panda-edge {__version__}",
+        )
+        manifest = write_manifest(staging, manifest)
+        manifest = _with_color_scale(staging, manifest, written.sample, run)
+        scorer = Scorer(Bundle(staging, manifest), default_threads())
+        write_selftest(staging, np.stack([frame for _, frame in written.sample[:FRAMES]]), run, scorer)
+        return write_manifest(staging, manifest)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """sample: some of the normal images, by number in the bank and frame, uint8 (height, width, 3)."""
+
+    images: int
+    detection: Detection
+    segmentation: Segmentation
+    sample: list[tuple[int, np.ndarray]]
+
+
+def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:
+    height, width, coarsest = preprocessing.height, preprocessing.width, backbone.levels[0].stride
+    multiple = max(32, coarsest)
+    if height % multiple or width % multiple:
+        raise PandaError(f"input size {height}×{width}: both sides must be multiples of {multiple} (224, 256, 320, …)")
+    return tuple(Level(lv.stride, height // lv.stride, width // lv.stride, lv.channels) for lv in backbone.levels)
+
+
+def _write_model(
+    staging: Path,
+    graph: nn.Module,
+    backbone: ExportableBackbone,
+    preprocessing: Preprocessing,
+    levels: Sequence[Level],
+) -> dict[str, float]:
+    outputs = ("embedding", *(f"level{lv.stride}" for lv in levels))
+    properties = {
+        "panda_edge": __version__,
+        "backbone": backbone.name,
+        "weights_sha256": backbone.weights_sha256,
+        "input": f"uint8 (batch, {preprocessing.height}, {preprocessing.width}, 3) RGB",
+        "levels": "coarse first, (batch, cells, channels), cells in nested order",
+    }
+    return write_onnx(graph, staging / MODEL_FILE, preprocessing.height, preprocessing.width, outputs, properties)
+
+
+def _feature_function(staging: Path, graph: nn.Module, device: str) -> FeatureFunction:
+    """On a CPU the exported graph itself fills the banks: they then hold the very numbers that a device computes."""
+    if device == "cpu":
+        return Model(staging / MODEL_FILE, default_threads()).run
+    return torch_features(graph, device)
+
+
+def _write_banks(
+    staging: Path,
+    images: Sequence[Path],
+    preprocessing: Preprocessing,
+    options: BankOptions,
+    levels: Sequence[Level],
+    run: FeatureFunction,
+    seed: int,
+    progress: Progress,
+) -> _Written:
+    gallery: banks.GalleryWriter | banks.MeansWriter
+    if options.bank == "kmeans":
+        gallery = banks.MeansWriter(staging, levels, options.dtype, len(images), options.means, seed)
+    else:
+        gallery = banks.GalleryWriter(staging, levels, options.dtype)
+
+    sampled = np.unique(np.linspace(0, len(images) - 1, _SCALE_IMAGES).astype(int))
+    embeddings: list[np.ndarray] = []
+    sample: list[tuple[int, np.ndarray]] = []
+    done = 0
+    frames = (frame for _, frame in progress(readable_images(images, preprocessing), "features", len(images)))
+    for batch, features in batched_features(frames, run):
+        embeddings.append(features.embedding)
+        gallery.add(features)
+        sample += [(int(n), batch[n - done]) for n in sampled if done <= n < done + len(batch)]
+        done += len(batch)
+    if not done:
+        raise DataError(f"none of the {len(images)} normal images can be read; see the lines above")
+    count = gallery.close()
+    detection = _write_embeddings(staging, np.concatenate(embeddings), options, seed)
+    segmentation = Segmentation(
+        bank="kmeans" if options.bank == "kmeans" else "exact",
+        count=count,
+        neighbors=min(options.neighbors or done, done),
+        dtype=options.dtype,
+        sigma=SIGMA,
+        normal_median=0.0,
+        normal_max=0.0,
+    )
+    return _Written(done, detection, segmentation, sample)
+
+
+def _write_embeddings(staging: Path, embeddings: np.ndarray, options: BankOptions, seed: int) -> Detection:
+    count = len(embeddings)
+    if options.bank == "kmeans":
+        count = banks.write_mean_embeddings(staging, embeddings, options.means, seed)
+        return Detection("kmeans", count, min(options.knn or 1, count))
+    knn = min(options.knn or 2, count)
+    if options.bank == "hnsw":
+        banks.write_hnsw_embeddings(staging, embeddings, seed)
+        return Detection("hnsw", count, knn, ef=_HNSW_EF_FACTOR * max(options.neighbors or count, knn))
+    banks.write_exact_embeddings(staging, embeddings)
+    return Detection("exact", count, knn)
+
+
+def _with_color_scale(
+    staging: Path, manifest: Manifest, sample: list[tuple[int, np.ndarray]], run: FeatureFunction
+) -> Manifest:
+    """Median and maximum of the heat maps of normal images, each scored without itself in the bank."""
+    scorer = Scorer(Bundle(staging, manifest), default_threads())
+    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
+    heatmaps = []
+    for number, frame in sample:
+        features = run(frame[None])
+        scored = scorer.score(features.embedding[0], first_image(features), exclude=number if stored else None)
+        heatmaps.append(scored.heatmap)
+    median, top = float(np.median(heatmaps)), float(np.max(heatmaps))
+    segmentation = dataclasses.replace(manifest.segmentation, normal_median=median, normal_max=top)
+    return dataclasses.replace(manifest, segmentation=segmentation)

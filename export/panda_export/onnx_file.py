@@ -1,0 +1,92 @@
+"""torch → ONNX, checked against torch before anything relies on it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from panda_edge.errors import PandaError
+from panda_edge.model import Model
+
+OPSET = 18
+TOLERANCE = 1e-3  # of an output's largest magnitude
+_CHECKED_BATCHES = (1, 7)
+
+
+def write_onnx(
+    graph: nn.Module, path: Path, height: int, width: int, outputs: tuple[str, ...], properties: Mapping[str, str]
+) -> dict[str, float]:
+    """Write `graph` as one ONNX file with a dynamic batch, then compare it with torch at batch 1 and 7.
+
+    properties go into metadata_props. Returns the largest absolute difference of each output. Raises PandaError
+    where one is over TOLERANCE relative, or where the graph's output is not finite.
+    """
+    graph.eval()
+    example = torch.zeros((2, height, width, 3), dtype=torch.uint8)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's notes to its own developers
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            graph,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["frames"],
+            output_names=list(outputs),
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
+    assert program is not None
+    path.write_bytes(_cleaned(program.model_proto, properties).SerializeToString(deterministic=True))
+    return compare_with_torch(graph, path, height, width, outputs)
+
+
+def compare_with_torch(
+    graph: nn.Module, path: Path, height: int, width: int, outputs: tuple[str, ...]
+) -> dict[str, float]:
+    """Largest absolute difference of each output between onnxruntime and torch, on random frames. Raises PandaError."""
+    model = Model(path, threads=torch.get_num_threads())
+    generator = np.random.default_rng(0)
+    worst = dict.fromkeys(outputs, 0.0)
+    for batch in _CHECKED_BATCHES:
+        frames = generator.integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
+        with torch.no_grad():
+            expected = [output.numpy() for output in graph(torch.from_numpy(frames))]
+        features = model.run(frames)
+        for name, want, got in zip(outputs, expected, (features.embedding, *features.levels), strict=True):
+            if want.shape != got.shape:
+                raise PandaError(f"the exported graph gives {name} {got.shape} for a batch of {batch}, torch {want.shape}")
+            difference, scale = float(np.abs(want - got).max()), float(np.abs(want).max())
+            if not difference <= TOLERANCE * scale:
+                raise PandaError(
+                    f"the exported graph's {name} differs from torch's by {difference:.2e} (largest value {scale:.2e}); "
+                    f"at most {TOLERANCE:.0e} relative is allowed"
+                )
+            worst[name] = max(worst[name], difference)
+    return worst
+
+
+def _cleaned(model: onnx.ModelProto, properties: Mapping[str, str]) -> onnx.ModelProto:
+    """Without the exporter's notes (they hold paths of the exporting machine), with `properties`."""
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        value.ClearField("metadata_props")
+        value.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    model.ClearField("metadata_props")
+    model.ClearField("doc_string")
+    for function in model.functions:
+        function.ClearField("metadata_props")
+        function.ClearField("doc_string")
+    onnx.helper.set_model_props(model, dict(properties))
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,1 @@
+"""The workstation side: adapt features with PANDA, export bundles, evaluate them."""

@@ -1,0 +1,111 @@
+"""The command `panda-train`: what a workstation does."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.console import print_error, print_json, run
+
+_WORKSTATION = ("torch", "torchvision", "onnx", "onnxscript", "skimage", "sklearn", "scipy")
+
+app = typer.Typer(
+    help="Adapt features to normal images, export bundles for panda-edge, evaluate them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.", show_default=False)]
+BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")]
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Of crops and defects.")] = 0,
+) -> None:
+    """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""
+    from panda_train.sample import make_sample
+
+    make_sample(out, seed=seed)
+    print(out)
+
+
+@app.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="X.panda", help="The bundle to write.", show_default=False)],
+    method: Annotated[str, typer.Option(help="How features are adapted.")] = "dn2",
+    backbone: Annotated[str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")] = "efficientnet-lite0",
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None,
+    bank: Annotated[str, typer.Option(help="What is kept of the normal images: exact, kmeans or hnsw.")] = "exact",
+    means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank.")] = 50,
+    neighbors: Annotated[str, typer.Option(help="Similar images that segmentation searches (K), or all.")] = "50",
+    knn: Annotated[int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")] = None,
+    input_size: Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")] = 224,
+    resize: Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")] = "squash",
+    normal: Normal = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Turn a folder of normal images into a bundle."""
+    from panda_export.export import BankOptions
+    from panda_train.fit import FitOptions, fit as fit_bundle
+
+    bank_options = BankOptions(bank, means, _neighbors(neighbors), knn)
+    options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, bank_options)
+    manifest = fit_bundle(data, out, options)
+    facts = {
+        "bundle": str(out),
+        "train_images": manifest.export["train_images"],
+        "bytes": sum(entry.bytes for entry in manifest.files.values()),
+    }
+    if json:
+        print_json(facts)
+    else:
+        print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
+
+
+@app.command()
+def evaluate(
+    bundle: BundlePath,
+    data: Data,
+    normal: Normal = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")] = None,
+    json: Json = False,
+) -> None:
+    """Score a test set as the device does, and compare with its labels and masks."""
+    from panda_train.data import open_dataset
+    from panda_train.evaluate import evaluate as evaluate_bundle, in_words
+
+    report = evaluate_bundle(bundle, open_dataset(data, normal), threads)
+    if json:
+        print_json(report)
+    else:
+        print(in_words(report))
+
+
+def _neighbors(given: str) -> int:
+    from panda_edge.errors import PandaError
+
+    if given == "all":
+        return 0
+    if not given.isdecimal() or int(given) < 1:
+        raise PandaError(f"--neighbors {given!r}: expected a whole number from 1, or all")
+    return int(given)
+
+
+def main() -> None:
+    missing = [name for name in _WORKSTATION if find_spec(name) is None]
+    if missing:
+        print_error(f"panda-train needs {', '.join(missing)}; install the workstation side: pip install 'panda-edge[train]'")
+        sys.exit(2)
+    run(app)

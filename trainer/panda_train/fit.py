@@ -1,0 +1,78 @@
+"""`panda-train fit`: a folder of normal images becomes a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from panda_edge.errors import PandaError
+from panda_edge.images import Preprocessing
+from panda_edge.manifest import Manifest
+from panda_export.bundle_writer import check_target
+from panda_export.export import BankOptions, export_bundle
+from panda_train import backbones
+from panda_train.data import open_dataset
+from panda_train.progress import show
+
+METHODS = ("dn2",)
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What `fit` does with the images; the fields are the command's options."""
+
+    method: str = "dn2"
+    backbone: str = backbones.DEFAULT
+    weights: Path | None = None
+    input_size: int = 224
+    resize: str = "squash"
+    normal: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    bank: BankOptions = BankOptions()
+
+
+def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
+    """Write the bundle of the normal images in `data` to `out`. Raises PandaError, DataError."""
+    check_target(out)  # before the work, not after it
+    if options.method not in METHODS:
+        raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
+    dataset = open_dataset(data, options.normal)
+    preprocessing = preprocessing_of(options.resize, options.input_size)
+    torch.manual_seed(options.seed)
+    backbone = backbones.load(options.backbone, options.weights)
+    return export_bundle(
+        out,
+        backbone,
+        dataset.train,
+        preprocessing,
+        options.bank,
+        method={"name": options.method},
+        seed=options.seed,
+        device=device_of(options.device),
+        progress=show,
+    )
+
+
+def preprocessing_of(resize: str, size: int) -> Preprocessing:
+    """squash: both sides to `size`; crop: the paper's 256 → 224 in proportion. Raises PandaError."""
+    if size < 32 or size > 4096 or size % backbones.INPUT_MULTIPLE:
+        raise PandaError(f"--input-size {size}: expected a multiple of {backbones.INPUT_MULTIPLE} from 32 to 4096")
+    if resize == "squash":
+        return Preprocessing(size, size)
+    if resize == "crop":
+        return Preprocessing.paper_crop(size, size)
+    raise PandaError(f"unknown --resize {resize!r}; expected squash or crop")
+
+
+def device_of(name: str) -> str:
+    """`auto` is a GPU where torch sees one. Raises PandaError where one is asked for and absent."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PandaError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    if name not in ("cpu", "cuda"):
+        raise PandaError(f"unknown --device {name!r}; expected auto, cpu or cuda")
+    return name
