@@ -1,0 +1,253 @@
+"""Figures of merit of scores and heat maps.
+
+A figure that is not defined (one class only, or a NaN among the scores) is None; nothing here raises for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from scipy import ndimage, stats
+
+PRO_LIMIT = 0.3  # largest false-positive rate that the PRO curve is integrated to
+
+_EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+_CODE_BITS = 23  # of a float32's 32 that a pixel's score is kept to: sign, 8 exponent, 14 mantissa
+_PENDING_CODES = 2_000_000  # entries held before they are merged; 64 MB
+
+Statistic: TypeAlias = Callable[[np.ndarray, np.ndarray], float | None]
+
+
+class BestF1(NamedTuple):
+    """The highest F1 over all thresholds; an image is called anomalous when score ≥ threshold."""
+
+    f1: float
+    threshold: float
+
+
+def auroc(scores: np.ndarray, anomalous: np.ndarray) -> float | None:
+    """Area under the ROC curve of scores (N,) against labels (N,) bool: P(anomalous > normal), ties counting half."""
+    scores, anomalous = _flat(scores, anomalous)
+    positives = int(anomalous.sum())
+    negatives = len(anomalous) - positives
+    if positives == 0 or negatives == 0 or np.isnan(scores).any():
+        return None
+    ranks = stats.rankdata(scores)
+    return float((ranks[anomalous].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def average_precision(scores: np.ndarray, anomalous: np.ndarray) -> float | None:
+    """Σ (recall step) · precision over descending thresholds; scores (N,), labels (N,) bool. None without positives."""
+    scores, anomalous = _flat(scores, anomalous)
+    if not anomalous.any() or np.isnan(scores).any():
+        return None
+    true, called, _ = _threshold_counts(scores, anomalous)
+    return _step_area(true, called)
+
+
+def best_f1(scores: np.ndarray, anomalous: np.ndarray) -> BestF1 | None:
+    """The best F1 that any threshold reaches on these labels: a ceiling, not what a calibrated threshold gives."""
+    scores, anomalous = _flat(scores, anomalous)
+    if not anomalous.any() or np.isnan(scores).any():
+        return None
+    true, called, thresholds = _threshold_counts(scores, anomalous)
+    f1 = 2 * true / (called + true[-1])
+    best = int(np.argmax(f1))
+    return BestF1(float(f1[best]), float(thresholds[best]))
+
+
+def bootstrap_interval(
+    statistic: Statistic,
+    scores: np.ndarray,
+    anomalous: np.ndarray,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Percentile interval of statistic(scores, anomalous) over images drawn anew.
+
+    Normal and anomalous images are drawn apart from each other, so that every resample has both.
+    """
+    scores, anomalous = _flat(scores, anomalous)
+    if statistic(scores, anomalous) is None:
+        return None
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(anomalous == label) for label in (False, True)]
+    drawn = []
+    for _ in range(resamples):
+        chosen = np.concatenate([rng.choice(group, len(group)) for group in groups if len(group)])
+        value = statistic(scores[chosen], anomalous[chosen])
+        if value is not None:
+            drawn.append(value)
+    if not drawn:
+        return None
+    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+class PixelScores:
+    """Pixel figures over any number of heat maps, in memory that does not grow with their number.
+
+    Scores are kept as counts on the float32 grid cut to 14 mantissa bits, so pixels whose scores differ by less
+    than 6e-5 of their value count as tied; `auroc_error` bounds what that can change. PRO (Bergmann et al., "MVTec AD",
+    IJCV 2021, §5.2) needs no more than these counts, because each region's overlap is a sum over its pixels with
+    weight 1 / (region size).
+    """
+
+    def __init__(self) -> None:
+        self.images = 0
+        self._regions = 0
+        self._nan = False
+        self._codes = np.empty(0, dtype=np.uint32)
+        self._counts = np.empty((3, 0))  # rows: normal pixels, anomalous pixels, anomalous pixels / region size
+        self._pending: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pending_codes = 0
+
+    def add(self, heatmap: np.ndarray, mask: np.ndarray) -> None:
+        """Count one image: heatmap float (H, W), mask bool (H, W) of its true pixels (all False for a normal image)."""
+        heatmap = np.asarray(heatmap, dtype=np.float32)
+        mask = np.asarray(mask, dtype=bool)
+        if heatmap.shape != mask.shape or heatmap.ndim != 2:
+            raise ValueError(f"heat map {heatmap.shape} and mask {mask.shape} must have one shape (H, W)")
+        self.images += 1
+        if np.isnan(heatmap).any():
+            self._nan = True
+            return
+        regions, count = ndimage.label(mask, structure=_EIGHT_CONNECTED)
+        sizes = np.bincount(regions.ravel(), minlength=count + 1)
+        weights = np.where(mask, 1.0 / np.maximum(sizes, 1)[regions], 0.0)
+        codes, index = np.unique(_score_codes(heatmap.ravel()), return_inverse=True)
+        flat = mask.ravel()
+        self._regions += count
+        self._hold(
+            codes,
+            np.stack(
+                [
+                    np.bincount(index, weights=~flat, minlength=len(codes)),
+                    np.bincount(index, weights=flat, minlength=len(codes)),
+                    np.bincount(index, weights=weights.ravel(), minlength=len(codes)),
+                ]
+            ),
+        )
+
+    def merge(self, other: PixelScores) -> None:
+        """Count all that `other` has counted, too."""
+        other._settle()
+        self.images += other.images
+        self._regions += other._regions
+        self._nan |= other._nan
+        self._hold(other._codes, other._counts)
+
+    def auroc(self) -> float | None:
+        """Area under the pixel ROC curve, ties counting half. None with one class only, or where a map had a NaN."""
+        normal, anomalous, _ = self._descending()
+        if not self._defined(normal, anomalous):
+            return None
+        below = normal.sum() - np.cumsum(normal)
+        return float((anomalous * (below + normal / 2)).sum() / (normal.sum() * anomalous.sum()))
+
+    def auroc_error(self) -> float | None:
+        """The most that keeping scores to a grid can have moved `auroc`, up or down."""
+        normal, anomalous, _ = self._descending()
+        if not self._defined(normal, anomalous):
+            return None
+        return float((anomalous * normal).sum() / 2 / (normal.sum() * anomalous.sum()))
+
+    def average_precision(self) -> float | None:
+        """Average precision over all pixels."""
+        normal, anomalous, _ = self._descending()
+        if self._nan or anomalous.sum() == 0:
+            return None
+        true = np.cumsum(anomalous)
+        return _step_area(true, true + np.cumsum(normal))
+
+    def roc_curve(self, points: int = 200) -> tuple[np.ndarray, np.ndarray] | None:
+        """(false-positive rate, true-positive rate), float64 of at most `points` values each, for drawing."""
+        normal, anomalous, _ = self._descending()
+        if not self._defined(normal, anomalous):
+            return None
+        return _thinned(_rising(normal), _rising(anomalous), points)
+
+    def pro(self, limit: float = PRO_LIMIT) -> float | None:
+        """Area under the PRO curve up to false-positive rate `limit`, divided by `limit`.
+
+        Overlap: mean over all true regions (8-connected) of the share of their pixels called anomalous.
+        """
+        normal, anomalous, weight = self._descending()
+        if not self._defined(normal, anomalous):
+            return None
+        rate, overlap = _rising(normal), np.concatenate([[0.0], np.cumsum(weight)]) / self._regions
+        inside = rate < limit
+        rate = np.append(rate[inside], limit)
+        overlap = np.append(overlap[inside], np.interp(limit, _rising(normal), overlap))
+        return float(np.trapezoid(overlap, rate) / limit)
+
+    def pro_curve(self, points: int = 200) -> tuple[np.ndarray, np.ndarray] | None:
+        """(false-positive rate, mean overlap), float64 of at most `points` values each, for drawing."""
+        normal, anomalous, weight = self._descending()
+        if not self._defined(normal, anomalous):
+            return None
+        return _thinned(_rising(normal), np.concatenate([[0.0], np.cumsum(weight)]) / self._regions, points)
+
+    def _defined(self, normal: np.ndarray, anomalous: np.ndarray) -> bool:
+        return not self._nan and normal.sum() > 0 and anomalous.sum() > 0
+
+    def _descending(self) -> np.ndarray:
+        self._settle()
+        return np.flip(self._counts, axis=1)
+
+    def _hold(self, codes: np.ndarray, counts: np.ndarray) -> None:
+        self._pending.append((codes, counts))
+        self._pending_codes += len(codes)
+        if self._pending_codes > _PENDING_CODES:
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._pending:
+            return
+        parts = [(self._codes, self._counts), *self._pending]
+        self._codes, index = np.unique(np.concatenate([codes for codes, _ in parts]), return_inverse=True)
+        counts = np.concatenate([counts for _, counts in parts], axis=1)
+        self._counts = np.stack([np.bincount(index, weights=row, minlength=len(self._codes)) for row in counts])
+        self._pending, self._pending_codes = [], 0
+
+
+def _score_codes(scores: np.ndarray) -> np.ndarray:
+    """uint32 codes in the order of the float32 scores, cut to _CODE_BITS. Infinities have codes; NaN must not come."""
+    bits = (scores + np.float32(0.0)).view(np.uint32)  # the addition makes -0.0 the same as 0.0
+    ordered: np.ndarray = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    return ordered >> np.uint32(32 - _CODE_BITS)
+
+
+def _flat(scores: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, anomalous = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(anomalous, dtype=bool).ravel()
+    if scores.shape != anomalous.shape:
+        raise ValueError(f"{len(scores)} scores and {len(anomalous)} labels; one label a score is needed")
+    return scores, anomalous
+
+
+def _threshold_counts(scores: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each distinct score, highest first: anomalous ones at or above it, all at or above it, the score."""
+    order = np.argsort(-scores, kind="stable")
+    sorted_scores = scores[order]
+    last = np.append(np.flatnonzero(np.diff(sorted_scores)), len(scores) - 1)
+    return np.cumsum(anomalous[order])[last], last + 1, sorted_scores[last]
+
+
+def _step_area(true: np.ndarray, called: np.ndarray) -> float:
+    precision = true / np.maximum(called, 1)
+    return float((np.diff(true, prepend=0) * precision).sum() / true[-1])
+
+
+def _rising(counts: np.ndarray) -> np.ndarray:
+    """Cumulative share, from 0 to 1."""
+    return np.asarray(np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum())
+
+
+def _thinned(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `points` of a rising curve's points, evenly along it, both ends among them."""
+    along = np.linspace(0, (x + y)[-1], points)
+    keep = np.unique(np.clip(np.searchsorted(x + y, along), 0, len(x) - 1))
+    return x[keep], y[keep]
