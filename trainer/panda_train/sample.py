@@ -212,7 +212,7 @@ def _bezier(size: int, rng: np.random.Generator) -> np.ndarray:
     t = np.linspace(0, 1, 60)[:, None]
     line = (1 - t) ** 2 * (middle - along) + 2 * t * (1 - t) * (middle + bend) + t**2 * (middle + along)
     shake: np.ndarray = ndimage.gaussian_filter1d(rng.normal(0, 1.2, line.shape), 2, axis=0)
-    return line + shake
+    return np.asarray(line + shake)
 
 
 def _stroke(shape: tuple[int, ...], points: np.ndarray, width: float) -> np.ndarray:
