@@ -50,8 +50,8 @@ class Segmentation:
     """How the heat map is made.
 
     bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched)
-    or `kmeans` (`count` mean descriptors); sigma: Gaussian blur in input pixels. normal_median, normal_max:
-    of the heat maps of normal images scored as if new; they fix the overlays' colour scale.
+    or `kmeans` (`count` mean descriptors); sigma: Gaussian blur in input pixels. normal_low, normal_high:
+    quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they fix the overlays' colours.
     """
 
     bank: str
@@ -59,8 +59,8 @@ class Segmentation:
     neighbors: int
     dtype: str
     sigma: float
-    normal_median: float
-    normal_max: float
+    normal_low: float
+    normal_high: float
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def _segmentation(fields: _Fields) -> Segmentation:
         neighbors=fields.integer("neighbors"),
         dtype=fields.choice("dtype", ("float16", "float32")),
         sigma=fields.number("sigma", 0, 100),
-        normal_median=fields.number("normal_median", 0, 1e12),
-        normal_max=fields.number("normal_max", 0, 1e12),
+        normal_low=fields.number("normal_low", 0, 1e12),
+        normal_high=fields.number("normal_high", 0, 1e12),
     )
 
 

@@ -18,17 +18,16 @@ _INFERNO = np.array(
     dtype=np.float32,
 )  # fmt: skip
 
+_SKIPPED = 2  # the darkest steps, which would hide a dark image
+
 _MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
-_STRONGEST = 0.75  # share of the colour where the map is at the top of its scale
-_WEAKEST = 0.10
+_STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
+_DARKENED = 0.6  # share of black over what the model did not see
 
 
 def color_scale(segmentation: Segmentation) -> tuple[float, float]:
-    """Heat map values at the bottom and the top of the colours.
-
-    From the median of normal images to as far above their maximum as that lies above the median.
-    """
-    low, high = segmentation.normal_median, segmentation.normal_max
+    """Heat map values at the bottom and the top of the colours: what is usual for normal pixels stays clear."""
+    low, high = segmentation.normal_low, segmentation.normal_high
     return low, max(2 * high - low, low + 1e-6)
 
 
@@ -43,16 +42,15 @@ def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Ima
         raise ValueError("this result has no heat map; use segment() instead of detect()")
     values = result.preprocessing.to_image(result.heatmap, picture.size)
     low, high = scale
-    level = np.clip((values - low) / (high - low), 0, 1)
-    seen = np.isfinite(level)
-    level = np.where(seen, level, 0)[..., None]
-    share = np.where(seen[..., None], _WEAKEST + (_STRONGEST - _WEAKEST) * level, 0.6)
-    colors = np.where(seen[..., None], _colors(level[..., 0]), 0)
+    seen = np.isfinite(values)[..., None]
+    level = np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)[..., None]
+    share = np.where(seen, _STRONGEST * np.sqrt(level), _DARKENED)
+    colors = np.where(seen, _colors(level[..., 0]), 0)
     mixed = (1 - share) * np.asarray(picture, dtype=np.float32) + share * colors
     return Image.fromarray(mixed.astype(np.uint8))
 
 
 def _colors(level: np.ndarray) -> np.ndarray:
     """RGB 0 … 255, float32 (H, W, 3), of levels 0 … 1."""
-    steps = np.linspace(0, 1, len(_INFERNO))
-    return np.stack([np.interp(level, steps, _INFERNO[:, channel]) for channel in range(3)], axis=-1)
+    steps = np.linspace(0, 1, len(_INFERNO) - _SKIPPED)
+    return np.stack([np.interp(level, steps, _INFERNO[_SKIPPED:, channel]) for channel in range(3)], axis=-1)

@@ -29,6 +29,7 @@ from panda_export.selftest import FRAMES, first_image, write_selftest
 
 BANKS = ("exact", "kmeans", "hnsw")
 SIGMA = 4.0  # input pixels (SPADE)
+_USUAL = (0.9, 0.999)  # quantiles of normal heat maps
 _SCALE_IMAGES = 64  # normal images whose heat maps set the overlays' colours
 _HNSW_EF_FACTOR = 4  # ef, in multiples of the neighbours asked for
 
@@ -178,8 +179,8 @@ def _write_banks(
         neighbors=min(options.neighbors or done, done),
         dtype=options.dtype,
         sigma=SIGMA,
-        normal_median=0.0,
-        normal_max=0.0,
+        normal_low=0.0,
+        normal_high=0.0,
     )
     return _Written(done, detection, segmentation, sample)
 
@@ -200,14 +201,15 @@ def _write_embeddings(staging: Path, embeddings: np.ndarray, options: BankOption
 def _with_color_scale(
     staging: Path, manifest: Manifest, sample: list[tuple[int, np.ndarray]], run: FeatureFunction
 ) -> Manifest:
-    """Median and maximum of the heat maps of normal images, each scored without itself in the bank."""
+    """Usual and high values in the heat maps of normal images, each scored without itself in the bank."""
     scorer = Scorer(Bundle(staging, manifest), default_threads())
     stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
     heatmaps = []
     for number, frame in sample:
         features = run(frame[None])
         scored = scorer.score(features.embedding[0], first_image(features), exclude=number if stored else None)
+        assert scored.heatmap is not None
         heatmaps.append(scored.heatmap)
-    median, top = float(np.median(heatmaps)), float(np.max(heatmaps))
-    segmentation = dataclasses.replace(manifest.segmentation, normal_median=median, normal_max=top)
+    low, high = np.quantile(heatmaps, _USUAL)
+    segmentation = dataclasses.replace(manifest.segmentation, normal_low=float(low), normal_high=float(high))
     return dataclasses.replace(manifest, segmentation=segmentation)
