@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,19 +24,23 @@ app = typer.Typer(
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin.", show_default=False),
+    typer.Argument(
+        metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin.", show_default=False
+    ),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
-Provider = Annotated[str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")]
+Provider = Annotated[
+    str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
+]
 
 
-class HeatmapFormat(str, Enum):
+class HeatmapFormat(StrEnum):
     npy = "npy"
     png16 = "png16"
 
 
-class MapSize(str, Enum):
+class MapSize(StrEnum):
     model = "model"
     image = "image"
 
@@ -91,7 +95,9 @@ def segment(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Folder for heat maps and overlays; made if missing.", show_default=False)],
     heatmap: Annotated[HeatmapFormat, typer.Option(help="float32 .npy, or 16-bit PNG.")] = HeatmapFormat.npy,
-    map_size: Annotated[MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")] = MapSize.model,
+    map_size: Annotated[
+        MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")
+    ] = MapSize.model,
     threads: Threads = None,
     provider: Provider = "cpu",
     json: Json = False,

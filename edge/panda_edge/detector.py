@@ -90,7 +90,7 @@ class Detector:
         return self._results(images, batch_size, with_map=True)
 
     def features(self, frames: np.ndarray) -> Features:
-        """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model does not fit the bundle."""
+        """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model is not the manifest's."""
         manifest = self.bundle.manifest
         try:
             features = self._model.run(frames)
@@ -101,7 +101,9 @@ class Detector:
         expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]
         found = [level.shape[1:] for level in features.levels]
         if features.embedding.shape[1:] != (manifest.embedding_size,) or found != expected:
-            raise BundleError(f"{self.bundle.path}: the model's outputs {found} are not the manifest's levels {expected}")
+            raise BundleError(
+                f"{self.bundle.path}: the model's outputs {found} are not the manifest's levels {expected}"
+            )
         return features
 
     def _results(self, images: Iterable[ImageLike], batch_size: int, with_map: bool) -> Iterator[Result]:

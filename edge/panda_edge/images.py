@@ -118,7 +118,7 @@ def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None) -> 
 def _from_array(array: np.ndarray) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(
-            f"got an array of {array.dtype} with shape {array.shape}; give uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W)"
+            f"got an array of {array.dtype} with shape {array.shape}; give uint8 (H, W, 3), (H, W, 4) or (H, W)"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
@@ -173,7 +173,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageError(f"{name}: {width}×{height} pixels is too small; at least {MIN_SIDE} a side are needed")
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{name}: {width}×{height} is more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down or tile it"
+            f"{name}: {width}×{height} is more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down"
         )
 
 
@@ -192,7 +192,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """16-bit grey values to uint8. The range is 0 … 65535 whatever this picture uses of it, so that pictures compare."""
+    """16-bit grey values to uint8. The range is 0 … 65535, whatever this picture uses of it, so that they compare."""
     return np.clip(np.rint(values.astype(np.float32) / 257), 0, 255).astype(np.uint8)
 
 

@@ -43,7 +43,9 @@ def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
 def describe_in_words(facts: dict[str, Any]) -> str:
     """The same facts in a few lines."""
     frame, found, maps = facts["preprocessing"], facts["detection"], facts["segmentation"]
-    levels = ", ".join(f"stride {lv['stride']}: {lv['height']}×{lv['width']}×{lv['channels']}" for lv in facts["levels"])
+    levels = ", ".join(
+        f"stride {lv['stride']}: {lv['height']}×{lv['width']}×{lv['channels']}" for lv in facts["levels"]
+    )
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
         f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",

@@ -26,8 +26,9 @@ class Input:
 def expand_inputs(inputs: Iterable[str]) -> Iterator[Input]:
     """Every image that INPUT... means, in order; lines of stdin as they come.
 
-    A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. A file that is named
-    plainly is given as it is, so that a wrong one is reported. Raises PandaError for a folder or glob without images.
+    A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. A file
+    that is named plainly is given as it is, so that a wrong one is reported. Raises PandaError for a folder or glob
+    without images.
     """
     for given in inputs:
         folder = Path(given)

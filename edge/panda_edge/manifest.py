@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,9 @@ def read_manifest(bundle: Path) -> Manifest:
             raise BundleError(f"{path}: {path.stat().st_size} bytes is no manifest (at most {_MAX_MANIFEST_BYTES})")
         plain = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{bundle}: no {MANIFEST_NAME} in it, so not a bundle; make one with `panda-train fit`") from None
+        raise BundleError(
+            f"{bundle}: no {MANIFEST_NAME} in it, so not a bundle; make one with `panda-train fit`"
+        ) from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, RecursionError) as error:
@@ -111,7 +114,9 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     """A Manifest from parsed JSON. Raises BundleError naming the first field that is wrong."""
     top = _Fields(plain, where)
     if top.plain.get("magic") != MAGIC:
-        raise BundleError(f"{where}: magic is {_short(top.plain.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle")
+        raise BundleError(
+            f"{where}: magic is {_short(top.plain.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle"
+        )
     version = top.integer("format_version", 0)
     if version != FORMAT_VERSION:
         raise BundleError(
@@ -236,7 +241,7 @@ def _check_levels(manifest: Manifest, where: str) -> None:
     levels = manifest.levels
     if not 1 <= len(levels) <= 4:
         raise BundleError(f"{where}: {len(levels)} levels, expected 1 to 4")
-    for coarse, fine in zip(levels, levels[1:], strict=False):
+    for coarse, fine in pairwise(levels):
         if (fine.height, fine.width) != (2 * coarse.height, 2 * coarse.width):
             raise BundleError(
                 f"{where}: level {fine.height}×{fine.width} after {coarse.height}×{coarse.width}; "

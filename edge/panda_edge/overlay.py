@@ -9,7 +9,7 @@ from panda_edge.detector import Result
 from panda_edge.images import ImageLike, open_image
 from panda_edge.manifest import Segmentation
 
-# Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly, in grey as in colour.
+# Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly for every eye.
 _INFERNO = np.array(
     [
         (0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85),

@@ -16,7 +16,7 @@ from panda_edge.bundle import Bundle
 
 @dataclass(frozen=True)
 class Scored:
-    """score: mean squared L2 distance to the knn nearest normal embeddings; heatmap: float32 (height, width) or None."""
+    """score: mean squared L2 distance to the knn nearest embeddings; heatmap: float32 (height, width) or None."""
 
     score: float
     heatmap: np.ndarray | None

@@ -1,4 +1,4 @@
-"""Does this machine give the workstation's numbers? Hashes of every file, then the self-test that the bundle carries."""
+"""Does this machine give the workstation's numbers? Every file's hash, then the self-test in the bundle."""
 
 from __future__ import annotations
 

@@ -62,11 +62,13 @@ def compare_with_torch(
         features = model.run(frames)
         for name, want, got in zip(outputs, expected, (features.embedding, *features.levels), strict=True):
             if want.shape != got.shape:
-                raise PandaError(f"the exported graph gives {name} {got.shape} for a batch of {batch}, torch {want.shape}")
+                raise PandaError(
+                    f"the exported graph gives {name} {got.shape} for a batch of {batch}, torch {want.shape}"
+                )
             difference, scale = float(np.abs(want - got).max()), float(np.abs(want).max())
             if not difference <= TOLERANCE * scale:
                 raise PandaError(
-                    f"the exported graph's {name} differs from torch's by {difference:.2e} (largest value {scale:.2e}); "
+                    f"the exported graph's {name} differs from torch's by {difference:.2e} (largest {scale:.2e}); "
                     f"at most {TOLERANCE:.0e} relative is allowed"
                 )
             worst[name] = max(worst[name], difference)

@@ -20,7 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.", show_default=False)]
+Data = Annotated[
+    Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.", show_default=False)
+]
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
 Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")]
@@ -29,12 +31,13 @@ Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal cl
 @app.command()
 def sample(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
+    texture: Annotated[str, typer.Option(help="brick, grass, gravel or all.")] = "all",
     seed: Annotated[int, typer.Option(help="Of crops and defects.")] = 0,
 ) -> None:
     """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""
     from panda_train.sample import make_sample
 
-    make_sample(out, seed=seed)
+    make_sample(out, seed=seed, texture=texture)
     print(out)
 
 
@@ -43,12 +46,18 @@ def fit(
     data: Data,
     out: Annotated[Path, typer.Option(metavar="X.panda", help="The bundle to write.", show_default=False)],
     method: Annotated[str, typer.Option(help="How features are adapted.")] = "dn2",
-    backbone: Annotated[str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")] = "efficientnet-lite0",
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None,
+    backbone: Annotated[
+        str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")
+    ] = "efficientnet-lite0",
+    weights: Annotated[
+        Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")
+    ] = None,
     bank: Annotated[str, typer.Option(help="What is kept of the normal images: exact, kmeans or hnsw.")] = "exact",
     means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank.")] = 50,
     neighbors: Annotated[str, typer.Option(help="Similar images that segmentation searches (K), or all.")] = "50",
-    knn: Annotated[int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")] = None,
+    knn: Annotated[
+        int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
+    ] = None,
     input_size: Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")] = 224,
     resize: Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")] = "squash",
     normal: Normal = None,
@@ -58,7 +67,8 @@ def fit(
 ) -> None:
     """Turn a folder of normal images into a bundle."""
     from panda_export.export import BankOptions
-    from panda_train.fit import FitOptions, fit as fit_bundle
+    from panda_train.fit import FitOptions
+    from panda_train.fit import fit as fit_bundle
 
     bank_options = BankOptions(bank, means, _neighbors(neighbors), knn)
     options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, bank_options)
@@ -84,7 +94,8 @@ def evaluate(
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
     from panda_train.data import open_dataset
-    from panda_train.evaluate import evaluate as evaluate_bundle, in_words
+    from panda_train.evaluate import evaluate as evaluate_bundle
+    from panda_train.evaluate import in_words
 
     report = evaluate_bundle(bundle, open_dataset(data, normal), threads)
     if json:
@@ -106,6 +117,8 @@ def _neighbors(given: str) -> int:
 def main() -> None:
     missing = [name for name in _WORKSTATION if find_spec(name) is None]
     if missing:
-        print_error(f"panda-train needs {', '.join(missing)}; install the workstation side: pip install 'panda-edge[train]'")
+        print_error(
+            f"panda-train needs {', '.join(missing)}; install the workstation side: pip install 'panda-edge[train]'"
+        )
         sys.exit(2)
     run(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ class FitOptions:
     normal: str | None = None
     seed: int = 0
     device: str = "auto"
-    bank: BankOptions = BankOptions()
+    bank: BankOptions = field(default_factory=BankOptions)
 
 
 def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
