@@ -20,7 +20,7 @@ def cpu_name() -> str:
 
 
 def memory_mb() -> dict[str, float]:
-    """This process's memory, MB: `peak` resident so far; now `own` (backed by no file) and `mapped` (banks, libraries)."""
+    """This process's memory, MB: `peak` resident so far; now `own` (backed by no file), `mapped` (banks, libraries)."""
     try:
         fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         in_mb = {key: int(fields[key].split()[0]) / 1024 for key in ("VmHWM", "RssAnon", "RssFile")}
