@@ -113,6 +113,10 @@ static PyObject *outcome(panda_status status)
         Py_RETURN_NONE;
     if (status == PANDA_NO_MEMORY)
         return PyErr_NoMemory();
+    if (status == PANDA_INTERRUPTED)
+        return NULL; /* the signal handler has raised */
+    if (status == PANDA_NOT_FINITE)
+        return PyErr_Format(PyExc_ValueError, "points: got NaN or infinity, expected finite values");
     PyObject *usable = simd_levels(NULL, NULL);
     if (usable != NULL)
         PyErr_Format(PyExc_ValueError, "PANDA_SIMD: this CPU cannot run the level asked for; it has %R", usable);
@@ -219,6 +223,86 @@ static PyObject *resample(PyObject *module, PyObject *args)
     Py_END_ALLOW_THREADS result = outcome(status);
 done:
     release(views, 6);
+    return result;
+}
+
+static bool signal_arrived(void *state)
+{
+    PyThreadState **thread = state;
+    PyEval_RestoreThread(*thread);
+    bool arrived = PyErr_CheckSignals() != 0;
+    *thread = PyEval_SaveThread();
+    return arrived;
+}
+
+static PyObject *k_centre(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *objects[2];
+    Py_ssize_t start;
+    int threads;
+    if (!PyArg_ParseTuple(args, "OniO", &objects[0], &start, &threads, &objects[1]))
+        return NULL;
+    PyObject *result = NULL;
+    Py_buffer views[2] = {{0}};
+    Py_buffer *points = &views[0], *indices = &views[1];
+    if (!valid_threads(threads) || !get_array(objects[0], "points", 2, F32 | F16, false, points) ||
+        !get_array(objects[1], "indices", 1, I64, true, indices))
+        goto done;
+    size_t n = (size_t)points->shape[0], d = (size_t)points->shape[1], count = (size_t)indices->shape[0];
+    if (d == 0 || count == 0 || count > n || n > UINT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "count: got %zu of points of shape (%zu, %zu), expected 1 to %zu", count, n, d,
+                     n);
+        goto done;
+    }
+    if (start < 0 || (size_t)start >= n) {
+        PyErr_Format(PyExc_ValueError, "start: got %zd, expected 0 to %zu", start, n - 1);
+        goto done;
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    panda_status status = panda_k_centre(points->buf, dtype_of(points), n, d, count, (size_t)start, threads,
+                                         signal_arrived, &thread, indices->buf);
+    PyEval_RestoreThread(thread);
+    result = outcome(status);
+done:
+    release(views, 2);
+    return result;
+}
+
+static PyObject *gaussian_distance(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *objects[4];
+    Py_ssize_t rows;
+    int triangular, threads;
+    if (!PyArg_ParseTuple(args, "OOOnpiO", &objects[0], &objects[1], &objects[2], &rows, &triangular, &threads,
+                          &objects[3]))
+        return NULL;
+    PyObject *result = NULL;
+    Py_buffer views[4] = {{0}};
+    Py_buffer *x = &views[0], *mean = &views[1], *factors = &views[2], *distances = &views[3];
+    if (!valid_threads(threads) || !get_array(objects[0], "x", 2, F32, false, x) ||
+        !get_array(objects[1], "mean", 2, F32, false, mean) ||
+        !get_array(objects[2], "factors", 2, F32 | F16, false, factors) ||
+        !get_array(objects[3], "distances", 1, F32, true, distances))
+        goto done;
+    size_t positions = (size_t)x->shape[0], d = (size_t)x->shape[1];
+    if (d == 0 || d > 1 << 24 || rows < 1 || rows > 1 << 24 || (triangular && (size_t)rows != d)) {
+        PyErr_Format(PyExc_ValueError, "factors: got %zd rows for %zu features, expected %s", rows, d,
+                     triangular ? "as many" : "1 to 2^24");
+        goto done;
+    }
+    if (!has_shape(mean, "mean", (size_t[]){positions, d}) ||
+        !has_shape(factors, "factors", (size_t[]){positions, panda_factor_size((size_t)rows, d, triangular)}) ||
+        !has_shape(distances, "distances", &positions))
+        goto done;
+    panda_status status;
+    Py_BEGIN_ALLOW_THREADS status =
+        panda_gaussian_distance(x->buf, mean->buf, factors->buf, dtype_of(factors), positions, (size_t)rows, d,
+                                triangular, threads, distances->buf);
+    Py_END_ALLOW_THREADS result = outcome(status);
+done:
+    release(views, 4);
     return result;
 }
 
@@ -398,6 +482,9 @@ static PyMethodDef functions[] = {
     {"simd_levels", simd_levels, METH_NOARGS, "simd_levels() -> tuple of str"},
     {"force_simd", force_simd, METH_VARARGS, "force_simd(name)"},
     {"topk", topk, METH_VARARGS, "topk(queries, bank, k, threads, distances, indices)"},
+    {"k_centre", k_centre, METH_VARARGS, "k_centre(points, start, threads, indices)"},
+    {"gaussian_distance", gaussian_distance, METH_VARARGS,
+     "gaussian_distance(x, mean, factors, rows, triangular, threads, distances)"},
     {"resample", resample, METH_VARARGS, "resample(map, row_weights, row_starts, column_weights, column_starts, out)"},
     {NULL, NULL, 0, NULL},
 };

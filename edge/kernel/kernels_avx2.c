@@ -104,7 +104,57 @@ TARGET static void blend_rows_avx2(const float *weights, const float *rows, size
     }
 }
 
-const panda_ops panda_ops_avx2 = {l2_tile_f32_avx2, l2_tile_f16_avx2, blend_rows_avx2};
+/* Two columns at a time into separate sums: a multiply-add waits for the one before it. */
+INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, size_t panels, bool triangular,
+                               panda_dtype dtype)
+{
+    __m256 norm = _mm256_setzero_ps();
+    size_t at = 0;
+    for (size_t panel = 0; panel < panels; panel++) {
+        size_t width = panel_width(panel, d, triangular), c = 0;
+        __m256 even[2], odd[2];
+        for (int i = 0; i < 2; i++)
+            even[i] = odd[i] = _mm256_setzero_ps();
+        for (; c + 2 <= width; c += 2, at += 2 * PANDA_PANEL)
+            for (int i = 0; i < 2; i++) {
+                even[i] =
+                    _mm256_fmadd_ps(_mm256_set1_ps(x[c]), load_f32x8(factor, at + 8 * (size_t)i, 8, dtype), even[i]);
+                odd[i] = _mm256_fmadd_ps(_mm256_set1_ps(x[c + 1]),
+                                         load_f32x8(factor, at + PANDA_PANEL + 8 * (size_t)i, 8, dtype), odd[i]);
+            }
+        if (c < width) {
+            for (int i = 0; i < 2; i++)
+                even[i] =
+                    _mm256_fmadd_ps(_mm256_set1_ps(x[c]), load_f32x8(factor, at + 8 * (size_t)i, 8, dtype), even[i]);
+            at += PANDA_PANEL;
+        }
+        for (int i = 0; i < 2; i++) {
+            even[i] = _mm256_add_ps(even[i], odd[i]);
+            norm = _mm256_fmadd_ps(even[i], even[i], norm);
+        }
+    }
+    return _mm_cvtss_f32(sum4_f32x8(norm, norm, norm, norm));
+}
+
+TARGET static float whitened_norm_f32_avx2(const float *factor, const float *x, size_t d, size_t panels,
+                                           bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
+}
+
+TARGET static float whitened_norm_f16_avx2(const uint16_t *factor, const float *x, size_t d, size_t panels,
+                                           bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
+}
+
+const panda_ops panda_ops_avx2 = {
+    .l2_tile_f32 = l2_tile_f32_avx2,
+    .l2_tile_f16 = l2_tile_f16_avx2,
+    .blend_rows = blend_rows_avx2,
+    .whitened_norm_f32 = whitened_norm_f32_avx2,
+    .whitened_norm_f16 = whitened_norm_f16_avx2,
+};
 
 #else
 typedef int panda_no_avx2_here;

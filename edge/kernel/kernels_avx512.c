@@ -90,7 +90,55 @@ TARGET static void blend_rows_avx512(const float *weights, const float *rows, si
     }
 }
 
-const panda_ops panda_ops_avx512 = {l2_tile_f32_avx512, l2_tile_f16_avx512, blend_rows_avx512};
+/* Two columns at a time into separate sums: a multiply-add waits for the one before it. */
+INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, size_t panels, bool triangular,
+                               panda_dtype dtype)
+{
+    __m512 norm = _mm512_setzero_ps();
+    size_t at = 0;
+    for (size_t panel = 0; panel < panels; panel++) {
+        size_t width = panel_width(panel, d, triangular), c = 0;
+        __m512 even[1], odd[1];
+        for (int i = 0; i < 1; i++)
+            even[i] = odd[i] = _mm512_setzero_ps();
+        for (; c + 2 <= width; c += 2, at += 2 * PANDA_PANEL)
+            for (int i = 0; i < 1; i++) {
+                even[i] = _mm512_fmadd_ps(_mm512_set1_ps(x[c]), load_f32x16(factor, at, 0xffff, dtype), even[i]);
+                odd[i] = _mm512_fmadd_ps(_mm512_set1_ps(x[c + 1]), load_f32x16(factor, at + PANDA_PANEL, 0xffff, dtype),
+                                         odd[i]);
+            }
+        if (c < width) {
+            for (int i = 0; i < 1; i++)
+                even[i] = _mm512_fmadd_ps(_mm512_set1_ps(x[c]), load_f32x16(factor, at, 0xffff, dtype), even[i]);
+            at += PANDA_PANEL;
+        }
+        for (int i = 0; i < 1; i++) {
+            even[i] = _mm512_add_ps(even[i], odd[i]);
+            norm = _mm512_fmadd_ps(even[i], even[i], norm);
+        }
+    }
+    return _mm512_reduce_add_ps(norm);
+}
+
+TARGET static float whitened_norm_f32_avx512(const float *factor, const float *x, size_t d, size_t panels,
+                                             bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
+}
+
+TARGET static float whitened_norm_f16_avx512(const uint16_t *factor, const float *x, size_t d, size_t panels,
+                                             bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
+}
+
+const panda_ops panda_ops_avx512 = {
+    .l2_tile_f32 = l2_tile_f32_avx512,
+    .l2_tile_f16 = l2_tile_f16_avx512,
+    .blend_rows = blend_rows_avx512,
+    .whitened_norm_f32 = whitened_norm_f32_avx512,
+    .whitened_norm_f16 = whitened_norm_f16_avx512,
+};
 
 #else
 typedef int panda_no_avx512_here;

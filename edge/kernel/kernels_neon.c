@@ -102,7 +102,52 @@ static void blend_rows_neon(const float *weights, const float *rows, size_t n, s
     }
 }
 
-const panda_ops panda_ops_neon = {l2_tile_f32_neon, l2_tile_f16_neon, blend_rows_neon};
+/* Two columns at a time into separate sums: a multiply-add waits for the one before it. */
+INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, size_t panels, bool triangular,
+                               panda_dtype dtype)
+{
+    float32x4_t norm = vdupq_n_f32(0);
+    size_t at = 0;
+    for (size_t panel = 0; panel < panels; panel++) {
+        size_t width = panel_width(panel, d, triangular), c = 0;
+        float32x4_t even[4], odd[4];
+        for (int i = 0; i < 4; i++)
+            even[i] = odd[i] = vdupq_n_f32(0);
+        for (; c + 2 <= width; c += 2, at += 2 * PANDA_PANEL)
+            for (int i = 0; i < 4; i++) {
+                even[i] = vfmaq_n_f32(even[i], load_f32x4(factor, at + 4 * (size_t)i, 4, dtype), x[c]);
+                odd[i] = vfmaq_n_f32(odd[i], load_f32x4(factor, at + PANDA_PANEL + 4 * (size_t)i, 4, dtype), x[c + 1]);
+            }
+        if (c < width) {
+            for (int i = 0; i < 4; i++)
+                even[i] = vfmaq_n_f32(even[i], load_f32x4(factor, at + 4 * (size_t)i, 4, dtype), x[c]);
+            at += PANDA_PANEL;
+        }
+        for (int i = 0; i < 4; i++) {
+            even[i] = vaddq_f32(even[i], odd[i]);
+            norm = vfmaq_f32(norm, even[i], even[i]);
+        }
+    }
+    return vaddvq_f32(norm);
+}
+
+static float whitened_norm_f32_neon(const float *factor, const float *x, size_t d, size_t panels, bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
+}
+
+static float whitened_norm_f16_neon(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular)
+{
+    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
+}
+
+const panda_ops panda_ops_neon = {
+    .l2_tile_f32 = l2_tile_f32_neon,
+    .l2_tile_f16 = l2_tile_f16_neon,
+    .blend_rows = blend_rows_neon,
+    .whitened_norm_f32 = whitened_norm_f32_neon,
+    .whitened_norm_f16 = whitened_norm_f16_neon,
+};
 
 #else
 typedef int panda_no_neon_here;

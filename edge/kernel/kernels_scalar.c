@@ -40,4 +40,42 @@ static void blend_rows_scalar(const float *weights, const float *rows, size_t n,
     }
 }
 
-const panda_ops panda_ops_scalar = {l2_tile_f32_scalar, l2_tile_f16_scalar, blend_rows_scalar};
+static float whitened_norm_f32_scalar(const float *factor, const float *x, size_t d, size_t panels, bool triangular)
+{
+    double norm = 0;
+    for (size_t panel = 0; panel < panels; panel++) {
+        size_t width = panel_width(panel, d, triangular);
+        for (size_t r = 0; r < PANDA_PANEL; r++) {
+            double sum = 0;
+            for (size_t c = 0; c < width; c++)
+                sum += (double)factor[c * PANDA_PANEL + r] * x[c];
+            norm += sum * sum;
+        }
+        factor += width * PANDA_PANEL;
+    }
+    return (float)norm;
+}
+
+static float whitened_norm_f16_scalar(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular)
+{
+    double norm = 0;
+    for (size_t panel = 0; panel < panels; panel++) {
+        size_t width = panel_width(panel, d, triangular);
+        for (size_t r = 0; r < PANDA_PANEL; r++) {
+            double sum = 0;
+            for (size_t c = 0; c < width; c++)
+                sum += (double)half_to_float(factor[c * PANDA_PANEL + r]) * x[c];
+            norm += sum * sum;
+        }
+        factor += width * PANDA_PANEL;
+    }
+    return (float)norm;
+}
+
+const panda_ops panda_ops_scalar = {
+    .l2_tile_f32 = l2_tile_f32_scalar,
+    .l2_tile_f16 = l2_tile_f16_scalar,
+    .blend_rows = blend_rows_scalar,
+    .whitened_norm_f32 = whitened_norm_f32_scalar,
+    .whitened_norm_f16 = whitened_norm_f16_scalar,
+};

@@ -11,10 +11,16 @@ typedef void l2_tile_f16(const float *a, size_t na, const uint16_t *b, size_t nb
 /* out[x] = sum over j < n of weights[j] * rows[j * stride + x], x < width. */
 typedef void blend_rows(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out);
 
+/* |W x|^2 for a factor W of `panels` panels (panda_gaussian_distance tells the layout) and x (d,). */
+typedef float whitened_norm_f32(const float *factor, const float *x, size_t d, size_t panels, bool triangular);
+typedef float whitened_norm_f16(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular);
+
 typedef struct {
     l2_tile_f32 *l2_tile_f32;
     l2_tile_f16 *l2_tile_f16;
     blend_rows *blend_rows;
+    whitened_norm_f32 *whitened_norm_f32;
+    whitened_norm_f16 *whitened_norm_f16;
 } panda_ops;
 
 extern const panda_ops panda_ops_scalar;
@@ -35,6 +41,14 @@ static inline void l2_tile(const panda_ops *ops, const float *a, size_t na, cons
         ops->l2_tile_f16(a, na, b, nb, d, out, ldo);
     else
         ops->l2_tile_f32(a, na, b, nb, d, out, ldo);
+}
+
+static inline size_t panel_count(size_t rows) { return (rows + PANDA_PANEL - 1) / PANDA_PANEL; }
+
+static inline size_t panel_width(size_t panel, size_t d, bool triangular)
+{
+    size_t own = (panel + 1) * PANDA_PANEL;
+    return triangular && own < d ? own : d;
 }
 
 static inline const void *row_of(const void *base, panda_dtype dtype, size_t row, size_t d)

@@ -14,7 +14,7 @@
 
 enum { PANDA_MAX_LEVELS = 4, PANDA_MAX_THREADS = 256 };
 
-typedef enum { PANDA_OK = 0, PANDA_NO_MEMORY, PANDA_BAD_SIMD } panda_status;
+typedef enum { PANDA_OK = 0, PANDA_NO_MEMORY, PANDA_BAD_SIMD, PANDA_NOT_FINITE, PANDA_INTERRUPTED } panda_status;
 typedef enum { PANDA_F32 = 0, PANDA_F16 = 1 } panda_dtype;
 
 /* --- instruction sets ------------------------------------------------------------------------------------ */
@@ -36,6 +36,27 @@ panda_status panda_simd_force(panda_simd level);
  * distances is (q, k), indices is (q, k). */
 panda_status panda_topk(const float *queries, size_t q, const void *bank, panda_dtype dtype, size_t n, size_t d,
                         size_t k, int threads, float *distances, int64_t *indices);
+
+/* Greedy k-centre: indices[0] = start, and each further one is the row of points (n, d) farthest from those before
+ * it (ties to the lowest index). count <= n < 2^32. `interrupted`, where not NULL, is asked from time to time and
+ * ends the run by returning true. PANDA_NOT_FINITE when a point holds NaN or infinity. */
+panda_status panda_k_centre(const void *points, panda_dtype dtype, size_t n, size_t d, size_t count, size_t start,
+                            int threads, bool (*interrupted)(void *), void *context, int64_t *indices);
+
+/* --- Gaussians ------------------------------------------------------------------------------------------- */
+
+/* distances[p] = |W_p (x_p - mean_p)|^2 for every position p, W_p a factor (rows, d) with W_p^T W_p the inverse
+ * covariance. x and mean are (positions, d).
+ *
+ * factors is (positions, panda_factor_size(...)). A factor is stored in panels of PANDA_PANEL rows (the last one
+ * filled up with zero rows), a panel column by column: value (r, c) of a panel is at c * PANDA_PANEL + r. So the
+ * rows of a panel are summed side by side, and reading is one straight line. A lower triangular factor
+ * (rows == d) keeps only the columns up to the last of the panel's own rows. */
+enum { PANDA_PANEL = 16 };
+size_t panda_factor_size(size_t rows, size_t d, bool triangular);
+panda_status panda_gaussian_distance(const float *x, const float *mean, const void *factors, panda_dtype dtype,
+                                     size_t positions, size_t rows, size_t d, bool triangular, int threads,
+                                     float *distances);
 
 /* --- pyramids -------------------------------------------------------------------------------------------- */
 

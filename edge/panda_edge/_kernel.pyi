@@ -16,6 +16,17 @@ def topk(
     indices: NDArray[np.int64],
     /,
 ) -> None: ...
+def k_centre(points: NDArray[Any], start: int, threads: int, indices: NDArray[np.int64], /) -> None: ...
+def gaussian_distance(
+    x: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    factors: NDArray[Any],
+    rows: int,
+    triangular: bool,
+    threads: int,
+    distances: NDArray[np.float32],
+    /,
+) -> None: ...
 def resample(
     map: NDArray[np.float32],
     row_weights: NDArray[np.float32],

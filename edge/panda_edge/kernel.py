@@ -62,6 +62,74 @@ def topk(queries: ArrayLike, bank: NDArray[Any], k: int, threads: int = 1) -> tu
     return distances, indices
 
 
+def k_centre(points: NDArray[Any], count: int, start: int = 0, threads: int = 1) -> Int64:
+    """Greedy k-centre coreset: each further point is the one farthest from those taken before it.
+
+    Args:
+        points: (N, D) float32 or float16, C-contiguous, finite; a memory map is read in place.
+        count: points to take, 1 to N.
+        start: row number of the first one.
+
+    Returns:
+        Row numbers (count,) int64 in the order taken, all different; ties go to the lowest.
+    """
+    indices = np.empty(max(count, 0), np.int64)
+    _kernel.k_centre(points, start, threads, indices)
+    return indices
+
+
+_PANEL = 16  # rows of a whitening factor that lie side by side in memory (PANDA_PANEL)
+
+
+def pack_factors(factors: ArrayLike, triangular: bool, dtype: np.dtype[Any] | type = np.float16) -> NDArray[Any]:
+    """Whitening factors in the order that `gaussian_distance` reads.
+
+    Panels of 16 rows, each stored column by column; the last is filled up with zero rows. Of a lower triangular
+    factor, a panel keeps the columns up to its own last row.
+
+    Args:
+        factors: (P, R, D), W with WᵀW = Σ⁻¹; lower triangular and R = D where `triangular` (the inverse of the
+            Cholesky factor of Σ).
+        dtype: float16 or float32.
+
+    Returns:
+        (P, S) of that dtype: S = 16·⌈R/16⌉·D, about half of it where triangular.
+    """
+    factors = np.asarray(factors)
+    positions, rows, d = factors.shape
+    if triangular and rows != d:
+        raise ValueError(f"factors: got {rows} rows and {d} columns, expected a square where triangular")
+    panels = []
+    for first in range(0, rows, _PANEL):
+        width = min(first + _PANEL, d) if triangular else d
+        panel = np.zeros((positions, width, _PANEL), dtype)
+        part = factors[:, first : first + _PANEL, :width]
+        panel[:, :, : part.shape[1]] = part.transpose(0, 2, 1)
+        panels.append(panel.reshape(positions, -1))
+    return np.concatenate(panels, axis=1)
+
+
+def gaussian_distance(
+    x: ArrayLike, mean: ArrayLike, packed: NDArray[Any], rows: int, triangular: bool, threads: int = 1
+) -> Float32:
+    """Squared Mahalanobis distance of every position's descriptor to that position's Gaussian.
+
+    Args:
+        x: (P, D).
+        mean: (P, D).
+        packed: (P, S) float16 or float32 from `pack_factors`; a memory map is read in place.
+        rows: R of the factors packed.
+        triangular: as they were packed.
+
+    Returns:
+        |W_p (x_p - mean_p)|², (P,) float32.
+    """
+    x = _rows(x)
+    distances = np.empty(len(x), np.float32)
+    _kernel.gaussian_distance(x, _rows(mean), packed, rows, triangular, threads, distances)
+    return distances
+
+
 class _GridSearch:
     """Nearest joint descriptor of every finest position of a query pyramid."""
 
