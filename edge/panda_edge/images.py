@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,14 @@ ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
 MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
 
+_MAX_FILE_BYTES = 1 << 30  # no image within MAX_PIXELS needs more
+
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
 
 # JPEGs are decoded at 1/2, 1/4 or 1/8 size where that still leaves this many times the pixels a side that are needed.
 _DRAFT_MARGIN = 2
+
+_quiet = threading.Lock()  # what silences warnings is the whole process's, and images are read by several threads
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,9 @@ class Preprocessing:
         """
         width, height = image_size
         left, top, right, bottom = self.box(width, height)
-        x0, y0, x1, y1 = round(left), round(top), round(right), round(bottom)
+        # Of a sliver the model sees less than a pixel's width; one pixel it is.
+        x0, y0 = min(round(left), width - 1), min(round(top), height - 1)
+        x1, y1 = max(round(right), x0 + 1), max(round(bottom), y0 + 1)
         seen = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32))
         on_image = np.full((height, width), np.nan, dtype=np.float32)
         on_image[y0:y1, x0:x1] = np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR))
@@ -108,8 +116,7 @@ def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None) -> 
     if isinstance(source, np.ndarray):
         image = _from_array(source)
     elif isinstance(source, Image.Image):
-        _check_size(source.size, "image")
-        image = _to_rgb(ImageOps.exif_transpose(source))
+        image = _from_pil(source)
     else:
         return _from_file(Path(source), draft_size)
     return OpenedImage(image, image.size)
@@ -126,11 +133,21 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
 
 
+def _from_pil(source: Image.Image) -> Image.Image:
+    _check_size(source.size, "image")
+    try:
+        return _to_rgb(ImageOps.exif_transpose(source))
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(f"image: a PIL image that cannot be decoded ({_one_line(error)})") from error
+
+
 def _from_file(path: Path, draft_size: tuple[int, int] | None) -> OpenedImage:
     with _opened(path) as image:
         _check_size(image.size, str(path))
-        full_size = _upright_size(image)
         try:
+            full_size = _upright_size(image)
             if draft_size is not None:
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
                 image.draft(None, (max(draft_size), max(draft_size)))
@@ -138,33 +155,46 @@ def _from_file(path: Path, draft_size: tuple[int, int] | None) -> OpenedImage:
             return OpenedImage(_to_rgb(ImageOps.exif_transpose(image)), full_size)
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …
             raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
-    quarter_turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations 5 to 8
+    quarter_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return (height, width) if quarter_turned else (width, height)
 
 
 def _opened(path: Path) -> Image.Image:
+    data = _content(path)
     try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not data:
-        raise ImageError(f"{path}: the file is empty")
-    try:
-        with warnings.catch_warnings():
+        with _quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _check_size says it more plainly
             return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # as above; mostly UnidentifiedImageError
         raise ImageError(f"{path}: not an image that can be read (PNG, JPEG, TIFF, BMP, WebP, …)") from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+                raise ImageError(f"{path}: cannot be read (not a file); give an image file")
+            if status.st_size > _MAX_FILE_BYTES:
+                raise ImageError(f"{path}: {status.st_size / 1e9:.1f} GB is no image for this; scale it down")
+            data = stream.read()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a zero byte in the name
+        raise ImageError(f"{path}: cannot be read ({error})") from error
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    return data
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -178,7 +208,7 @@ def _check_size(size: tuple[int, int], name: str) -> None:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
         return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")

@@ -1,0 +1,157 @@
+"""Data and bundles that many tests share, made once a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from panda_edge.images import Preprocessing
+from panda_edge.manifest import MANIFEST_NAME
+from panda_export.bundle_writer import file_table
+from panda_export.export import export_bundle
+from panda_export.options import BankOptions
+from panda_train.sample import make_sample
+
+BANKS = ("exact", "kmeans", "hnsw")
+SIDE = 64  # pixels a side of the test bundles' input
+
+
+@dataclass(frozen=True)
+class TinyLevel:
+    stride: int
+    channels: int
+
+
+class TinyBackbone(nn.Module):
+    """A network of the real ones' shape (levels at strides 16, 8, 4) with few, random, fixed weights."""
+
+    name = "tiny"
+    weights_sha256 = "0" * 64
+    embedding_size = 12
+    levels = (TinyLevel(16, 7), TinyLevel(8, 5), TinyLevel(4, 3))
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.to4 = nn.Conv2d(3, 3, 5, stride=4, padding=2)
+            self.to8 = nn.Conv2d(3, 5, 3, stride=2, padding=1)
+            self.to16 = nn.Conv2d(5, 7, 3, stride=2, padding=1)
+            self.embed = nn.Linear(7, 12)
+        self.eval().requires_grad_(False)
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        return frames.permute(0, 3, 1, 2).float().sub(127.0).div(32.0)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        level4 = self.to4(x).relu()
+        level8 = self.to8(level4).relu()
+        level16 = self.to16(level8).relu()
+        return self.embed(level16.mean((2, 3))), [level16, level8, level4]
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone() -> Callable[..., TinyBackbone]:
+    return TinyBackbone
+
+
+@pytest.fixture(scope="session")
+def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small made data set in MVTec layout: 12 normal images, 3 test images a kind, 64 × 64 pixels."""
+    return make_sample(tmp_path_factory.mktemp("sample") / "data", train_images=4, test_images=1, size=64)
+
+
+@pytest.fixture(scope="session")
+def normal_images(sample_data: Path) -> list[Path]:
+    return sorted((sample_data / "train" / "good").glob("*.png"))
+
+
+@pytest.fixture(scope="session")
+def odd_image(sample_data: Path) -> Path:
+    return sample_data / "test" / "hole" / "brick-000.png"
+
+
+@pytest.fixture(scope="session")
+def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[Path]) -> dict[str, Path]:
+    """A bundle of the tiny backbone for each kind of bank. Tests must not change them: see `bundle_copy`."""
+    folder = tmp_path_factory.mktemp("bundles")
+    for bank in BANKS:
+        export_bundle(
+            folder / f"{bank}.panda",
+            TinyBackbone(),
+            normal_images,
+            Preprocessing(SIDE, SIDE),
+            BankOptions(bank, means=5, neighbors=4),
+            method={"name": "dn2"},
+        )
+    return {bank: folder / f"{bank}.panda" for bank in BANKS}
+
+
+@pytest.fixture(scope="session")
+def exact_bundle(made_bundles: dict[str, Path]) -> Path:
+    return made_bundles["exact"]
+
+
+@pytest.fixture(params=BANKS)
+def any_bundle(request: pytest.FixtureRequest, made_bundles: dict[str, Path]) -> Path:
+    return made_bundles[request.param]
+
+
+@pytest.fixture
+def bundle_copy(tmp_path: Path, made_bundles: dict[str, Path]) -> Callable[[str], Path]:
+    """A copy of a made bundle that a test may damage."""
+
+    def copy(bank: str = "exact") -> Path:
+        return Path(shutil.copytree(made_bundles[bank], tmp_path / f"{bank}-copy.panda"))
+
+    return copy
+
+
+@pytest.fixture
+def edit_manifest() -> Callable[..., None]:
+    """Change a bundle's manifest. `reseal` also gives it the sizes and hashes of the files as they now are."""
+
+    def edit(bundle: Path, change: Callable[[dict[str, Any]], Any] = lambda plain: None, reseal: bool = False) -> None:
+        path = bundle / MANIFEST_NAME
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        if reseal:
+            table = file_table(bundle)
+            plain["files"] = {name: {"bytes": entry.bytes, "sha256": entry.sha256} for name, entry in table.items()}
+        change(plain)
+        path.write_text(json.dumps(plain), encoding="utf-8")
+
+    return edit
+
+
+@pytest.fixture(scope="session")
+def texture() -> Callable[..., np.ndarray]:
+    """A picture with structure at every scale: uint8 (H, W, 3)."""
+
+    def make(height: int = 96, width: int = 128, seed: int = 0) -> np.ndarray:
+        random = np.random.default_rng(seed)
+        picture = np.zeros((height, width, 3))
+        for step in (4, 16, 64):
+            coarse = random.integers(0, 80, (-(-height // step), -(-width // step), 3))
+            picture += np.repeat(np.repeat(coarse, step, 0), step, 1)[:height, :width]
+        return picture.astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, which holds `tile` (MVTec layout)."""
+    given = os.environ.get("PANDA_DATA")
+    if not given or not (Path(given) / "tile" / "train" / "good").is_dir():
+        pytest.skip("needs real data: set PANDA_DATA to a folder that holds tile/ in MVTec layout")
+    return Path(given)
