@@ -30,7 +30,9 @@ panda_edge.load(sys.argv[1], threads=int(sys.argv[2])).segment(sys.argv[3])
 """
 
 
-def bench(path: Path, images: Sequence[Path], threads: int | None = None, frames: int = 200) -> dict[str, Any]:
+def bench(
+    path: Path, images: Sequence[Path], threads: int | None = None, frames: int = 200, epsilon: float = 0.0
+) -> dict[str, Any]:
     """Segment `frames` images (the given ones in turn; the bundle's self-test where none is given) one at a time.
 
     Times are milliseconds. `cold_start_ms` is a fresh interpreter from its start to the first heat map, null without
@@ -38,7 +40,7 @@ def bench(path: Path, images: Sequence[Path], threads: int | None = None, frames
     """
     threads = threads or default_threads()
     inputs: list[ImageLike] = list(images) or list(read_selftest(open_bundle(path)).frames)
-    detector = load(path, threads)
+    detector = load(path, threads, epsilon=epsilon)
     for image in itertools.islice(itertools.cycle(inputs), _WARM_UP):
         detector.segment(image)
 

@@ -43,12 +43,11 @@ class Bundle:
         """A memory-mapped, read-only array of just this shape and dtype. Raises BundleError."""
         path = self.file(name)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load never an archive, never a pickle
+        except Exception as error:  # numpy's header parser raises many types: ValueError, TokenError, …
             raise BundleError(f"{path}: not a readable .npy array; damaged, copy it again") from error
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.dtype(dtype):
-            found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
-            raise BundleError(f"{path}: holds {found}, the manifest says {dtype} {shape}")
+        if array.shape != shape or array.dtype != np.dtype(dtype):
+            raise BundleError(f"{path}: holds {array.dtype} {array.shape}, the manifest says {dtype} {shape}")
         if not array.flags.c_contiguous:
             raise BundleError(f"{path}: stored in Fortran order, expected C order; export the bundle again")
         return array
@@ -60,7 +59,11 @@ class Bundle:
 
 def open_bundle(path: Path) -> Bundle:
     """Read the manifest and check that every file is there at its full size. Raises BundleError."""
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that no file system takes, a folder that may not be entered
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not exists:
         raise BundleError(f"{path}: no such bundle; make one with `panda-train fit`")
     if not path.is_dir():
         raise BundleError(f"{path}: a bundle is a folder, this is a file")

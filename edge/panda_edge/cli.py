@@ -34,6 +34,10 @@ Provider = Annotated[
     str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
 ]
 
+Epsilon = Annotated[
+    float, typer.Option(help="Heat map distances may be up to 1 + EPSILON times the true ones; faster.")
+]
+
 
 class HeatmapFormat(StrEnum):
     npy = "npy"
@@ -98,6 +102,7 @@ def segment(
     map_size: Annotated[
         MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")
     ] = MapSize.model,
+    epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
     json: Json = False,
@@ -106,7 +111,7 @@ def segment(
     from panda_edge.detector import load
     from panda_edge.segment_files import SegmentWriter
 
-    detector = load(bundle, threads, provider)
+    detector = load(bundle, threads, provider, epsilon)
     writer = SegmentWriter(out, detector.bundle.manifest.segmentation, heatmap.value, map_size is MapSize.image)
 
     def score(item: Input) -> dict[str, Any]:
@@ -122,13 +127,14 @@ def bench(
     bundle: BundlePath,
     inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT...]", show_default=False)] = None,
     threads: Threads = None,
+    epsilon: Epsilon = 0.0,
     frames: Annotated[int, typer.Option(min=1, help="Images to time.")] = 200,
     json: Json = False,
 ) -> None:
     """Measure frames a second, latency, stages, cold start and memory on this machine."""
     from panda_edge.bench import bench as run_bench
 
-    report = run_bench(bundle, [item.path for item in expand_inputs(inputs or [])], threads, frames)
+    report = run_bench(bundle, [item.path for item in expand_inputs(inputs or [])], threads, frames, epsilon)
     if json:
         print_json(report)
         return

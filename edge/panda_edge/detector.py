@@ -66,12 +66,12 @@ class _Read:
 class Detector:
     """Scores images against the normal ones of a bundle. Made by `load`; one thread at a time may use it."""
 
-    def __init__(self, bundle: Bundle, threads: int, provider: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, threads: int, provider: str = "cpu", epsilon: float = 0.0) -> None:
         self.bundle = bundle
         self.threads = threads
         self.preprocessing = bundle.manifest.preprocessing
         self._model = Model(bundle.checked_file(MODEL_FILE), threads, provider)
-        self._scorer = Scorer(bundle, threads)
+        self._scorer = Scorer(bundle, threads, epsilon)
 
     def detect(self, image: ImageLike) -> Result:
         """Score of one image, without a heat map. Raises ImageError."""
@@ -130,14 +130,19 @@ class Detector:
             yield Result(scored.score, scored.heatmap, read.image_size, self.preprocessing, stages)
 
 
-def load(path: str | os.PathLike[str], threads: int | None = None, provider: str = "cpu") -> Detector:
+def load(
+    path: str | os.PathLike[str], threads: int | None = None, provider: str = "cpu", epsilon: float = 0.0
+) -> Detector:
     """Open a bundle for scoring.
 
     threads: of the model and the search; None uses every processor that the process may. provider: onnxruntime's
-    execution provider by its short name. Raises BundleError, PandaError.
+    execution provider by its short name. epsilon: heat map distances may be up to (1 + epsilon) times the true ones,
+    which is faster; 0 is exact. Raises BundleError, PandaError.
     """
     if threads is None:
         threads = default_threads()
     if threads < 1:
         raise PandaError(f"threads is {threads}; give 1 or more")
-    return Detector(open_bundle(Path(path)), threads, provider)
+    if not 0 <= epsilon <= 1:
+        raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
+    return Detector(open_bundle(Path(path)), threads, provider, epsilon)

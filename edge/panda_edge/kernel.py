@@ -179,20 +179,36 @@ class PyramidSearch(_GridSearch):
         return self._nearest(query, images, epsilon)
 
 
+class MeanSearch(_GridSearch):
+    """Exact search over M joint descriptors: k-means means (section 4.3.3) or a coreset.
+
+    Args:
+        means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous; memory maps are
+            read in place.
+        grid: (height, width) of the coarsest level.
+        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+    """
+
+    def __init__(self, means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1) -> None:
+        super().__init__(means, grid, False, threads)
+
+    def nearest(self, query: Sequence[ArrayLike]) -> tuple[Float32, Int64]:
+        """The nearest descriptor of every position of the finest grid (H, W).
+
+        Args:
+            query: levels, coarse first, each (cells, C) in nested order.
+
+        Returns:
+            Squared distances (H, W) float32 and descriptor numbers (H, W) int64.
+        """
+        return self._nearest(query, None, 0.0)
+
+
 def nearest_mean(
     query: Sequence[ArrayLike], means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1
 ) -> tuple[Float32, Int64]:
-    """The nearest of M joint descriptors (k-means means, section 4.3.3, or a coreset) of every finest position.
-
-    Args:
-        query: levels, coarse first, each (cells, C) in nested order.
-        means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous.
-        grid: (height, width) of the coarsest level.
-
-    Returns:
-        Squared distances (H, W) float32 and descriptor numbers (H, W) int64.
-    """
-    return _GridSearch(means, grid, False, threads)._nearest(query, None, 0.0)
+    """`MeanSearch` for one query."""
+    return MeanSearch(means, grid, threads).nearest(query)
 
 
 @lru_cache(maxsize=16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ MAGIC = "panda-edge bundle"
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
+_SEAL = "manifest_sha256"
 _MAX_MANIFEST_BYTES = 4_000_000
 _MAX_COUNT = 1_000_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
@@ -50,9 +52,10 @@ class Detection:
 class Segmentation:
     """How the heat map is made.
 
-    bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched)
-    or `kmeans` (`count` mean descriptors); sigma: Gaussian blur in input pixels. normal_low, normal_high:
-    quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they fix the overlays' colours.
+    bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
+    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list). sigma: Gaussian blur in input pixels.
+    normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they fix the
+    overlays' colours.
     """
 
     bank: str
@@ -62,6 +65,7 @@ class Segmentation:
     sigma: float
     normal_low: float
     normal_high: float
+    ef: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,26 +92,59 @@ class Manifest:
 
     def to_json(self) -> str:
         """The same manifest gives the same bytes: keys in a fixed order, no dates."""
-        plain = {"magic": MAGIC, **dataclasses.asdict(self)}
-        return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        return _sealed({"magic": MAGIC, **dataclasses.asdict(self)})
 
 
 def read_manifest(bundle: Path) -> Manifest:
     """Read and check `manifest.json`. Raises BundleError naming the first field that is wrong."""
     path = bundle / MANIFEST_NAME
+    return parse_manifest(_parsed(_text(path), path), str(path))
+
+
+def check_seal(bundle: Path) -> None:
+    """Raise BundleError where `manifest.json` is not, byte for byte, what was written with its `manifest_sha256`."""
+    path = bundle / MANIFEST_NAME
+    text = _text(path)
+    plain = _parsed(text, path)
+    if not isinstance(plain, dict) or _sealed(plain) != text:
+        raise BundleError(f"{path}: its manifest_sha256 is not its content's; altered or damaged, copy it again")
+
+
+def _sealed(plain: dict[str, Any]) -> str:
+    """JSON text of a manifest with the hash of its own text without that hash, in one fixed form."""
+    rest = {key: value for key, value in plain.items() if key != _SEAL}
+    digest = hashlib.sha256(_rendered(rest).encode(errors="surrogatepass")).hexdigest()
+    return _rendered({**rest, _SEAL: digest})
+
+
+def _rendered(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise BundleError(f"{path}: {path.stat().st_size} bytes is no manifest (at most {_MAX_MANIFEST_BYTES})")
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        size = path.stat().st_size
+        if size > _MAX_MANIFEST_BYTES:
+            raise BundleError(f"{path}: {size} bytes is no manifest (at most {_MAX_MANIFEST_BYTES})")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BundleError(
-            f"{bundle}: no {MANIFEST_NAME} in it, so not a bundle; make one with `panda-train fit`"
+            f"{path.parent}: no {MANIFEST_NAME} in it, so not a bundle; make one with `panda-train fit`"
         ) from None
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise BundleError(f"{path}: not UTF-8 text; the bundle is damaged, copy it again") from error
+
+
+def _parsed(text: str, path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not valid JSON; the bundle is damaged, copy it again") from error
-    return parse_manifest(plain, str(path))
 
 
 def parse_manifest(plain: Any, where: str) -> Manifest:
@@ -142,6 +179,7 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
         created_with=top.text("created_with"),
     )
     _check_levels(manifest, where)
+    _check_numbering(manifest, where)
     return manifest
 
 
@@ -163,13 +201,13 @@ class _Fields:
     def integer(self, key: str, low: int = 1, high: int = _MAX_COUNT) -> int:
         value = self._value(key, int, f"a whole number from {low} to {high}")
         if not low <= value <= high:
-            raise BundleError(f"{self.where}: {key} is {value}, expected a whole number from {low} to {high}")
+            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected a whole number from {low} to {high}")
         return int(value)
 
     def number(self, key: str, low: float, high: float) -> float:
         value = self._value(key, (int, float), f"a number from {low:g} to {high:g}")
         if not low <= value <= high:  # false for NaN, too
-            raise BundleError(f"{self.where}: {key} is {value}, expected a number from {low:g} to {high:g}")
+            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected a number from {low:g} to {high:g}")
         return float(value)
 
     def text(self, key: str) -> str:
@@ -213,14 +251,16 @@ def _detection(fields: _Fields) -> Detection:
 
 
 def _segmentation(fields: _Fields) -> Segmentation:
+    bank = fields.choice("bank", ("exact", "kmeans", "coreset", "hnsw"))
     return Segmentation(
-        bank=fields.choice("bank", ("exact", "kmeans")),
+        bank=bank,
         count=fields.integer("count"),
         neighbors=fields.integer("neighbors"),
         dtype=fields.choice("dtype", ("float16", "float32")),
         sigma=fields.number("sigma", 0, 100),
         normal_low=fields.number("normal_low", 0, 1e12),
         normal_high=fields.number("normal_high", 0, 1e12),
+        ef=fields.integer("ef", 1, 1_000_000) if bank == "hnsw" else None,
     )
 
 
@@ -247,6 +287,25 @@ def _check_levels(manifest: Manifest, where: str) -> None:
                 f"{where}: level {fine.height}×{fine.width} after {coarse.height}×{coarse.width}; "
                 "levels are listed coarse first, each twice as fine"
             )
+
+
+    frame = manifest.preprocessing
+    for level in levels:
+        if (level.height * level.stride, level.width * level.stride) != (frame.height, frame.width):
+            raise BundleError(
+                f"{where}: levels: {level.height}×{level.width} cells of stride {level.stride} do not cover "
+                f"the input of {frame.height}×{frame.width}"
+            )
+
+
+def _check_numbering(manifest: Manifest, where: str) -> None:
+    """Where similar images are searched, the detection bank's numbers are the gallery's images."""
+    found, maps = manifest.detection, manifest.segmentation
+    if maps.bank == "exact" and (found.bank == "kmeans" or found.count != maps.count):
+        raise BundleError(
+            f"{where}: segmentation: count is {maps.count} images beside {found.count} of a {found.bank} detection "
+            "bank; expected the same images in both"
+        )
 
 
 def _short(value: Any) -> str:

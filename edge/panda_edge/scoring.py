@@ -10,8 +10,9 @@ import numpy as np
 
 from panda_edge import kernel
 from panda_edge.banks.embedding import open_embedding_bank
-from panda_edge.banks.gallery import open_gallery
+from panda_edge.banks.gallery import SearchOptions, open_gallery
 from panda_edge.bundle import Bundle
+from panda_edge.errors import PandaError
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,14 @@ class Scored:
 class Scorer:
     """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks. One thread at a time."""
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0) -> None:
         manifest = bundle.manifest
         self._frame = manifest.preprocessing
         self._knn = manifest.detection.knn
         self._neighbors = manifest.segmentation.neighbors
         self._sigma = manifest.segmentation.sigma
         self._embeddings = open_embedding_bank(bundle, threads)
-        self._gallery = open_gallery(bundle, threads)
+        self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
 
     def score(
         self, embedding: np.ndarray, levels: Sequence[np.ndarray], with_map: bool = True, exclude: int | None = None
@@ -47,12 +48,14 @@ class Scorer:
         similar = self._neighbors if with_map and self._gallery.needs_neighbors else 0
         squared, numbers = self._nearest(embedding, max(self._knn, similar), exclude)
         score = float(squared[: self._knn].mean())
+        _check_finite(score)
         distances = self._gallery.distances(levels, numbers[:similar] if similar else None) if with_map else None
         searched = time.perf_counter()
         stages = {"search": (searched - started) * 1e3}
         if distances is None:
             return Scored(score, None, stages)
         heatmap = kernel.render_heatmap(np.sqrt(distances), self._frame.height, self._frame.width, self._sigma)
+        _check_finite(heatmap)
         stages["heatmap"] = (time.perf_counter() - searched) * 1e3
         return Scored(score, heatmap, stages)
 
@@ -60,3 +63,9 @@ class Scorer:
         squared, numbers = self._embeddings.nearest(embedding[None], k if exclude is None else k + 1)
         kept = slice(None) if exclude is None else np.flatnonzero(numbers[0] != exclude)[:k]
         return squared[0, kept], numbers[0, kept]
+
+
+def _check_finite(values: np.ndarray | float) -> None:
+    """A NaN would pass every threshold unseen, and is not JSON."""
+    if not np.isfinite(values).all():
+        raise PandaError("the distances are not finite; the bundle's banks or weights are damaged, export it again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from panda_edge.bundle import Bundle, open_bundle
 from panda_edge.detector import Detector
 from panda_edge.errors import BundleError
+from panda_edge.manifest import check_seal
 from panda_edge.model import default_threads
 from panda_edge.scoring import Scorer
 
@@ -35,14 +36,26 @@ class SelfTest:
 def read_selftest(bundle: Bundle) -> SelfTest:
     """The bundle's self-test. Raises BundleError."""
     path = bundle.checked_file(SELFTEST_FILE)
-    frame = bundle.manifest.preprocessing
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            test = SelfTest(stored["frames"], stored["embeddings"], stored["scores"], stored["heatmaps"])
-    except (ValueError, OSError, EOFError, KeyError) as error:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            test = SelfTest(*(stored[field.name] for field in fields(SelfTest)))
+    except Exception as error:  # numpy and zipfile raise many types on what is no archive of arrays
         raise BundleError(f"{path}: not a readable self-test; export the bundle again") from error
-    if test.frames.dtype != np.uint8 or test.frames.shape[1:] != (frame.height, frame.width, 3) or not len(test.frames):
-        raise BundleError(f"{path}: its frames are {test.frames.dtype} {test.frames.shape}, not the model's input")
+    count = len(test.frames) if test.frames.ndim else 0
+    frame = bundle.manifest.preprocessing
+    expected = {
+        "frames": (np.uint8, (count, frame.height, frame.width, 3)),
+        "embeddings": (np.float32, (count, bundle.manifest.embedding_size)),
+        "scores": (np.float64, (count,)),
+        "heatmaps": (np.float32, (count, frame.height, frame.width)),
+    }
+    for name, (dtype, shape) in expected.items():
+        array = getattr(test, name)
+        if array.dtype != dtype or array.shape != shape or not count or not np.isfinite(array).all():
+            raise BundleError(
+                f"{path}: {name} holds {array.dtype} {array.shape}, expected finite {np.dtype(dtype)} {shape}; "
+                "export the bundle again"
+            )
     return test
 
 
@@ -54,6 +67,7 @@ def verify(path: Path, threads: int | None = None) -> dict[str, object]:
     """
     threads = threads or default_threads()
     bundle = open_bundle(path)
+    check_seal(path)
     for name in bundle.manifest.files:
         bundle.checked_file(name)
     differences = self_test_differences(bundle, threads)

@@ -19,36 +19,19 @@ from panda_edge.images import Preprocessing
 from panda_edge.manifest import Detection, Level, Manifest, Segmentation
 from panda_edge.model import Model, default_threads
 from panda_edge.scoring import Scorer
-from panda_export import banks
 from panda_export.bundle_writer import staged_bundle, write_manifest
+from panda_export.embedding_banks import write_embeddings
 from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
+from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.graph import DeviceGraph, ExportableBackbone
 from panda_export.onnx_file import OPSET, write_onnx
+from panda_export.options import BankOptions
 from panda_export.progress import Progress, silent
 from panda_export.selftest import FRAMES, first_image, write_selftest
 
-BANKS = ("exact", "kmeans", "hnsw")
 SIGMA = 4.0  # input pixels (SPADE)
 _USUAL = (0.9, 0.999)  # quantiles of normal heat maps
 _SCALE_IMAGES = 64  # normal images whose heat maps set the overlays' colours
-_HNSW_EF_FACTOR = 4  # ef, in multiples of the neighbours asked for
-
-
-@dataclass(frozen=True)
-class BankOptions:
-    """bank: `exact`, `kmeans` or `hnsw`; means: centres of a k-means bank; neighbors: similar images that SPADE
-    searches (K), 0 for all; knn: neighbours that the image score averages, None for the method's own
-    (2, or 1 over means); dtype: of the stored pyramids."""
-
-    bank: str = "exact"
-    means: int = 50
-    neighbors: int = 50
-    knn: int | None = None
-    dtype: str = "float16"
-
-    def __post_init__(self) -> None:
-        if self.bank not in BANKS:
-            raise PandaError(f"unknown bank {self.bank!r}; expected {', '.join(BANKS)}")
 
 
 def export_bundle(
@@ -153,12 +136,7 @@ def _write_banks(
     seed: int,
     progress: Progress,
 ) -> _Written:
-    gallery: banks.GalleryWriter | banks.MeansWriter
-    if options.bank == "kmeans":
-        gallery = banks.MeansWriter(staging, levels, options.dtype, len(images), options.means, seed)
-    else:
-        gallery = banks.GalleryWriter(staging, levels, options.dtype)
-
+    gallery = gallery_writer(staging, levels, options, len(images), seed)
     sampled = np.unique(np.linspace(0, len(images) - 1, _SCALE_IMAGES).astype(int))
     embeddings: list[np.ndarray] = []
     sample: list[tuple[int, np.ndarray]] = []
@@ -172,30 +150,18 @@ def _write_banks(
     if not done:
         raise DataError(f"none of the {len(images)} normal images can be read; see the lines above")
     count = gallery.close()
-    detection = _write_embeddings(staging, np.concatenate(embeddings), options, seed)
+    detection = write_embeddings(staging, np.concatenate(embeddings), options, seed)
     segmentation = Segmentation(
-        bank="kmeans" if options.bank == "kmeans" else "exact",
+        bank=options.gallery,
         count=count,
         neighbors=min(options.neighbors or done, done),
         dtype=options.dtype,
         sigma=SIGMA,
         normal_low=0.0,
         normal_high=0.0,
+        ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
     )
     return _Written(done, detection, segmentation, sample)
-
-
-def _write_embeddings(staging: Path, embeddings: np.ndarray, options: BankOptions, seed: int) -> Detection:
-    count = len(embeddings)
-    if options.bank == "kmeans":
-        count = banks.write_mean_embeddings(staging, embeddings, options.means, seed)
-        return Detection("kmeans", count, min(options.knn or 1, count))
-    knn = min(options.knn or 2, count)
-    if options.bank == "hnsw":
-        banks.write_hnsw_embeddings(staging, embeddings, seed)
-        return Detection("hnsw", count, knn, ef=_HNSW_EF_FACTOR * max(options.neighbors or count, knn))
-    banks.write_exact_embeddings(staging, embeddings)
-    return Detection("exact", count, knn)
 
 
 def _with_color_scale(

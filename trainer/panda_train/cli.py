@@ -52,8 +52,11 @@ def fit(
     weights: Annotated[
         Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")
     ] = None,
-    bank: Annotated[str, typer.Option(help="What is kept of the normal images: exact, kmeans or hnsw.")] = "exact",
+    bank: Annotated[
+        str, typer.Option(help="What is kept of the normal images: exact, kmeans, hnsw, coreset, joint-hnsw.")
+    ] = "exact",
     means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank.")] = 50,
+    vectors: Annotated[int, typer.Option(min=1, help="Descriptors of a coreset or joint-hnsw bank.")] = 5000,
     neighbors: Annotated[str, typer.Option(help="Similar images that segmentation searches (K), or all.")] = "50",
     knn: Annotated[
         int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
@@ -66,11 +69,11 @@ def fit(
     json: Json = False,
 ) -> None:
     """Turn a folder of normal images into a bundle."""
-    from panda_export.export import BankOptions
+    from panda_export.options import BankOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
 
-    bank_options = BankOptions(bank, means, _neighbors(neighbors), knn)
+    bank_options = BankOptions(bank, means, vectors, _neighbors(neighbors), knn)
     options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, bank_options)
     manifest = fit_bundle(data, out, options)
     facts = {

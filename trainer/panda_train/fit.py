@@ -11,7 +11,8 @@ from panda_edge.errors import PandaError
 from panda_edge.images import Preprocessing
 from panda_edge.manifest import Manifest
 from panda_export.bundle_writer import check_target
-from panda_export.export import BankOptions, export_bundle
+from panda_export.export import export_bundle
+from panda_export.options import BankOptions
 from panda_train import backbones
 from panda_train.data import open_dataset
 from panda_train.progress import show

@@ -41,6 +41,9 @@ class HnswBank:
     def __init__(self, path: Path, count: int, size: int, ef: int, threads: int) -> None:
         import hnswlib
 
+        found = _vector_size(path)
+        if found != size:
+            raise BundleError(f"{path}: an index of vectors of {found}, the manifest says {size}; export it again")
         self._index = hnswlib.Index(space="l2", dim=size)
         try:
             self._index.load_index(str(path), max_elements=count)
@@ -60,6 +63,13 @@ class HnswBank:
             self._index.set_ef(k)
         numbers, squared = self._index.knn_query(queries, k)
         return squared, numbers.astype(np.int64)
+
+
+def _vector_size(path: Path) -> int:
+    """Numbers a vector in an hnswlib file. hnswlib does not compare it with what it is told, and reads past the end."""
+    # Its header begins with six 64-bit words; a vector lies between the offsets of the last and the one before it.
+    words = np.fromfile(path, dtype="<u8", count=6)
+    return int(words[4] - words[5]) // 4 if len(words) == 6 and words[4] >= words[5] else 0
 
 
 def open_embedding_bank(bundle: Bundle, threads: int) -> EmbeddingBank:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from panda_edge import kernel
+from panda_edge.banks.flat import FlatGallery
+from panda_edge.banks.joint_hnsw import JointHnswGallery
+from panda_edge.banks.level_files import JOINT_HNSW_FILE, level_file
+from panda_edge.banks.pyramid import PyramidGallery
 from panda_edge.bundle import Bundle
-from panda_edge.manifest import Level
 
 
 class Gallery(Protocol):
@@ -24,51 +27,61 @@ class Gallery(Protocol):
         """
 
 
-class ExactGallery:
-    """SPADE (PANDA §2.3): the pyramids of all normal images; the nearest position among the K most similar images."""
+@dataclass(frozen=True)
+class SearchOptions:
+    """threads: of one search. epsilon: distances may be up to (1 + epsilon) times the true ones; 0 is exact."""
 
-    needs_neighbors = True
-
-    def __init__(self, levels: Sequence[np.ndarray], grid: tuple[int, int], threads: int) -> None:
-        self._search = kernel.PyramidSearch(list(levels), grid, threads=threads)
-
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels), neighbors)
-        return squared
+    threads: int
+    epsilon: float = 0.0
 
 
-class MeansGallery:
-    """K-means of the normal joint descriptors (PANDA §4.3.3): the nearest of M means."""
-
-    needs_neighbors = False
-
-    def __init__(self, means: Sequence[np.ndarray], grid: tuple[int, int], threads: int) -> None:
-        self._means = list(means)
-        self._grid = grid
-        self._threads = threads
-
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
-        squared, _ = kernel.nearest_mean(list(levels), self._means, grid=self._grid, threads=self._threads)
-        return squared
-
-
-def level_file(level: Level) -> str:
-    """The bundle file that holds a level's features."""
-    return f"bank/stride{level.stride:02d}.npy"
-
-
-def open_gallery(bundle: Bundle, threads: int) -> Gallery:
+def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
     """The gallery that a bundle's manifest names. Raises BundleError."""
-    segmentation, levels = bundle.manifest.segmentation, bundle.manifest.levels
-    grid = (levels[0].height, levels[0].width)
-    if segmentation.bank == "kmeans":
-        means = [
-            np.asarray(bundle.array(level_file(lv), (segmentation.count, lv.channels), segmentation.dtype), np.float32)
-            for lv in levels
-        ]
-        return MeansGallery(means, grid, threads)
-    stored = [
-        bundle.array(level_file(lv), (segmentation.count, lv.height * lv.width, lv.channels), segmentation.dtype)
-        for lv in levels
+    return _OPENERS[bundle.manifest.segmentation.bank](bundle, options)
+
+
+def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
+    levels = bundle.manifest.levels
+    stored = _level_arrays(bundle, [(level.height * level.width, level.channels) for level in levels])
+    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon)
+
+
+def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:
+    stored = _level_arrays(bundle, [(level.channels,) for level in bundle.manifest.levels])
+    return FlatGallery(stored, _grid(bundle), options.threads)
+
+
+def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
+    manifest = bundle.manifest
+    channels = sum(level.channels for level in manifest.levels)
+    assert manifest.segmentation.ef is not None  # read_manifest checked it
+    return JointHnswGallery(
+        bundle.checked_file(JOINT_HNSW_FILE),
+        manifest.segmentation.count,
+        channels,
+        manifest.segmentation.ef,
+        _grid(bundle),
+        options.threads,
+    )
+
+
+# What the manifest's `segmentation.bank` may be; a new kind of gallery is a row here.
+_OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
+    "exact": _open_pyramid,
+    "kmeans": _open_flat,
+    "coreset": _open_flat,
+    "hnsw": _open_joint_hnsw,
+}
+
+
+def _level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    segmentation = bundle.manifest.segmentation
+    return [
+        bundle.array(level_file(level), (segmentation.count, *shape), segmentation.dtype)
+        for level, shape in zip(bundle.manifest.levels, shapes, strict=True)
     ]
-    return ExactGallery(stored, grid, threads)
+
+
+def _grid(bundle: Bundle) -> tuple[int, int]:
+    coarsest = bundle.manifest.levels[0]
+    return coarsest.height, coarsest.width

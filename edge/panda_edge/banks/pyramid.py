@@ -1,0 +1,23 @@
+"""The pyramids of all normal images (SPADE; PANDA §2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from panda_edge import kernel
+
+
+class PyramidGallery:
+    """The nearest position among the K most similar images, found exactly, or within a factor 1 + epsilon."""
+
+    needs_neighbors = True
+
+    def __init__(self, levels: Sequence[np.ndarray], grid: tuple[int, int], threads: int, epsilon: float) -> None:
+        self._search = kernel.PyramidSearch(list(levels), grid, threads=threads)
+        self._epsilon = epsilon
+
+    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+        squared, _ = self._search.nearest(list(levels), neighbors, self._epsilon)
+        return squared

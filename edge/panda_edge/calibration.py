@@ -1,0 +1,107 @@
+"""From raw scores to p-values and decisions, by the scores of normal images that are not in the bank.
+
+Split conformal prediction (Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005, §4.2; Laxhammar
+and Falkman, 2010): of n held-out normal images and one new normal image, all drawn alike, each is as likely as any
+other to have the highest score. So P(p-value ≤ α) ≤ α for every α, whatever the distribution of the scores.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+DEFAULT_FPR = 0.01
+RULES = ("max", "top1", "embedding", "combined")
+DEFAULT_RULE = "max"
+
+_TOP_SHARE = 0.01  # of the pixels, that `top1` averages
+
+
+def images_needed(fpr: float) -> int:
+    """How many held-out normal images it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
+    return math.ceil(1 / fpr - 1 - 1e-9)
+
+
+def image_scores(embedding_score: float, heatmap: np.ndarray) -> dict[str, float]:
+    """The raw image scores that a rule may be of: the embedding's, the map's maximum, the mean of its top 1 %."""
+    pixels = heatmap.ravel()
+    top = max(1, round(_TOP_SHARE * pixels.size))
+    highest = np.partition(pixels, pixels.size - top)[-top:]
+    return {"embedding": float(embedding_score), "max": float(highest.max()), "top1": float(highest.mean())}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Raw scores of held-out normal images.
+
+    rule: which image score decides (RULES). scores: for `embedding`, `max` and `top1`, float64 (n,), one image an
+    index.
+    """
+
+    rule: str
+    scores: dict[str, np.ndarray]
+
+    @property
+    def images(self) -> int:
+        """n, the held-out normal images."""
+        return len(self.scores["max"])
+
+    def score(self, raw: dict[str, float], rule: str | None = None) -> float:
+        """The score that the rule decides by, of an image's raw scores (`image_scores`).
+
+        `combined` adds the embedding's and the map's maximum, each less its median and over its spread (interquartile
+        range) among the held-out images.
+        """
+        rule = rule or self.rule
+        return float(self._of_rule({name: np.array([value]) for name, value in raw.items()}, rule)[0])
+
+    def p_value(self, raw: dict[str, float], rule: str | None = None) -> float:
+        """The share of normal images that score at least as high: from 1 / (n + 1) to 1; NaN scores give 1 / (n + 1)."""
+        rule = rule or self.rule
+        below = int(np.count_nonzero(self._of_rule(self.scores, rule) < self.score(raw, rule)))
+        if math.isnan(self.score(raw, rule)):
+            below = self.images
+        return (1 + self.images - below) / (self.images + 1)
+
+    def promised(self, fpr: float) -> float:
+        """The false-alarm rate that can be kept when `fpr` is asked for: fpr itself, or 1 / (n + 1) where that is more."""
+        return max(fpr, 1 / (self.images + 1))
+
+    def is_anomalous(self, p_value: float, fpr: float) -> bool:
+        """The decision: at most a share `promised(fpr)` of normal images is called anomalous."""
+        return p_value <= self.promised(fpr) * (1 + 1e-9)
+
+    def threshold(self, fpr: float, rule: str | None = None) -> float:
+        """The highest score that is still called normal at `fpr`."""
+        scores = np.sort(self._of_rule(self.scores, rule or self.rule))
+        rank = math.ceil((self.images + 1) * (1 - self.promised(fpr)) - 1e-9)  # 1 … n
+        return float(scores[min(max(rank, 1), self.images) - 1])
+
+    def pixel_threshold(self, fpr: float) -> float:
+        """Heat map values above this are anomalous pixels.
+
+        Family-wise: at most a share `promised(fpr)` of normal images has even one such pixel, since an image has one
+        exactly when its maximum is above.
+        """
+        return self.threshold(fpr, "max")
+
+    def warning(self, fpr: float) -> str | None:
+        """What cannot be promised, in one line; None where `fpr` can."""
+        needed = images_needed(fpr)
+        if self.images >= needed:
+            return None
+        return (
+            f"{self.images} held-out normal images cannot promise a false-alarm rate of {fpr:g}, only "
+            f"{self.promised(fpr):.3g}; {needed} are needed (give more normal images, or a larger --fpr)"
+        )
+
+    def _of_rule(self, scores: dict[str, np.ndarray], rule: str) -> np.ndarray:
+        if rule != "combined":
+            return scores[rule]
+        total = np.zeros(len(scores["max"]))
+        for name in ("embedding", "max"):
+            low, middle, high = np.quantile(self.scores[name], [0.25, 0.5, 0.75])
+            total += (scores[name] - middle) / max(high - low, 1e-12 * max(abs(middle), 1.0))
+        return total

@@ -1,0 +1,126 @@
+"""Building the banks of pyramid features. Each writer is given features as they come, and writes below `bank/`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+
+from panda_edge import kernel
+from panda_edge.banks.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file
+from panda_edge.manifest import Level
+from panda_edge.model import Features, default_threads
+from panda_export.embedding_banks import write_hnsw
+from panda_export.options import BankOptions
+
+JOINT_HNSW_EF = 64
+_MAX_DESCRIPTORS = 600_000  # that a coreset or a graph is chosen from, drawn evenly over the images: 0.2 GB
+_MAX_KMEANS_DESCRIPTORS = 100_000
+
+
+class GalleryWriter(Protocol):
+    def add(self, features: Features) -> None:
+        """Take in a batch of normal images."""
+
+    def close(self) -> int:
+        """Finish the files; returns how many entries the bank has (images, or descriptors)."""
+
+
+def gallery_writer(
+    bundle: Path, levels: Sequence[Level], options: BankOptions, images: int, seed: int
+) -> GalleryWriter:
+    """The writer of the gallery that the options name. images: how many will come, about."""
+    if options.gallery == "exact":
+        return PyramidWriter(bundle, levels, options.dtype)
+    if options.gallery == "kmeans":
+
+        def means(drawn: np.ndarray) -> int:
+            return write_means(bundle, levels, drawn, options, seed)
+
+        return DescriptorWriter(means, levels, images, _MAX_KMEANS_DESCRIPTORS, seed)
+    if options.gallery == "coreset":
+
+        def coreset(drawn: np.ndarray) -> int:
+            return write_coreset(bundle, levels, drawn, options)
+
+        return DescriptorWriter(coreset, levels, images, _MAX_DESCRIPTORS, seed)
+
+    def graph(drawn: np.ndarray) -> int:
+        write_hnsw(bundle / JOINT_HNSW_FILE, drawn.astype(np.float32), seed)
+        return len(drawn)
+
+    return DescriptorWriter(graph, levels, images, options.vectors, seed)
+
+
+class PyramidWriter:
+    """The pyramids of all normal images, appended as they come: one .npy array a level."""
+
+    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str) -> None:
+        self._dtype = np.dtype(dtype)
+        self._cells = [(level.height * level.width, level.channels) for level in levels]
+        self._files = [(bundle / level_file(level)).open("wb") for level in levels]
+        self._written = 0
+        self._write_headers()
+
+    def add(self, features: Features) -> None:
+        self._written += len(features.embedding)
+        for file, level in zip(self._files, features.levels, strict=True):
+            np.ascontiguousarray(level, dtype=self._dtype).tofile(file)
+
+    def close(self) -> int:
+        self._write_headers()
+        for file in self._files:
+            file.close()
+        return self._written
+
+    def _write_headers(self) -> None:
+        # numpy leaves room in the header for the first axis to grow, so that writing it again keeps its length.
+        for file, cells in zip(self._files, self._cells, strict=True):
+            file.seek(0)
+            header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._written, *cells)}
+            np.lib.format.write_array_header_1_0(file, header)
+
+
+class DescriptorWriter:
+    """Draws joint descriptors, float16, evenly over the images, and hands them to `write` at the end."""
+
+    def __init__(
+        self, write: Callable[[np.ndarray], int], levels: Sequence[Level], images: int, most: int, seed: int
+    ) -> None:
+        self._write = write
+        self._random = np.random.default_rng(seed)
+        self._per_image = min(levels[-1].height * levels[-1].width, max(1, most // images))
+        self._drawn: list[np.ndarray] = []
+
+    def add(self, features: Features) -> None:
+        for i in range(len(features.embedding)):
+            descriptors = joint_descriptors([level[i] for level in features.levels])
+            chosen = self._random.choice(len(descriptors), self._per_image, replace=False)
+            self._drawn.append(descriptors[np.sort(chosen)].astype(np.float16))
+
+    def close(self) -> int:
+        return self._write(np.concatenate(self._drawn)) if self._drawn else 0
+
+
+def write_means(bundle: Path, levels: Sequence[Level], drawn: np.ndarray, options: BankOptions, seed: int) -> int:
+    """K-means centres of joint descriptors (PANDA §4.3.3). Returns how many."""
+    means = min(options.means, len(drawn))
+    fit = MiniBatchKMeans(means, batch_size=4096, n_init=3, random_state=seed).fit(drawn.astype(np.float32))
+    _write_parts(bundle, levels, fit.cluster_centers_, options.dtype)
+    return means
+
+
+def write_coreset(bundle: Path, levels: Sequence[Level], drawn: np.ndarray, options: BankOptions) -> int:
+    """Joint descriptors such that the farthest of the drawn ones is as near as greedy k-centre makes it."""
+    chosen = kernel.k_centre(drawn, min(options.vectors, len(drawn)), threads=default_threads())
+    _write_parts(bundle, levels, drawn[chosen], options.dtype)
+    return len(chosen)
+
+
+def _write_parts(bundle: Path, levels: Sequence[Level], descriptors: np.ndarray, dtype: str) -> None:
+    ends = np.cumsum([level.channels for level in levels])[:-1]
+    for level, part in zip(levels, np.split(descriptors, ends, axis=1), strict=True):
+        np.save(bundle / level_file(level), np.ascontiguousarray(part, dtype=dtype), allow_pickle=False)

@@ -1,0 +1,97 @@
+"""Estimating one Gaussian a position from normal images that stream by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge import kernel
+from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, gaussian_cells, gaussian_descriptors
+from panda_edge.errors import DataError
+from panda_edge.manifest import Level
+from panda_edge.model import Features
+
+_BUFFERED = 32  # images whose second moments are added at once
+_LEAST_VARIANCE = 1e-6  # that of identical images is 0; whitening by less would leave the range of float16
+
+
+class GaussianWriter:
+    """Means and covariances of the joint descriptors, position by position, in memory that the images do not grow.
+
+    Written: the means, float32 (cells, D), and whitening factors, packed for `kernel.gaussian_distance`.
+    """
+
+    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, shrinkage: float) -> None:
+        """shrinkage: of each covariance towards equal variance in all directions (see `shrunk`)."""
+        self._bundle = bundle
+        self._dtype = np.dtype(dtype)
+        self._shrinkage = shrinkage
+        self._cells = gaussian_cells([level.height * level.width for level in levels])
+        size = sum(level.channels for level in levels)
+        self._images = 0
+        # Sums are taken about the first buffer's mean, which keeps float32 products exact enough.
+        self._origin: np.ndarray | None = None
+        self._sum = np.zeros((self._cells, size))
+        self._products = np.zeros((self._cells, size, size), dtype=np.float32)
+        self._buffer: list[np.ndarray] = []
+
+    def add(self, features: Features) -> None:
+        """Take in a batch of normal images."""
+        for i in range(len(features.embedding)):
+            self._buffer.append(gaussian_descriptors([level[i] for level in features.levels], self._cells))
+            if len(self._buffer) == _BUFFERED:
+                self._settle()
+
+    def close(self) -> int:
+        """Write the bank; returns how many images it is of. Raises DataError with fewer than two."""
+        self._settle()
+        if self._images < 2:
+            raise DataError(f"a Gaussian bank needs at least 2 normal images, got {self._images}; give more")
+        assert self._origin is not None
+        mean = self._origin + self._sum / self._images
+        np.save(self._bundle / MEAN_FILE, mean.astype(np.float32), allow_pickle=False)
+        isotropic = self._mean_variance()
+        packed = [
+            kernel.pack_factors(self._factor(cell, isotropic)[None], True, self._dtype) for cell in range(self._cells)
+        ]
+        np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
+        return self._images
+
+    def _settle(self) -> None:
+        if not self._buffer:
+            return
+        descriptors = np.stack(self._buffer, axis=1)  # (cells, images, D)
+        if self._origin is None:
+            self._origin = descriptors.mean(axis=1)
+        descriptors = descriptors - self._origin[:, None]
+        self._sum += descriptors.sum(axis=1)
+        self._products += descriptors.transpose(0, 2, 1) @ descriptors
+        self._images += len(self._buffer)
+        self._buffer = []
+
+    def _covariance(self, cell: int) -> np.ndarray:
+        """Unbiased, float64 (D, D)."""
+        total = self._sum[cell]
+        return (self._products[cell] - np.outer(total, total) / self._images) / (self._images - 1)
+
+    def _mean_variance(self) -> float:
+        """Over all positions and directions."""
+        return float(np.mean([np.trace(self._covariance(cell)) for cell in range(self._cells)])) / self._sum.shape[1]
+
+    def _factor(self, cell: int, isotropic: float) -> np.ndarray:
+        return whitening_factor(shrunk(self._covariance(cell), isotropic, self._shrinkage))
+
+
+def shrunk(covariance: np.ndarray, isotropic: float, shrinkage: float) -> np.ndarray:
+    """covariance + shrinkage · isotropic · I: no direction is trusted to vary less than that, however few the images.
+
+    isotropic: a typical variance, which makes shrinkage a number without a unit.
+    """
+    return covariance + shrinkage * max(isotropic, _LEAST_VARIANCE) * np.eye(len(covariance))
+
+
+def whitening_factor(covariance: np.ndarray) -> np.ndarray:
+    """W, lower triangular float64 (D, D), with WᵀW = covariance⁻¹: the inverse of its Cholesky factor."""
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))

@@ -1,0 +1,42 @@
+"""What can be chosen about the banks of a bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from panda_edge.errors import PandaError
+
+# --bank → how embeddings are kept (detection), how pyramid features are kept (segmentation).
+BANKS = {
+    "exact": ("exact", "exact"),
+    "kmeans": ("kmeans", "kmeans"),
+    "hnsw": ("hnsw", "exact"),
+    "coreset": ("exact", "coreset"),
+    "joint-hnsw": ("exact", "hnsw"),
+}
+
+
+@dataclass(frozen=True)
+class BankOptions:
+    """bank: a key of BANKS. means: centres of a k-means bank. vectors: descriptors of a coreset or joint-hnsw bank.
+    neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the image score averages,
+    None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features."""
+
+    bank: str = "exact"
+    means: int = 50
+    vectors: int = 5000
+    neighbors: int = 50
+    knn: int | None = None
+    dtype: str = "float16"
+
+    def __post_init__(self) -> None:
+        if self.bank not in BANKS:
+            raise PandaError(f"unknown --bank {self.bank!r}; expected one of {', '.join(BANKS)}")
+
+    @property
+    def detection_bank(self) -> str:
+        return BANKS[self.bank][0]
+
+    @property
+    def gallery(self) -> str:
+        return BANKS[self.bank][1]
