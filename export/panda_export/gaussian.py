@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge import kernel
-from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, gaussian_cells, gaussian_descriptors
+from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 from panda_edge.errors import DataError
 from panda_edge.manifest import Level
 from panda_edge.model import Features
@@ -20,27 +20,27 @@ _LEAST_VARIANCE = 1e-6  # that of identical images is 0; whitening by less would
 class GaussianWriter:
     """Means and covariances of the joint descriptors, position by position, in memory that the images do not grow.
 
-    Written: the means, float32 (cells, D), and whitening factors, packed for `kernel.gaussian_distance`.
+    Written, row by row of the grid: the means, float32 (cells, D), and whitening factors, packed for `kernel.gaussian_distance`.
     """
 
-    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, shrinkage: float) -> None:
-        """shrinkage: of each covariance towards equal variance in all directions (see `shrunk`)."""
+    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, average: int, shrinkage: float) -> None:
+        """average: see `DescriptorGrid`. shrinkage: towards equal variance in all directions (see `shrunk`)."""
         self._bundle = bundle
         self._dtype = np.dtype(dtype)
         self._shrinkage = shrinkage
-        self._cells = gaussian_cells([level.height * level.width for level in levels])
-        size = sum(level.channels for level in levels)
+        self._grid = DescriptorGrid(levels, average)
+        cells, size = self._grid.cells, self._grid.channels
         self._images = 0
         # Sums are taken about the first buffer's mean, which keeps float32 products exact enough.
         self._origin: np.ndarray | None = None
-        self._sum = np.zeros((self._cells, size))
-        self._products = np.zeros((self._cells, size, size), dtype=np.float32)
+        self._sum = np.zeros((cells, size))
+        self._products = np.zeros((cells, size, size), dtype=np.float32)
         self._buffer: list[np.ndarray] = []
 
     def add(self, features: Features) -> None:
         """Take in a batch of normal images."""
         for i in range(len(features.embedding)):
-            self._buffer.append(gaussian_descriptors([level[i] for level in features.levels], self._cells))
+            self._buffer.append(self._grid.descriptors([level[i] for level in features.levels]))
             if len(self._buffer) == _BUFFERED:
                 self._settle()
 
@@ -54,7 +54,8 @@ class GaussianWriter:
         np.save(self._bundle / MEAN_FILE, mean.astype(np.float32), allow_pickle=False)
         isotropic = self._mean_variance()
         packed = [
-            kernel.pack_factors(self._factor(cell, isotropic)[None], True, self._dtype) for cell in range(self._cells)
+            kernel.pack_factors(self._factor(cell, isotropic)[None], True, self._dtype)
+            for cell in range(self._grid.cells)
         ]
         np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
         return self._images
@@ -78,7 +79,9 @@ class GaussianWriter:
 
     def _mean_variance(self) -> float:
         """Over all positions and directions."""
-        return float(np.mean([np.trace(self._covariance(cell)) for cell in range(self._cells)])) / self._sum.shape[1]
+        return (
+            float(np.mean([np.trace(self._covariance(cell)) for cell in range(self._grid.cells)])) / self._grid.channels
+        )
 
     def _factor(self, cell: int, isotropic: float) -> np.ndarray:
         return whitening_factor(shrunk(self._covariance(cell), isotropic, self._shrinkage))

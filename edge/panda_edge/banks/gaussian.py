@@ -7,54 +7,74 @@ from collections.abc import Sequence
 import numpy as np
 
 from panda_edge import kernel
+from panda_edge.manifest import Level
 
 MEAN_FILE = "bank/gaussian_mean.npy"
 FACTOR_FILE = "bank/gaussian_factor.npy"
 
 
-class GaussianGallery:
-    """Squared Mahalanobis distance of each cell to the normal images' Gaussian at that cell.
+class DescriptorGrid:
+    """Joint descriptors on the cells of the second-finest level (stride 8), row by row.
 
-    The cells are those of the second-finest level (stride 8): finer ones are averaged into it, coarser ones repeated.
+    Finer levels are averaged over each cell's children, coarser ones repeated over theirs; then every descriptor is
+    averaged with its neighbours.
     """
+
+    def __init__(self, levels: Sequence[Level], average: int) -> None:
+        """levels: coarse first. average: side of the square of cells averaged, odd; 1 for none."""
+        if average < 1 or average % 2 == 0:
+            raise ValueError(f"average is {average}; give an odd number of cells from 1")
+        chosen = levels[-2] if len(levels) > 1 else levels[-1]
+        self.height, self.width = chosen.height, chosen.width
+        self.channels = sum(level.channels for level in levels)
+        depth = (chosen.height // levels[0].height).bit_length() - 1
+        self._raster = raster_order((levels[0].height, levels[0].width), depth).ravel()
+        self._average = average
+
+    @property
+    def cells(self) -> int:
+        return self.height * self.width
+
+    def descriptors(self, levels: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 (cells, channels), row by row, of one image's levels: coarse first, each (its cells, its channels)
+        in nested order."""
+        parts = []
+        for level in levels:
+            if len(level) <= self.cells:
+                parts.append(np.repeat(level, self.cells // len(level), axis=0))
+            else:
+                parts.append(level.reshape(self.cells, len(level) // self.cells, level.shape[1]).mean(axis=1))
+        joint = np.concatenate(parts, axis=1)[self._raster]
+        if self._average == 1:
+            return joint
+        grid = joint.reshape(self.height, self.width, self.channels)
+        return _box(_box(grid, 0, self._average), 1, self._average).reshape(self.cells, self.channels)
+
+
+class GaussianGallery:
+    """Squared Mahalanobis distance of each cell's descriptor to the normal images' Gaussian at that cell."""
 
     needs_neighbors = False
 
-    def __init__(self, mean: np.ndarray, factors: np.ndarray, grid: tuple[int, int], threads: int) -> None:
-        """mean: float32 (cells, D); factors: (cells, S) from `kernel.pack_factors`, lower triangular; both in nested
-        order. grid: (height, width) of the coarsest level."""
+    def __init__(self, mean: np.ndarray, factors: np.ndarray, grid: DescriptorGrid, threads: int) -> None:
+        """mean: float32 (cells, channels); factors: (cells, S), lower triangular, from `kernel.pack_factors`."""
         self._mean = mean
         self._factors = factors
+        self._grid = grid
         self._threads = threads
-        depth = (len(mean) // (grid[0] * grid[1])).bit_length() // 2  # 4^depth cells for each coarsest one
-        self._raster = raster_order(grid, depth)
 
     def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
-        """See `Gallery.distances`; float32 (height, width) of the cells."""
-        descriptors = gaussian_descriptors(levels, len(self._mean))
-        rows = descriptors.shape[1]
-        squared = kernel.gaussian_distance(descriptors, self._mean, self._factors, rows, True, self._threads)
-        return squared[self._raster]
+        """See `Gallery.distances`; float32 (height, width) of the grid's cells."""
+        descriptors = self._grid.descriptors(levels)
+        squared = kernel.gaussian_distance(
+            descriptors, self._mean, self._factors, self._grid.channels, triangular=True, threads=self._threads
+        )
+        return squared.reshape(self._grid.height, self._grid.width)
 
 
-def gaussian_cells(cells: Sequence[int]) -> int:
-    """How many Gaussians there are, given the cells of each level, coarse first."""
-    return cells[-2] if len(cells) > 1 else cells[-1]
-
-
-def gaussian_descriptors(levels: Sequence[np.ndarray], cells: int) -> np.ndarray:
-    """Joint descriptors on one grid: float32 (cells, all channels).
-
-    levels: of one image, coarse first, each (its cells, channels) in nested order, which the result keeps. A level
-    with fewer cells is repeated over its children, one with more is averaged over them.
-    """
-    parts = []
-    for level in levels:
-        if len(level) <= cells:
-            parts.append(np.repeat(level, cells // len(level), axis=0))
-        else:
-            parts.append(level.reshape(cells, len(level) // cells, level.shape[1]).mean(axis=1))
-    return np.concatenate(parts, axis=1)
+def packed_size(channels: int) -> int:
+    """S, how many numbers a packed triangular factor of so many channels has (see `kernel.pack_factors`)."""
+    return sum(min(first + 16, channels) * 16 for first in range(0, channels, 16))
 
 
 def raster_order(grid: tuple[int, int], depth: int) -> np.ndarray:
@@ -67,3 +87,14 @@ def raster_order(grid: tuple[int, int], depth: int) -> np.ndarray:
                 finer[row::2, column::2] = 4 * order + 2 * row + column
         order = finer
     return order
+
+
+def _box(grid: np.ndarray, axis: int, side: int) -> np.ndarray:
+    """Moving mean of `side` cells along an axis of (H, W, C); at the border, of those that are there."""
+    length, reach = grid.shape[axis], side // 2
+    sums = np.zeros((length + 1, *np.delete(grid.shape, axis)), dtype=np.float32)
+    np.cumsum(np.moveaxis(grid, axis, 0), axis=0, out=sums[1:])
+    first = np.maximum(np.arange(length) - reach, 0)
+    last = np.minimum(np.arange(length) + reach + 1, length)
+    means = (sums[last] - sums[first]) / (last - first).astype(np.float32)[:, None, None]
+    return np.moveaxis(means, 0, axis)
