@@ -19,6 +19,7 @@ from panda_edge.images import Preprocessing
 from panda_edge.manifest import Detection, Level, Manifest, Segmentation
 from panda_edge.model import Model, default_threads
 from panda_edge.scoring import Scorer
+from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest
 from panda_export.embedding_banks import write_embeddings
 from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
@@ -56,7 +57,9 @@ def export_bundle(
         graph = DeviceGraph(backbone)
         differences = _write_model(staging, graph, backbone, preprocessing, levels)
         run = _feature_function(staging, graph, device)
-        written = _write_banks(staging, images, preprocessing, options, levels, run, seed, progress)
+        written = _write_banks(
+            staging, images, preprocessing, options, levels, backbone.embedding_size, run, seed, progress
+        )
         manifest = Manifest(
             method=dict(method),
             backbone={"name": backbone.name, "weights_sha256": backbone.weights_sha256},
@@ -69,6 +72,8 @@ def export_bundle(
                 "opset": OPSET,
                 "seed": seed,
                 "train_images": written.images,
+                "max_bank_mb": options.max_bank_mb,
+                "max_bank_mb_chose": written.said,
                 "max_abs_difference": {name: float(f"{value:.1e}") for name, value in differences.items()},
             },
             calibration=None,
@@ -85,12 +90,14 @@ def export_bundle(
 
 @dataclass(frozen=True)
 class _Written:
-    """sample: some of the normal images, by number in the bank and frame, uint8 (height, width, 3)."""
+    """sample: some of the normal images, by number in the bank (None: not stored) and frame, uint8 (H, W, 3). said: what
+    --max-bank-mb chose."""
 
     images: int
     detection: Detection
     segmentation: Segmentation
-    sample: list[tuple[int, np.ndarray]]
+    sample: list[tuple[int | None, np.ndarray]]
+    said: str
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:
@@ -132,14 +139,17 @@ def _write_banks(
     preprocessing: Preprocessing,
     options: BankOptions,
     levels: Sequence[Level],
+    embedding_size: int,
     run: FeatureFunction,
     seed: int,
     progress: Progress,
 ) -> _Written:
+    budget = fit_budget(options, levels, embedding_size, len(images))
+    options = budget.options
     gallery = gallery_writer(staging, levels, options, len(images), seed)
     sampled = np.unique(np.linspace(0, len(images) - 1, _SCALE_IMAGES).astype(int))
     embeddings: list[np.ndarray] = []
-    sample: list[tuple[int, np.ndarray]] = []
+    sample: list[tuple[int | None, np.ndarray]] = []
     done = 0
     frames = (frame for _, frame in progress(readable_images(images, preprocessing), "features", len(images)))
     for batch, features in batched_features(frames, run):
@@ -150,22 +160,29 @@ def _write_banks(
     if not done:
         raise DataError(f"none of the {len(images)} normal images can be read; see the lines above")
     count = gallery.close()
-    detection = write_embeddings(staging, np.concatenate(embeddings), options, seed)
+    vectors = np.concatenate(embeddings)
+    if options.gallery == "exact":
+        kept = representative_images(vectors, budget.images)
+        keep_images(staging, levels, kept)
+        vectors, count = vectors[kept], len(kept)
+        numbers = {int(image): number for number, image in enumerate(kept)}
+        sample = [(numbers.get(image), frame) for image, frame in sample]
+    detection = write_embeddings(staging, vectors, options, seed)
     segmentation = Segmentation(
         bank=options.gallery,
         count=count,
-        neighbors=min(options.neighbors or done, done),
+        neighbors=min(options.neighbors or len(vectors), len(vectors)),
         dtype=options.dtype,
         sigma=SIGMA,
         normal_low=0.0,
         normal_high=0.0,
         ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
     )
-    return _Written(done, detection, segmentation, sample)
+    return _Written(done, detection, segmentation, sample, budget.said)
 
 
 def _with_color_scale(
-    staging: Path, manifest: Manifest, sample: list[tuple[int, np.ndarray]], run: FeatureFunction
+    staging: Path, manifest: Manifest, sample: list[tuple[int | None, np.ndarray]], run: FeatureFunction
 ) -> Manifest:
     """Usual and high values in the heat maps of normal images, each scored without itself in the bank."""
     scorer = Scorer(Bundle(staging, manifest), default_threads())

@@ -20,7 +20,8 @@ BANKS = {
 class BankOptions:
     """bank: a key of BANKS. means: centres of a k-means bank. vectors: descriptors of a coreset or joint-hnsw bank.
     neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the image score averages,
-    None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features."""
+    None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
+    take at most so many megabytes (10⁶ bytes)."""
 
     bank: str = "exact"
     means: int = 50
@@ -28,6 +29,7 @@ class BankOptions:
     neighbors: int = 50
     knn: int | None = None
     dtype: str = "float16"
+    max_bank_mb: float | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:

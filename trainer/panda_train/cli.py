@@ -61,6 +61,9 @@ def fit(
     knn: Annotated[
         int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
     ] = None,
+    max_bank_mb: Annotated[
+        float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
+    ] = None,
     input_size: Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")] = 224,
     resize: Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")] = "squash",
     normal: Normal = None,
@@ -73,9 +76,11 @@ def fit(
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
 
-    bank_options = BankOptions(bank, means, vectors, _neighbors(neighbors), knn)
+    bank_options = BankOptions(bank, means, vectors, _neighbors(neighbors), knn, max_bank_mb=max_bank_mb)
     options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, bank_options)
     manifest = fit_bundle(data, out, options)
+    if manifest.export["max_bank_mb_chose"]:
+        print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)
     facts = {
         "bundle": str(out),
         "train_images": manifest.export["train_images"],

@@ -1,0 +1,86 @@
+"""Fitting a bank into a size: which parameter gives way, and to what."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge import kernel
+from panda_edge.banks.level_files import level_file
+from panda_edge.errors import PandaError
+from panda_edge.manifest import Level
+from panda_edge.model import default_threads
+from panda_export.options import BankOptions
+
+_GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
+_FLOAT32, _FLOAT16 = 4, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """options: with the parameter that gave way. images: how many normal images are kept. said: the choice in words."""
+
+    options: BankOptions
+    images: int
+    said: str
+
+
+def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: int, images: int) -> Budget:
+    """The largest bank of the kind asked for that takes at most `options.max_bank_mb` megabytes (10⁶ bytes).
+
+    Exact banks keep fewer images; k-means, coreset and joint-hnsw banks fewer descriptors. Raises PandaError where
+    not even the smallest would fit.
+    """
+    if options.max_bank_mb is None:
+        return Budget(options, images, "")
+    most = options.max_bank_mb * 1e6
+    value = _FLOAT16 if options.dtype == "float16" else _FLOAT32
+    channels = sum(level.channels for level in levels)
+    embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank == "hnsw" else 0)
+    if options.gallery == "exact":
+        pyramid = value * sum(level.height * level.width * level.channels for level in levels)
+        kept = min(images, int(most / (pyramid + embedding)))
+        return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal images")
+    if options.gallery == "kmeans":
+        means = min(options.means, int(most / (value * channels + embedding)))
+        changed = dataclasses.replace(options, means=_at_least_one(means, options))
+        return Budget(changed, images, f"{means} means")
+    if options.gallery in ("coreset", "hnsw"):
+        each = value * channels if options.gallery == "coreset" else _FLOAT32 * channels + _GRAPH_BYTES
+        vectors = min(options.vectors, int((most - images * embedding) / each))
+        changed = dataclasses.replace(options, vectors=_at_least_one(vectors, options))
+        return Budget(changed, images, f"{vectors} descriptors")
+    raise PandaError(f"--max-bank-mb does not know how to shrink a {options.bank} bank; leave it out")
+
+
+def representative_images(embeddings: np.ndarray, images: int) -> np.ndarray:
+    """Numbers, ascending, of the images whose embeddings cover all others best (greedy k-centre)."""
+    if images >= len(embeddings):
+        return np.arange(len(embeddings))
+    return np.sort(kernel.k_centre(embeddings, images, threads=default_threads()))
+
+
+def keep_images(bundle: Path, levels: Sequence[Level], kept: np.ndarray) -> None:
+    """Cut the level files of an exact gallery down to these images."""
+    for level in levels:
+        path = bundle / level_file(level)
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        if len(stored) == len(kept):
+            continue
+        smaller = path.with_suffix(".kept.npy")
+        target = np.lib.format.open_memmap(smaller, "w+", stored.dtype, (len(kept), *stored.shape[1:]))
+        for row, number in enumerate(kept):
+            target[row] = stored[number]
+        target.flush()
+        del stored, target
+        os.replace(smaller, path)
+
+
+def _at_least_one(count: int, options: BankOptions) -> int:
+    if count < 1:
+        raise PandaError(f"--max-bank-mb {options.max_bank_mb:g}: too small for any {options.bank} bank; give more")
+    return count
