@@ -1,0 +1,176 @@
+"""Speed against accuracy of the banks: one row a configuration.
+
+Accuracy needs every test image and is kept between runs; speed is measured for all configurations in one run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import panda_edge
+from benchmarks.accuracy import accuracy
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import FitError, Subject, say
+from panda_edge import kernel
+from panda_edge.banks.level_files import JOINT_HNSW_FILE, joint_descriptors
+from panda_edge.bundle import open_bundle
+from panda_edge.detector import STAGES, Detector
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """name: in the table. family: points of one family are joined in the plot. args: of `panda-train fit`."""
+
+    name: str
+    family: str
+    args: tuple[str, ...] = ()
+    epsilon: float = 0.0
+
+
+def _option(name: str, family: str, *args: str) -> Configuration:
+    return Configuration(name, family, args)
+
+
+EXACT = _option("exact, K=50", "exact")
+# What `panda-train fit` does not offer is left out of the table by name.
+CONFIGURATIONS = (
+    EXACT,
+    *(Configuration(f"exact, K=50, ε={e}", "exact, ε", (), e) for e in (0.05, 0.25)),
+    *(_option(f"exact, K={k}", "exact, K", "--neighbors", k) for k in ("10", "all")),
+    *(_option(f"k-means, M={m}", "k-means", "--bank", "kmeans", "--means", m) for m in ("10", "50", "200", "1000")),
+    *(_option(f"coreset, {n}", "coreset", "--bank", "coreset", "--vectors", n) for n in ("5000", "20000")),
+    *(_option(f"hnsw, {n}", "hnsw", "--bank", "joint-hnsw", "--vectors", n) for n in ("5000", "50000")),
+    _option("gaussian", "gaussian", "--bank", "gaussian"),
+    *(_option(f"exact, K=50, {s}²", "input", "--input-size", s) for s in ("160", "320")),
+)
+
+
+def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: bool) -> None:
+    """Fit and evaluate what the rows do not hold yet: first one of each family, so that an early stop leaves those."""
+    families = [configuration.family for configuration in CONFIGURATIONS]
+    for configuration in sorted(CONFIGURATIONS, key=lambda c: CONFIGURATIONS.index(c) != families.index(c.family)):
+        key = _key(subject, configuration)
+        if not fresh and "accuracy" in rows.get(key):
+            continue
+        say(f"accuracy: {configuration.name}")
+        started = time.perf_counter()
+        try:
+            bundle = subject.bundle(configuration.args)
+        except FitError as error:
+            say(f"left out: {error}")
+            rows.update(key, left_out=str(error))
+            continue
+        fitted = time.perf_counter() - started
+        detector = panda_edge.load(bundle, threads, epsilon=configuration.epsilon)
+
+        def method(path: Path, detector: Detector = detector) -> tuple[float, np.ndarray]:
+            result = detector.segment(path)
+            assert result.heatmap is not None
+            return result.score, result.heatmap
+
+        figures = accuracy(method, subject.dataset.test, detector.preprocessing)
+        rows.update(
+            key,
+            data=subject.name,
+            name=configuration.name,
+            family=configuration.family,
+            command=" ".join(("panda-train fit DATA", *configuration.args)),
+            epsilon=configuration.epsilon,
+            bundle_mb=round(_folder_mb(bundle), 1),
+            accuracy=figures,
+            fit_seconds=round(fitted, 1) if fitted > 1 else rows.get(key).get("fit_seconds"),
+            left_out=None,
+        )
+        if detector.bundle.manifest.segmentation.bank == "hnsw":
+            rows.update(key, recall_at_1=round(_recall(detector, subject.images(8)), 4))
+
+
+def measure_speed(
+    subject: Subject, rows: ResultsFile, threads: int, images: int = 120, rounds: int = 6
+) -> list[str]:
+    """Time every configuration that has a bundle, in turns. Returns their keys.
+
+    The rounds go over all configurations in turn, so that a disturbance of the machine falls on all of them alike;
+    within a turn a configuration has the caches for itself. Milliseconds over `images` test images.
+    """
+    paths = subject.images(images)
+    share = images // rounds
+    timed = {}
+    for configuration in CONFIGURATIONS:
+        key = _key(subject, configuration)
+        if "accuracy" in rows.get(key):
+            bundle = subject.bundle(configuration.args)
+            timed[key] = (panda_edge.load(bundle, threads, epsilon=configuration.epsilon), _Times())
+    for turn in range(rounds):
+        say(f"speed: round {turn + 1} of {rounds}")
+        for detector, times in timed.values():
+            turn_paths = paths[turn * share : (turn + 1) * share]
+            for path in turn_paths[:3]:
+                detector.segment(path)
+            for path in turn_paths:
+                times.add(detector, path)
+    for key, (_, times) in timed.items():
+        rows.update(key, speed=times.figures())
+    return list(timed)
+
+
+class _Times:
+    def __init__(self) -> None:
+        self._frames: list[float] = []
+        self._stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
+
+    def add(self, detector: Detector, path: Path) -> None:
+        started = time.perf_counter()
+        result = detector.segment(path)
+        self._frames.append((time.perf_counter() - started) * 1e3)
+        for stage, ms in result.stages_ms.items():
+            self._stages.setdefault(stage, []).append(ms)
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "p50_ms": round(float(np.median(self._frames)), 2),
+            "p95_ms": round(float(np.percentile(self._frames, 95)), 2),
+            "least_ms": round(min(self._frames), 2),
+            "frames": len(self._frames),
+            "stages_ms": {stage: round(float(np.median(ms)), 3) for stage, ms in self._stages.items() if ms},
+            "least_search_ms": round(min(self._stages["search"]), 2),
+        }
+
+
+def _key(subject: Subject, configuration: Configuration) -> str:
+    return f"{subject.name}: {configuration.name}"
+
+
+def keys(subject: Subject) -> list[str]:
+    """Row names of all configurations, in the table's order."""
+    return [_key(subject, configuration) for configuration in CONFIGURATIONS]
+
+
+def _folder_mb(bundle: Path) -> float:
+    return sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
+
+
+def _recall(detector: Detector, images: Sequence[Path]) -> float:
+    """Share of positions of some test images for which hnswlib finds the nearest of its own vectors."""
+    import hnswlib
+
+    bundle = open_bundle(detector.bundle.path)
+    segmentation = bundle.manifest.segmentation
+    index = hnswlib.Index(space="l2", dim=sum(level.channels for level in bundle.manifest.levels))
+    index.load_index(str(bundle.path / JOINT_HNSW_FILE))
+    index.set_ef(segmentation.ef)
+    stored = np.asarray(index.get_items(np.arange(segmentation.count)), dtype=np.float32)
+    found = []
+    for path in images:
+        features = detector.features(detector.preprocessing.apply(path)[None])
+        queries = joint_descriptors([level[0] for level in features.levels])
+        _, exact = kernel.topk(queries, stored, 1, threads=detector.threads)
+        approximate, _ = index.knn_query(queries, 1)
+        found.append(float((approximate[:, 0] == exact[:, 0]).mean()))
+    return float(np.mean(found))

@@ -1,0 +1,1 @@
+"""Other people's libraries on the same data, in the same run."""

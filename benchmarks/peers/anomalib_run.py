@@ -1,0 +1,206 @@
+"""anomalib's exported models and our bundles on the same images, in turns, in one process and one onnxruntime.
+
+Needs an environment that make_venv.sh made, named by PANDA_PEERS_VENV; its exports are kept between runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+import panda_edge
+from benchmarks.accuracy import accuracy
+from benchmarks.bank_table import CONFIGURATIONS, EXACT
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import CACHE, REPOSITORY, FitError, Subject, say
+from panda_edge.images import Preprocessing
+
+MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}
+_OURS = ("exact, K=50", "k-means, M=50", "gaussian")
+_FRAME = Preprocessing(224, 224)
+_FIT_LIMIT = 1800  # seconds a model
+
+Run = Callable[[Path], tuple[float, np.ndarray]]
+
+# A fresh interpreter: imports, load, one image; then the memory it took. argv: model, image.
+_WITH_INFERENCER = """\
+import sys, time
+started = time.perf_counter()
+from anomalib.deploy import OpenVINOInferencer
+imported = time.perf_counter()
+OpenVINOInferencer(sys.argv[1], device="CPU").predict(sys.argv[2])
+"""
+_WITH_ONNXRUNTIME = """\
+import sys, time
+started = time.perf_counter()
+import numpy as np, onnxruntime as ort
+from PIL import Image
+imported = time.perf_counter()
+options = ort.SessionOptions()
+options.intra_op_num_threads = int(sys.argv[3])
+session = ort.InferenceSession(sys.argv[1], options)
+frame = np.asarray(Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))
+session.run(None, {"input": frame.transpose(2, 0, 1)[None].astype(np.float32) / 255})
+"""
+_WITH_PANDA_EDGE = """\
+import sys, time
+started = time.perf_counter()
+import panda_edge
+imported = time.perf_counter()
+panda_edge.load(sys.argv[1], threads=int(sys.argv[3])).segment(sys.argv[2])
+"""
+_REPORT = """
+import json
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+mb = {key: int(status[name].split()[0]) / 1024 for key, name in (("peak_mb", "VmHWM"), ("own_mb", "RssAnon"))}
+print(json.dumps({"import_s": imported - started, "first_map_s": time.perf_counter() - started, **mb}))
+"""
+
+
+def peers_python() -> Path | None:
+    """The interpreter of the peers' environment; None where PANDA_PEERS_VENV names none."""
+    given = os.environ.get("PANDA_PEERS_VENV")
+    python = Path(given) / "bin" / "python" if given else None
+    return python if python and python.exists() else None
+
+
+def export_models(subject: Subject, python: Path) -> dict[str, Path]:
+    """Fit and export what an earlier run has not; a model that takes longer than the limit is left out, and said so."""
+    folder = CACHE / subject.name / "peers"
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = folder / "frames.npy"
+    if not frames.exists():
+        np.save(frames, np.stack([_FRAME.apply(path) for path in subject.dataset.train]))
+    onnx = subject.bundle(EXACT.args) / "model.onnx"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "edge")}
+    for name in MODELS:
+        if (folder / f"{name}.json").exists():
+            continue
+        say(f"anomalib: fit and export {name}")
+        script = str(Path(__file__).with_name("anomalib_fit.py"))
+        command = [str(python), script, str(frames), str(onnx), str(folder), name]
+        try:
+            subprocess.run(command, env=environment, capture_output=True, check=True, timeout=_FIT_LIMIT)
+        except subprocess.TimeoutExpired:
+            say(f"{name} left out: more than {_FIT_LIMIT} s")
+        except subprocess.CalledProcessError as error:
+            say(f"{name} left out: {error.stderr.decode().strip().splitlines()[-1]}")
+    return {name: folder / f"{name}.onnx" for name in MODELS if (folder / f"{name}.json").exists()}
+
+
+def compare(
+    subject: Subject, rows: ResultsFile, threads: int, python: Path, images: int = 100, rounds: int = 5
+) -> None:
+    """Milliseconds from a file to its heat map and score (decode and resize are the same code for all), accuracy,
+    memory and cold start, for anomalib's models and our banks."""
+    exported = export_models(subject, python)
+    ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if c.name in _OURS and _is_fitted(subject, c.args)}
+    runs: dict[str, Run] = {name: _our_run(bundle, threads) for name, bundle in ours.items()}
+    runs |= {name: _their_run(path, threads) for name, path in exported.items()}
+    for name, run in runs.items():
+        key = f"{subject.name}: {name}"
+        if "accuracy" not in rows.get(key):
+            say(f"anomalib table, accuracy: {name}")
+            rows.update(key, accuracy=accuracy(run, subject.dataset.test, _FRAME))
+    times = _times(runs, subject.images(images), rounds)
+    for name in runs:
+        key = f"{subject.name}: {name}"
+        facts = json.loads(exported[name].with_suffix(".json").read_text()) if name in exported else {}
+        path = exported.get(name) or ours[name]
+        rows.update(
+            key,
+            title=f"anomalib {MODELS[name]}" if name in exported else f"panda-edge {name}",
+            frames=images,
+            p50_ms=round(float(np.median(times[name])), 2),
+            p95_ms=round(float(np.percentile(times[name], 95)), 2),
+            least_ms=round(min(times[name]), 2),
+            mb=round(_size(path) / 1e6, 1),
+            processes=_processes(name, path, name in exported, subject.images(1)[0], threads, python),
+            **facts,
+        )
+
+
+def _times(runs: dict[str, Run], paths: list[Path], rounds: int) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    share = len(paths) // rounds
+    for turn in range(rounds):
+        say(f"anomalib table, speed: round {turn + 1} of {rounds}")
+        for name, run in runs.items():
+            run(paths[turn * share])
+            for path in paths[turn * share : (turn + 1) * share]:
+                started = time.perf_counter()
+                run(path)
+                times[name].append((time.perf_counter() - started) * 1e3)
+    return times
+
+
+def _our_run(bundle: Path, threads: int) -> Run:
+    detector = panda_edge.load(bundle, threads)
+
+    def run(path: Path) -> tuple[float, np.ndarray]:
+        result = detector.segment(path)
+        assert result.heatmap is not None
+        return result.score, result.heatmap
+
+    return run
+
+
+def _their_run(onnx: Path, threads: int) -> Run:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(str(onnx), options)
+
+    def run(path: Path) -> tuple[float, np.ndarray]:
+        frame = np.ascontiguousarray(_FRAME.apply(path).transpose(2, 0, 1)[None])
+        score, heatmap = session.run(["pred_score", "anomaly_map"], {"input": frame.astype(np.float32) / 255})
+        return float(score.ravel()[0]), heatmap.reshape(heatmap.shape[-2:])
+
+    return run
+
+
+def _processes(
+    name: str, path: Path, theirs: bool, image: Path, threads: int, python: Path
+) -> dict[str, dict[str, float]]:
+    """Imports, time to the first map and memory of a fresh process, the middle of three by time to the first map."""
+    own = Path(sys.executable)
+    programs = {"panda_edge": (own, _WITH_PANDA_EDGE)}
+    if theirs:
+        programs = {"onnxruntime alone": (own, _WITH_ONNXRUNTIME), "OpenVINOInferencer": (python, _WITH_INFERENCER)}
+    figures = {}
+    for program, (interpreter, code) in programs.items():
+        say(f"anomalib table, cold start: {name} with {program}")
+        command = [str(interpreter), "-c", code + _REPORT, str(path), str(image), str(threads)]
+        runs = []
+        for _ in range(3):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                say(f"left out: {done.stderr.strip().splitlines()[-1]}")
+                break
+            runs.append(json.loads(done.stdout.splitlines()[-1]))
+        if runs:
+            middle = sorted(runs, key=lambda run: run["first_map_s"])[len(runs) // 2]
+            figures[program] = {key: round(value, 2) for key, value in middle.items()}
+    return figures
+
+
+def _is_fitted(subject: Subject, args: tuple[str, ...]) -> bool:
+    try:
+        subject.bundle(args)
+    except FitError as error:
+        say(f"left out: {error}")
+        return False
+    return True
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))

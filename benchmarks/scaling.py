@@ -1,0 +1,186 @@
+"""How the cost grows: search with K, frame with threads and with the input's resolution, detection with N."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import panda_edge
+from benchmarks.bank_table import EXACT
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import Subject, say
+from panda_edge import kernel
+from panda_edge.banks.level_files import level_file
+from panda_edge.detector import Detector
+
+_NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input
+_COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000)  # stored embeddings
+_LARGEST_GRAPH = 30_000  # hnswlib needs minutes to build larger ones here
+_NOISE = 0.05  # see mixed_embeddings
+
+
+def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images: int = 40) -> None:
+    """Exact search over the K most similar images, milliseconds (median), one image after the other for all K."""
+    detector = panda_edge.load(subject.bundle(EXACT.args), threads)
+    manifest = detector.bundle.manifest
+    stored = [
+        detector.bundle.array(
+            level_file(level), (manifest.segmentation.count, level.height * level.width, level.channels), "float16"
+        )
+        for level in manifest.levels
+    ]
+    search = kernel.PyramidSearch(stored, (manifest.levels[0].height, manifest.levels[0].width), threads)
+    embeddings = _embeddings(detector)
+    counts = [k for k in _NEIGHBORS if k < manifest.segmentation.count] + [manifest.segmentation.count]
+    times: dict[int, list[float]] = {k: [] for k in counts}
+    for path in subject.images(images):
+        features = detector.features(detector.preprocessing.apply(path)[None])
+        levels = [level[0] for level in features.levels]
+        _, similar = kernel.topk(features.embedding, embeddings, counts[-1], threads)
+        for k in counts:
+            times[k].append(_milliseconds(lambda levels=levels, k=k, s=similar: search.nearest(levels, s[0, :k])))
+    rows.update(f"{subject.name}: neighbors", search_ms={str(k): _median(ms) for k, ms in times.items()})
+
+
+def measure_threads(subject: Subject, rows: ResultsFile, images: int = 60) -> None:
+    """A frame with 1 … all cores, milliseconds (median) by stage."""
+    counts = sorted({1, 2, os.cpu_count() or 1} | {4} & set(range(os.cpu_count() or 1)))
+    detectors = {count: panda_edge.load(subject.bundle(EXACT.args), count) for count in counts}
+    rows.update(f"{subject.name}: threads", stages_ms=_stages(detectors, subject, images))
+
+
+def measure_resolution(subject: Subject, rows: ResultsFile, threads: int, images: int = 40) -> None:
+    """A frame at several input sizes, milliseconds (median) by stage; the banks hold a part of the normal images."""
+    detectors = {}
+    folder = _some_normal_images(subject)
+    for side in _SIDES:
+        say(f"resolution: {side}²")
+        part = Subject(f"{subject.name}-part", folder)
+        detectors[side] = panda_edge.load(part.bundle(("--input-size", str(side))), threads)
+    rows.update(f"{subject.name}: resolution", stages_ms=_stages(detectors, subject, images))
+
+
+def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries: int = 60) -> None:
+    """The 2 nearest of N embeddings by the C kernel (float32, float16), faiss, hnswlib and numpy, in turns.
+
+    Milliseconds a query (median), one query at a time; recall of both neighbours; megabytes; seconds to build.
+    """
+    import faiss
+    import hnswlib
+
+    faiss.omp_set_num_threads(threads)
+    real = np.ascontiguousarray(_embeddings(panda_edge.load(subject.bundle(EXACT.args), threads)))
+    for count in _COUNTS:
+        say(f"detection: {count} embeddings")
+        bank = mixed_embeddings(real, count + queries, seed=0)
+        asked, bank = bank[:queries], bank[queries:]
+        half = bank.astype(np.float16)
+        flat = faiss.IndexFlatL2(bank.shape[1])
+        flat.add(bank)
+        squares = (bank * bank).sum(1)
+
+        def with_numpy(q: np.ndarray, bank: np.ndarray = bank, squares: np.ndarray = squares) -> np.ndarray:
+            nearest = np.argpartition(squares - 2 * (bank @ q[0]), 1)[:2]
+            return nearest[None]
+
+        searches: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+            "kernel float32": lambda q, bank=bank: kernel.topk(q, bank, 2, threads)[1],
+            "kernel float16": lambda q, half=half: kernel.topk(q, half, 2, threads)[1],
+            "faiss flat": lambda q, flat=flat: flat.search(q, 2)[1],
+            "numpy": with_numpy,
+        }
+        size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes}
+        size |= {"faiss flat": bank.nbytes, "numpy": bank.nbytes}
+        built = {}
+        if count <= _LARGEST_GRAPH:
+            graph = hnswlib.Index(space="l2", dim=bank.shape[1])
+            graph.init_index(max_elements=count, ef_construction=200, M=16, random_seed=0)
+            graph.set_num_threads(threads)
+            started = time.perf_counter()
+            graph.add_items(bank)
+            built["hnswlib, ef=64"] = round(time.perf_counter() - started, 1)
+            graph.set_ef(64)
+            searches["hnswlib, ef=64"] = lambda q, graph=graph: graph.knn_query(q, 2)[0]
+            size["hnswlib, ef=64"] = graph.index_file_size()
+        _, truth = kernel.topk(asked, bank, 2, threads)
+        figures = {}
+        for name, (ms, recall) in _compared(searches, asked, truth).items():
+            figures[name] = {"ms": ms, "recall": recall, "mb": round(size[name] / 1e6, 1), "build_s": built.get(name)}
+        rows.update(f"{subject.name}: detection {count}", count=count, dimensions=bank.shape[1], searches=figures)
+        del bank, half, flat, searches, with_numpy
+        gc.collect()
+
+
+def mixed_embeddings(real: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """As many vectors as wanted where only a few are real: mixtures of two real ones and some noise, (count, D).
+
+    Evenly random vectors in 1,280 dimensions have no near neighbours, which no real embeddings look like.
+    """
+    random = np.random.default_rng(seed)
+    first, second = random.integers(len(real), size=(2, count))
+    share = random.random((count, 1), dtype=np.float32)
+    mixed = share * real[first] + (1 - share) * real[second]
+    noise = random.standard_normal(mixed.shape, dtype=np.float32) * (_NOISE * real.std())
+    return np.ascontiguousarray(mixed + noise, dtype=np.float32)
+
+
+def _compared(
+    searches: dict[str, Callable[[np.ndarray], np.ndarray]], asked: np.ndarray, truth: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Median milliseconds and recall of each search; they take turns, query by query."""
+    times: dict[str, list[float]] = {name: [] for name in searches}
+    hits: dict[str, list[float]] = {name: [] for name in searches}
+    for query, true in zip(asked, truth, strict=True):
+        for name, search in searches.items():
+            started = time.perf_counter()
+            found = search(query[None])
+            times[name].append((time.perf_counter() - started) * 1e3)
+            hits[name].append(len(set(found[0].tolist()) & set(true.tolist())) / len(true))
+    return {name: (_median(times[name]), round(float(np.mean(hits[name])), 4)) for name in searches}
+
+
+def _stages(detectors: dict[int, Detector], subject: Subject, images: int) -> dict[str, dict[str, float]]:
+    """{which: {stage: median ms}} over some images, in turns of ten."""
+    times: dict[int, dict[str, list[float]]] = {which: {} for which in detectors}
+    paths = subject.images(images)
+    for first in range(0, images, 10):
+        for which, detector in detectors.items():
+            detector.segment(paths[first])
+            for path in paths[first : first + 10]:
+                for stage, ms in detector.segment(path).stages_ms.items():
+                    times[which].setdefault(stage, []).append(ms)
+    return {str(which): {stage: _median(ms) for stage, ms in stages.items()} for which, stages in times.items()}
+
+
+def _embeddings(detector: Detector) -> np.ndarray:
+    manifest = detector.bundle.manifest
+    return detector.bundle.array(
+        "bank/embeddings.npy", (manifest.detection.count, manifest.embedding_size), "float32"
+    )
+
+
+def _some_normal_images(subject: Subject, count: int = 100) -> Path:
+    """A flat folder with links to the first normal images: enough to search K=50 among."""
+    folder = subject.bundle(EXACT.args).parent / f"{count}-normal"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in subject.dataset.train[:count]:
+        link = folder / path.name
+        if not link.is_symlink():
+            link.symlink_to(path)
+    return folder
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return (time.perf_counter() - started) * 1e3
+
+
+def _median(values: list[float]) -> float:
+    return round(float(np.median(values)), 3)
