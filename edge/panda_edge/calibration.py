@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panda_edge.bundle import Bundle
+from panda_edge.errors import BundleError
+
+CALIBRATION_FILE = "calibration.npy"
+SCORES = ("embedding", "max", "top1")  # rows of CALIBRATION_FILE
 DEFAULT_FPR = 0.01
 RULES = ("max", "top1", "embedding", "combined")
 DEFAULT_RULE = "max"
@@ -58,7 +63,7 @@ class Calibration:
         return float(self._of_rule({name: np.array([value]) for name, value in raw.items()}, rule)[0])
 
     def p_value(self, raw: dict[str, float], rule: str | None = None) -> float:
-        """The share of normal images that score at least as high: from 1 / (n + 1) to 1; NaN scores give 1 / (n + 1)."""
+        """The share of normal images that score at least as high, 1 / (n + 1) to 1; a NaN score gives 1 / (n + 1)."""
         rule = rule or self.rule
         below = int(np.count_nonzero(self._of_rule(self.scores, rule) < self.score(raw, rule)))
         if math.isnan(self.score(raw, rule)):
@@ -66,7 +71,7 @@ class Calibration:
         return (1 + self.images - below) / (self.images + 1)
 
     def promised(self, fpr: float) -> float:
-        """The false-alarm rate that can be kept when `fpr` is asked for: fpr itself, or 1 / (n + 1) where that is more."""
+        """The false-alarm rate that is kept when `fpr` is asked for: fpr itself, or 1 / (n + 1) where that is more."""
         return max(fpr, 1 / (self.images + 1))
 
     def is_anomalous(self, p_value: float, fpr: float) -> bool:
@@ -105,3 +110,21 @@ class Calibration:
             low, middle, high = np.quantile(self.scores[name], [0.25, 0.5, 0.75])
             total += (scores[name] - middle) / max(high - low, 1e-12 * max(abs(middle), 1.0))
         return total
+
+
+def open_calibration(bundle: Bundle) -> Calibration | None:
+    """The calibration in a bundle, None where it was made without held-out images. Raises BundleError."""
+    facts = bundle.manifest.calibration
+    if facts is None:
+        return None
+    path = bundle.path
+    rule, images = facts.get("rule"), facts.get("images")
+    if rule not in RULES:
+        raise BundleError(f"{path}: calibration.rule is {str(rule)[:60]!r}, expected one of {', '.join(RULES)}")
+    if not isinstance(images, int) or isinstance(images, bool) or images < 1:
+        raise BundleError(f"{path}: calibration.images is {str(images)[:60]!r}, expected a whole number from 1")
+    bundle.checked_file(CALIBRATION_FILE)
+    stored = np.array(bundle.array(CALIBRATION_FILE, (len(SCORES), images), "float64"))
+    if np.isnan(stored).any():
+        raise BundleError(f"{path / CALIBRATION_FILE}: holds NaN; export the bundle again")
+    return Calibration(rule, dict(zip(SCORES, stored, strict=True)))

@@ -53,9 +53,10 @@ class Segmentation:
     """How the heat map is made.
 
     bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
-    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list). sigma: Gaussian blur in input pixels.
-    normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they fix the
-    overlays' colours.
+    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), or `gaussian` (one a cell, of `count`
+    images; average: side of the square of cells that descriptors are averaged over). sigma: Gaussian blur in input
+    pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they
+    fix the overlays' colours.
     """
 
     bank: str
@@ -66,6 +67,7 @@ class Segmentation:
     normal_low: float
     normal_high: float
     ef: int | None = None
+    average: int = 1
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,10 @@ def _detection(fields: _Fields) -> Detection:
 
 
 def _segmentation(fields: _Fields) -> Segmentation:
-    bank = fields.choice("bank", ("exact", "kmeans", "coreset", "hnsw"))
+    bank = fields.choice("bank", ("exact", "kmeans", "coreset", "hnsw", "gaussian"))
+    average = fields.integer("average", 1, 99) if bank == "gaussian" else 1
+    if average % 2 == 0:
+        raise BundleError(f"{fields.where}: average is {average}, expected an odd number")
     return Segmentation(
         bank=bank,
         count=fields.integer("count"),
@@ -261,6 +266,7 @@ def _segmentation(fields: _Fields) -> Segmentation:
         normal_low=fields.number("normal_low", 0, 1e12),
         normal_high=fields.number("normal_high", 0, 1e12),
         ef=fields.integer("ef", 1, 1_000_000) if bank == "hnsw" else None,
+        average=average,
     )
 
 
@@ -287,7 +293,6 @@ def _check_levels(manifest: Manifest, where: str) -> None:
                 f"{where}: level {fine.height}×{fine.width} after {coarse.height}×{coarse.width}; "
                 "levels are listed coarse first, each twice as fine"
             )
-
 
     frame = manifest.preprocessing
     for level in levels:

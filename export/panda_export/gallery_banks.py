@@ -14,6 +14,7 @@ from panda_edge.banks.level_files import JOINT_HNSW_FILE, joint_descriptors, lev
 from panda_edge.manifest import Level
 from panda_edge.model import Features, default_threads
 from panda_export.embedding_banks import write_hnsw
+from panda_export.gaussian import GaussianWriter
 from panda_export.options import BankOptions
 
 JOINT_HNSW_EF = 64
@@ -35,6 +36,8 @@ def gallery_writer(
     """The writer of the gallery that the options name. images: how many will come, about."""
     if options.gallery == "exact":
         return PyramidWriter(bundle, levels, options.dtype)
+    if options.gallery == "gaussian":
+        return GaussianWriter(bundle, levels, options.dtype, options.average, options.shrinkage)
     if options.gallery == "kmeans":
 
         def means(drawn: np.ndarray) -> int:

@@ -20,7 +20,8 @@ _LEAST_VARIANCE = 1e-6  # that of identical images is 0; whitening by less would
 class GaussianWriter:
     """Means and covariances of the joint descriptors, position by position, in memory that the images do not grow.
 
-    Written, row by row of the grid: the means, float32 (cells, D), and whitening factors, packed for `kernel.gaussian_distance`.
+    Written, row by row of the grid: the means, float32 (cells, D), and whitening factors, packed as
+    `kernel.gaussian_distance` wants them.
     """
 
     def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, average: int, shrinkage: float) -> None:

@@ -13,6 +13,7 @@ BANKS = {
     "hnsw": ("hnsw", "exact"),
     "coreset": ("exact", "coreset"),
     "joint-hnsw": ("exact", "hnsw"),
+    "gaussian": ("exact", "gaussian"),
 }
 
 
@@ -21,7 +22,8 @@ class BankOptions:
     """bank: a key of BANKS. means: centres of a k-means bank. vectors: descriptors of a coreset or joint-hnsw bank.
     neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the image score averages,
     None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
-    take at most so many megabytes (10⁶ bytes)."""
+    take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the square that a gaussian bank's
+    descriptors are averaged over, odd. shrinkage: of its covariances (`gaussian.shrunk`)."""
 
     bank: str = "exact"
     means: int = 50
@@ -30,10 +32,14 @@ class BankOptions:
     knn: int | None = None
     dtype: str = "float16"
     max_bank_mb: float | None = None
+    average: int = 5
+    shrinkage: float = 1e-3
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
             raise PandaError(f"unknown --bank {self.bank!r}; expected one of {', '.join(BANKS)}")
+        if not (1 <= self.average <= 99 and self.average % 2):
+            raise PandaError(f"--average {self.average}: expected an odd number of cells from 1 to 99")
 
     @property
     def detection_bank(self) -> str:

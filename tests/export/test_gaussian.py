@@ -116,7 +116,7 @@ def test_raster_order_is_the_nested_order_of_the_graph() -> None:
 
 
 def test_what_lies_off_the_normal_directions_is_far(tmp_path: Path) -> None:
-    """Two channels that always agree: a step in which they disagree is farther than a longer one in which they agree."""
+    """Of two channels that always agree: a step in which they differ is farther than a longer one in which not."""
     normal = features(200, 1)
     normal.levels[1][..., 1] = normal.levels[1][..., 0]
     bank = write(tmp_path, [normal])

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from panda_edge.banks.flat import FlatGallery
+from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.banks.joint_hnsw import JointHnswGallery
 from panda_edge.banks.level_files import JOINT_HNSW_FILE, level_file
 from panda_edge.banks.pyramid import PyramidGallery
@@ -65,12 +66,21 @@ def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
     )
 
 
+def _open_gaussian(bundle: Bundle, options: SearchOptions) -> Gallery:
+    segmentation = bundle.manifest.segmentation
+    grid = DescriptorGrid(bundle.manifest.levels, segmentation.average)
+    mean = bundle.array(MEAN_FILE, (grid.cells, grid.channels), "float32")
+    factors = bundle.array(FACTOR_FILE, (grid.cells, packed_size(grid.channels)), segmentation.dtype)
+    return GaussianGallery(mean, factors, grid, options.threads)
+
+
 # What the manifest's `segmentation.bank` may be; a new kind of gallery is a row here.
 _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
     "exact": _open_pyramid,
     "kmeans": _open_flat,
     "coreset": _open_flat,
     "hnsw": _open_joint_hnsw,
+    "gaussian": _open_gaussian,
 }
 
 
