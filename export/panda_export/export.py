@@ -13,6 +13,7 @@ from torch import nn
 
 from panda_edge import __version__
 from panda_edge.bundle import Bundle
+from panda_edge.calibration import DEFAULT_RULE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images import Preprocessing
@@ -21,10 +22,12 @@ from panda_edge.model import Model, default_threads
 from panda_edge.scoring import Scorer
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest
+from panda_export.calibrate import calibrate
 from panda_export.embedding_banks import write_embeddings
 from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.graph import DeviceGraph, ExportableBackbone
+from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import OPSET, write_onnx
 from panda_export.options import BankOptions
 from panda_export.progress import Progress, silent
@@ -43,20 +46,27 @@ def export_bundle(
     options: BankOptions,
     *,
     method: Mapping[str, Any],
+    held_out: Sequence[Path] = (),
+    rule: str = DEFAULT_RULE,
     seed: int = 0,
     device: str = "cpu",
+    precision: str = "float32",
     progress: Progress = silent,
 ) -> Manifest:
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
-    Images that cannot be read are named on stderr and left out. The same inputs and seed give the same bytes.
+    precision: `float32`, or `int8` where that is faster on this machine. held_out: normal images not among `images`,
+    to calibrate decisions with by the image score `rule`. Images that cannot be read are named on stderr and left
+    out. The same inputs and seed give the same bytes.
     Raises PandaError, DataError (no readable image), BundleError.
     """
     with staged_bundle(out) as staging:
         levels = _levels(backbone, preprocessing)
         graph = DeviceGraph(backbone)
         differences = _write_model(staging, graph, backbone, preprocessing, levels)
-        run = _feature_function(staging, graph, device)
+        if precision == "int8" and not quantise_if_faster(staging / MODEL_FILE, _some_frames(images, preprocessing)):
+            precision = "float32"
+        run = _feature_function(staging, graph, device if precision == "float32" else "cpu")
         written = _write_banks(
             staging, images, preprocessing, options, levels, backbone.embedding_size, run, seed, progress
         )
@@ -70,6 +80,7 @@ def export_bundle(
             segmentation=written.segmentation,
             export={
                 "opset": OPSET,
+                "precision": precision,
                 "seed": seed,
                 "train_images": written.images,
                 "max_bank_mb": options.max_bank_mb,
@@ -83,6 +94,8 @@ def export_bundle(
         )
         manifest = write_manifest(staging, manifest)
         manifest = _with_color_scale(staging, manifest, written.sample, run)
+        if held_out:
+            manifest = calibrate(staging, manifest, held_out, rule, run, progress)
         scorer = Scorer(Bundle(staging, manifest), default_threads())
         write_selftest(staging, np.stack([frame for _, frame in written.sample[:FRAMES]]), run, scorer)
         return write_manifest(staging, manifest)
@@ -90,8 +103,8 @@ def export_bundle(
 
 @dataclass(frozen=True)
 class _Written:
-    """sample: some of the normal images, by number in the bank (None: not stored) and frame, uint8 (H, W, 3). said: what
-    --max-bank-mb chose."""
+    """sample: some of the normal images, by number in the bank (None: not stored) and frame, uint8 (H, W, 3).
+    said: what --max-bank-mb chose."""
 
     images: int
     detection: Detection
@@ -124,6 +137,15 @@ def _write_model(
         "levels": "coarse first, (batch, cells, channels), cells in nested order",
     }
     return write_onnx(graph, staging / MODEL_FILE, preprocessing.height, preprocessing.width, outputs, properties)
+
+
+def _some_frames(images: Sequence[Path], preprocessing: Preprocessing) -> list[np.ndarray]:
+    """Frames spread evenly over the images."""
+    step = max(1, len(images) // CALIBRATION_IMAGES)
+    frames = [frame for _, frame in readable_images(images[::step][:CALIBRATION_IMAGES], preprocessing)]
+    if not frames:
+        raise DataError(f"none of the {len(images)} normal images can be read; see the lines above")
+    return frames
 
 
 def _feature_function(staging: Path, graph: nn.Module, device: str) -> FeatureFunction:
@@ -177,6 +199,7 @@ def _write_banks(
         normal_low=0.0,
         normal_high=0.0,
         ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
+        average=options.average if options.gallery == "gaussian" else 1,
     )
     return _Written(done, detection, segmentation, sample, budget.said)
 

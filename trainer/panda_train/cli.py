@@ -69,6 +69,7 @@ def fit(
     normal: Normal = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")] = "float32",
     json: Json = False,
 ) -> None:
     """Turn a folder of normal images into a bundle."""
@@ -77,7 +78,7 @@ def fit(
     from panda_train.fit import fit as fit_bundle
 
     bank_options = BankOptions(bank, means, vectors, _neighbors(neighbors), knn, max_bank_mb=max_bank_mb)
-    options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, bank_options)
+    options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, precision, bank_options)
     manifest = fit_bundle(data, out, options)
     if manifest.export["max_bank_mb_chose"]:
         print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)

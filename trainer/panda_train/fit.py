@@ -17,6 +17,7 @@ from panda_train import backbones
 from panda_train.data import open_dataset
 from panda_train.progress import show
 
+PRECISIONS = ("float32", "int8")
 METHODS = ("dn2",)
 
 
@@ -32,6 +33,7 @@ class FitOptions:
     normal: str | None = None
     seed: int = 0
     device: str = "auto"
+    precision: str = "float32"
     bank: BankOptions = field(default_factory=BankOptions)
 
 
@@ -40,6 +42,8 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
     check_target(out)  # before the work, not after it
     if options.method not in METHODS:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
+    if options.precision not in PRECISIONS:
+        raise PandaError(f"unknown --precision {options.precision!r}; expected one of {', '.join(PRECISIONS)}")
     dataset = open_dataset(data, options.normal)
     preprocessing = preprocessing_of(options.resize, options.input_size)
     torch.manual_seed(options.seed)
@@ -53,6 +57,7 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
         method={"name": options.method},
         seed=options.seed,
         device=device_of(options.device),
+        precision=options.precision,
         progress=show,
     )
 
