@@ -18,7 +18,7 @@ from panda_edge.detector import STAGES, load
 from panda_edge.errors import PandaError
 from panda_edge.images import ImageLike
 from panda_edge.machine import cpu_name, memory_mb
-from panda_edge.model import default_threads
+from panda_edge.model import checked_threads
 from panda_edge.verify import read_selftest
 
 _WARM_UP = 5
@@ -38,7 +38,7 @@ def bench(
     Times are milliseconds. `cold_start_ms` is a fresh interpreter from its start to the first heat map, null without
     images; `rss_mb` the peak resident memory, `own_mb` the part that is not mapped files. Raises PandaError.
     """
-    threads = threads or default_threads()
+    threads = checked_threads(threads)
     inputs: list[ImageLike] = list(images) or list(read_selftest(open_bundle(path)).frames)
     detector = load(path, threads, epsilon=epsilon)
     for image in itertools.islice(itertools.cycle(inputs), _WARM_UP):

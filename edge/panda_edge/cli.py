@@ -134,7 +134,12 @@ def bench(
     """Measure frames a second, latency, stages, cold start and memory on this machine."""
     from panda_edge.bench import bench as run_bench
 
-    report = run_bench(bundle, [item.path for item in expand_inputs(inputs or [])], threads, frames, epsilon)
+    images = []
+    for item in expand_inputs(inputs or []):
+        if item.error:
+            raise item.error
+        images.append(item.path)
+    report = run_bench(bundle, images, threads, frames, epsilon)
     if json:
         print_json(report)
         return
@@ -152,6 +157,8 @@ def _each(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: boo
     failed = done = 0
     for item in _reported(expand_inputs(inputs)):
         try:
+            if item.error:
+                raise item.error
             result = score(item)
         except PandaError as error:
             failed += 1

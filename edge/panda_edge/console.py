@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -19,19 +21,37 @@ def print_json(value: dict[str, Any]) -> None:
 
 def print_error(error: PandaError | str) -> None:
     """One line on stderr, whatever the message holds."""
-    print("error: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+    line = " ".join(str(error).split())
+    # A file's name may hold what a terminal obeys.
+    print("error: " + "".join(c if c.isprintable() else "?" for c in line), file=sys.stderr, flush=True)
 
 
 def run(app: typer.Typer) -> None:
     """Run a command line: a PandaError becomes one line and exit code 2."""
+    # Names of files need not be text in this terminal's encoding.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.filterwarnings("ignore", module=r"PIL\..*")  # its remarks on damaged files; ours say what came of it
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except PandaError as error:
         print_error(error)
         sys.exit(2)
     except BrokenPipeError:
-        # The reader (head, say) has what it wanted; keep the interpreter from failing again as it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader (head, say) has what it wanted
         sys.exit(1)
+    except OSError as error:  # the machine's state, not a defect: a full disk, a folder that may not be entered
+        _drop_output()
+        print_error(f"{error.filename or 'output'}: {error.strerror or error}")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from failing again as it flushes stdout at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,7 +14,7 @@ import numpy as np
 from panda_edge.bundle import Bundle, open_bundle
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images import ImageLike, Preprocessing, open_image
-from panda_edge.model import Features, Model, default_threads
+from panda_edge.model import Features, Model, checked_threads
 from panda_edge.scoring import Scorer
 
 MODEL_FILE = "model.onnx"
@@ -100,13 +100,15 @@ class Detector:
             raise BundleError(f"{self.bundle.path}: the model failed ({' '.join(str(error).split())[:200]})") from error
         expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]
         found = [level.shape[1:] for level in features.levels]
-        if features.embedding.shape[1:] != (manifest.embedding_size,) or found != expected:
+        if features.embedding.shape != (len(frames), manifest.embedding_size) or found != expected:
             raise BundleError(
                 f"{self.bundle.path}: the model's outputs {found} are not the manifest's levels {expected}"
             )
         return features
 
     def _results(self, images: Iterable[ImageLike], batch_size: int, with_map: bool) -> Iterator[Result]:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; give 1 or more")
         remaining = iter(images)
         while batch := list(islice(remaining, batch_size)):
             yield from self._batch([self._read(image) for image in batch], with_map)
@@ -139,10 +141,7 @@ def load(
     execution provider by its short name. epsilon: heat map distances may be up to (1 + epsilon) times the true ones,
     which is faster; 0 is exact. Raises BundleError, PandaError.
     """
-    if threads is None:
-        threads = default_threads()
-    if threads < 1:
-        raise PandaError(f"threads is {threads}; give 1 or more")
+    threads = checked_threads(threads)
     if not 0 <= epsilon <= 1:
         raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
     return Detector(open_bundle(Path(path)), threads, provider, epsilon)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from panda_edge.errors import PandaError
+
+
+def make_folder(path: Path) -> None:
+    """A folder for results, with those above it. Raises PandaError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PandaError(f"{path}: cannot be made ({error.strerror or error}); choose another folder") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -20,7 +29,8 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise PandaError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from panda_edge import __version__, kernel
 from panda_edge.bundle import open_bundle
 from panda_edge.machine import cpu_name
-from panda_edge.model import default_threads
+from panda_edge.model import checked_threads
 
 
 def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
         "panda_edge": __version__,
         "simd": kernel.simd_level(),
         "simd_levels": list(kernel.simd_levels()),
-        "threads": threads or default_threads(),
+        "threads": checked_threads(threads),
         "cpu": cpu_name(),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,26 +22,39 @@ class Input:
 
     path: Path
     name: Path
+    error: PandaError | None = None
+    """Why there is no image to score: an empty folder, a glob that matches nothing."""
 
 
 def expand_inputs(inputs: Iterable[str]) -> Iterator[Input]:
     """Every image that INPUT... means, in order; lines of stdin as they come.
 
     A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. A file
-    that is named plainly is given as it is, so that a wrong one is reported. Raises PandaError for a folder or glob
-    without images.
+    that is named plainly is given as it is, so that a wrong one is reported. What has no images is an Input with an
+    error, so that the others go on.
     """
     for given in inputs:
-        folder = Path(given)
         if given == _STDIN:
-            yield from (_plain(Path(line.rstrip("\r\n"))) for line in sys.stdin if line.strip())
-        elif folder.is_dir():
-            found = [Input(path, path.relative_to(folder).with_suffix("")) for path in images_below(folder)]
-            yield from _non_empty(found, f"{given}: no images in this folder or below")
-        elif not folder.exists() and glob.has_magic(given):
-            yield from _non_empty(list(_matches(given)), f"{given}: no image matches")
+            yield from _listed_on_stdin()
+        elif os.path.isdir(given):
+            found = [Input(path, path.relative_to(given).with_suffix("")) for path in images_below(Path(given))]
+            yield from found or [_nothing(given, "no images in this folder or below")]
+        elif not os.path.exists(given) and glob.has_magic(given):
+            yield from list(_matches(given)) or [_nothing(given, "no image matches")]
+        elif not given:
+            yield _nothing("''", "an empty name")
         else:
-            yield _plain(folder)
+            yield _plain(Path(given))
+
+
+def _listed_on_stdin() -> Iterator[Input]:
+    if sys.stdin is None or sys.stdin.closed:
+        raise PandaError("-: stdin is closed; pipe a list of images into it")
+    # Bytes, because a file's name need not be text.
+    for line in sys.stdin.buffer:
+        name = line.rstrip(b"\r\n")
+        if name.strip():
+            yield _plain(Path(os.fsdecode(name)))
 
 
 def _matches(pattern: str) -> Iterator[Input]:
@@ -52,7 +66,13 @@ def _matches(pattern: str) -> Iterator[Input]:
 
 
 def _plain(path: Path) -> Input:
-    return Input(path, Path(path.stem or "image"))
+    # A name such as `..png` leaves a stem that means a folder.
+    return Input(path, Path("image" if path.stem in ("", ".", "..") else path.stem))
+
+
+def _nothing(given: str, problem: str) -> Input:
+    advice = "give image files, a folder of them, a glob, or - for a list on stdin"
+    return Input(Path(given), Path("none"), PandaError(f"{given}: {problem}; {advice}"))
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -73,9 +93,3 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sorts img2 before img10, the same on every machine."""
     parts = re.split(r"(\d+)", path.as_posix())
     return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
-
-
-def _non_empty(found: list[Input], message: str) -> list[Input]:
-    if not found:
-        raise PandaError(f"{message}; give image files, a folder of them, a glob, or - for a list on stdin")
-    return found

@@ -12,6 +12,8 @@ import onnxruntime as ort
 
 from panda_edge.errors import BundleError, PandaError
 
+MAX_THREADS = 256  # what the kernels take
+
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -54,9 +56,13 @@ class Model:
         except Exception as error:  # onnxruntime raises many types, none of them public
             raise BundleError(f"{path}: onnxruntime cannot load it ({' '.join(str(error).split())[:200]})") from error
         self.outputs = tuple(output.name for output in self._session.get_outputs())
-        if not self.outputs or self.outputs[0] != "embedding":
-            raise BundleError(f"{path}: its outputs are {', '.join(self.outputs)}; expected embedding, then the levels")
-        self._input = self._session.get_inputs()[0].name
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or not self.outputs or self.outputs[0] != "embedding":
+            raise BundleError(
+                f"{path}: {len(inputs)} inputs, outputs {', '.join(self.outputs)[:200]}; "
+                "expected frames, then embedding and the levels"
+            )
+        self._input = inputs[0].name
 
     def run(self, frames: np.ndarray) -> Features:
         """Features of a batch of frames. Raises PandaError where the model gives NaN or infinity."""
@@ -72,8 +78,18 @@ class Model:
 
 
 def default_threads() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """The processors this process may use, at most MAX_THREADS."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return min(usable, MAX_THREADS)
+
+
+def checked_threads(threads: int | None) -> int:
+    """The number of threads asked for; None is every processor. Raises PandaError."""
+    if threads is None:
+        return default_threads()
+    if not 1 <= threads <= MAX_THREADS:
+        raise PandaError(f"threads is {threads}; give 1 to {MAX_THREADS}")
+    return threads
 
 
 def _provider_list(name: str) -> list[Any]:

@@ -28,6 +28,7 @@ class Scorer:
     """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks. One thread at a time."""
 
     def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0) -> None:
+        kernel.simd_level()  # says in one line where PANDA_SIMD names a level that is not there
         manifest = bundle.manifest
         self._frame = manifest.preprocessing
         self._knn = manifest.detection.knn

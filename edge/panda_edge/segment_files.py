@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.detector import Result
-from panda_edge.files import npy_bytes, png16, png_bytes, write_whole
+from panda_edge.files import make_folder, npy_bytes, png16, png_bytes, write_whole
 from panda_edge.inputs import Input
 from panda_edge.manifest import Segmentation
 from panda_edge.overlay import color_scale, overlay
@@ -25,6 +25,7 @@ class SegmentWriter:
         self._format = heatmap_format
         self._on_image = on_image
         self._taken: set[Path] = set()
+        make_folder(out)  # before the work, and once, not for each image
 
     def write(self, item: Input, result: Result) -> dict[str, str | float]:
         """Write both files; returns their paths for the result line. Raises PandaError."""

@@ -11,7 +11,7 @@ from panda_edge.bundle import Bundle, open_bundle
 from panda_edge.detector import Detector
 from panda_edge.errors import BundleError
 from panda_edge.manifest import check_seal
-from panda_edge.model import default_threads
+from panda_edge.model import checked_threads
 from panda_edge.scoring import Scorer
 
 SELFTEST_FILE = "selftest.npz"
@@ -65,7 +65,7 @@ def verify(path: Path, threads: int | None = None) -> dict[str, object]:
     Returns {"ok", "files", "largest_difference": {"embedding", "score", "heatmap"}, "tolerance"}; differences are
     relative to the largest expected value. Raises BundleError for a file that is missing or altered.
     """
-    threads = threads or default_threads()
+    threads = checked_threads(threads)
     bundle = open_bundle(path)
     check_seal(path)
     for name in bundle.manifest.files:

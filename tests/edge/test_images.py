@@ -171,7 +171,8 @@ class TestSources:
         source = Image.open(tmp_path / "r.jpg")
         Preprocessing(32, 32).apply(source)
         assert (source.mode, source.size, source.getexif()[ORIENTATION]) == ("RGB", (640, 800), 6)
-        assert (np.asarray(source) == np.asarray(Image.open(tmp_path / "r.jpg"))).all()
+        with Image.open(tmp_path / "r.jpg") as again:
+            assert (np.asarray(source) == np.asarray(again)).all()
 
     @pytest.mark.parametrize(
         "array",

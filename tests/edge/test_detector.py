@@ -1,0 +1,246 @@
+"""The detector against the definition: DN2 and SPADE in float64 numpy, worked out from the bundle's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import panda_edge
+from panda_edge.banks.embedding import EMBEDDINGS_FILE
+from panda_edge.detector import MODEL_FILE, STAGES
+from panda_edge.errors import BundleError, ImageError, PandaError
+from panda_edge.manifest import Manifest, read_manifest
+
+RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation
+
+
+@pytest.fixture(scope="module")
+def test_images(sample_data: Path) -> list[Path]:
+    return sorted((sample_data / "test").rglob("*.png"))
+
+
+def grid_of(nested: np.ndarray, depth: int, coarse: int) -> np.ndarray:
+    """(cells, C) in nested order → (h, w, C), by walking the quadtree cell by cell."""
+    side = coarse << depth
+    grid = np.full((side, side, nested.shape[1]), np.nan)
+    for cell in range(len(nested)):
+        row, column = divmod(cell // 4**depth, coarse)
+        for halving in range(depth):
+            child = cell // 4 ** (depth - 1 - halving) % 4
+            row, column = 2 * row + child // 2, 2 * column + child % 2
+        grid[row, column] = nested[cell]
+    return grid
+
+
+def joint(levels: list[np.ndarray], coarse: int) -> np.ndarray:
+    """Levels of one image, each (cells, C) → (h, w, all channels) at the finest grid, coarse ones repeated."""
+    grids = [grid_of(level.astype(np.float64), depth, coarse) for depth, level in enumerate(levels)]
+    finest = grids[-1].shape[0]
+    return np.concatenate([g.repeat(finest // len(g), 0).repeat(finest // len(g), 1) for g in grids], axis=-1)
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, D), (M, D) → (N, M), float64."""
+    return ((a[:, None, :].astype(np.float64) - b[None].astype(np.float64)) ** 2).sum(-1)
+
+
+class Reference:
+    """What the paper says, slowly."""
+
+    def __init__(self, bundle: Path, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.session = ort.InferenceSession(bundle / MODEL_FILE, providers=["CPUExecutionProvider"])
+        self.coarse = manifest.levels[0].height
+        self.levels = [np.load(bundle / f"bank/stride{lv.stride:02d}.npy") for lv in manifest.levels]
+
+    def features(self, path: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+        frame = np.asarray(Image.open(path).convert("RGB"))
+        assert frame.shape == (self.manifest.preprocessing.height, self.manifest.preprocessing.width, 3)
+        embedding, *levels = self.session.run(None, {"frames": frame[None]})
+        return embedding[0], [level[0] for level in levels]
+
+    def score(self, embedding: np.ndarray, bank: np.ndarray) -> float:
+        distances = np.sort(squared_distances(embedding[None], bank)[0])
+        return float(distances[: self.manifest.detection.knn].mean())
+
+    def heatmap(self, levels: list[np.ndarray], descriptors: np.ndarray) -> np.ndarray:
+        query = joint(levels, self.coarse)
+        side = len(query)
+        nearest = np.array([squared_distances(row, descriptors).min(1) for row in query])
+        # Bilinear, half-pixel centres, then Gaussian.
+        height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
+        rows = (np.arange(height) + 0.5) * side / height - 0.5
+        columns = (np.arange(width) + 0.5) * side / width - 0.5
+        where = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+        upsampled = ndimage.map_coordinates(np.sqrt(nearest), where, order=1, mode="nearest")
+        return np.asarray(ndimage.gaussian_filter(upsampled, self.manifest.segmentation.sigma))
+
+
+def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path]) -> None:
+    manifest = read_manifest(exact_bundle)
+    reference = Reference(exact_bundle, manifest)
+    bank = np.load(exact_bundle / EMBEDDINGS_FILE)
+    detector = panda_edge.load(exact_bundle, threads=2)
+    for path in test_images[::3]:
+        embedding, levels = reference.features(path)
+        result = detector.segment(path)
+        assert result.score == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
+        similar = np.argsort(squared_distances(embedding[None], bank)[0])[: manifest.segmentation.neighbors]
+        gallery = [joint([level[n] for level in reference.levels], reference.coarse) for n in similar]
+        descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
+        expected = reference.heatmap(levels, descriptors)
+        assert result.heatmap is not None
+        np.testing.assert_allclose(result.heatmap, expected, rtol=RELATIVE)
+        assert result.map_score == pytest.approx(expected.max(), rel=RELATIVE)
+
+
+@pytest.mark.parametrize("bank_kind", ["kmeans", "coreset"])
+def test_banks_of_descriptors_by_brute_force(
+    made_bundles: dict[str, Path], test_images: list[Path], bank_kind: str
+) -> None:
+    bundle = made_bundles[bank_kind]
+    reference = Reference(bundle, read_manifest(bundle))
+    descriptors = np.concatenate(reference.levels, axis=1)
+    bank = np.load(bundle / EMBEDDINGS_FILE)
+    detector = panda_edge.load(bundle, threads=2)
+    for path in test_images[::4]:
+        embedding, levels = reference.features(path)
+        result = detector.segment(path)
+        assert result.score == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
+        np.testing.assert_allclose(result.heatmap, reference.heatmap(levels, descriptors), rtol=RELATIVE)
+
+
+def test_hnsw_finds_what_the_exact_search_finds(made_bundles: dict[str, Path], test_images: list[Path]) -> None:
+    # A dozen vectors are within its reach: every answer must be the exact one.
+    exact, hnsw = (panda_edge.load(made_bundles[bank], threads=1) for bank in ("exact", "hnsw"))
+    for path in test_images:
+        expected, found = exact.segment(path), hnsw.segment(path)
+        assert found.score == pytest.approx(expected.score, rel=RELATIVE)
+        np.testing.assert_allclose(found.heatmap, expected.heatmap, rtol=RELATIVE)
+
+
+def test_kmeans_means_are_means(made_bundles: dict[str, Path]) -> None:
+    bank = np.load(made_bundles["exact"] / EMBEDDINGS_FILE)
+    means = np.load(made_bundles["kmeans"] / EMBEDDINGS_FILE)
+    owner = squared_distances(bank, means).argmin(1)
+    assert set(owner) == set(range(len(means)))
+    for i, mean in enumerate(means):
+        np.testing.assert_allclose(mean, bank[owner == i].mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_normal_image_is_at_no_distance_from_its_bank(exact_bundle: Path, normal_images: list[Path]) -> None:
+    detector = panda_edge.load(exact_bundle, threads=1)
+    bank = np.load(exact_bundle / EMBEDDINGS_FILE)
+    result = detector.segment(normal_images[3])
+    second = np.sort(squared_distances(bank[3:4], bank)[0])[1]
+    assert result.score == pytest.approx(second / 2, rel=RELATIVE)  # knn 2: itself, and its nearest
+    scale = panda_edge.load(exact_bundle).bundle.manifest.segmentation.normal_high
+    assert result.map_score < 0.02 * scale  # float16 rounding of the stored levels
+
+
+class TestBatches:
+    def test_a_batch_is_its_images_one_by_one(self, any_bundle: Path, test_images: list[Path]) -> None:
+        detector = panda_edge.load(any_bundle, threads=2)
+        single = [detector.segment(path) for path in test_images]
+        for size in (1, 4, 100):
+            batch = list(detector.segment_batch(iter(test_images), batch_size=size))
+            assert len(batch) == len(single)
+            for one, other in zip(single, batch, strict=True):
+                assert other.score == pytest.approx(one.score, rel=1e-4)
+                np.testing.assert_allclose(other.heatmap, one.heatmap, rtol=1e-3)
+
+    def test_detect_gives_segments_score_and_no_map(self, any_bundle: Path, test_images: list[Path]) -> None:
+        detector = panda_edge.load(any_bundle, threads=1)
+        detected = list(detector.detect_batch(test_images))
+        for path, batched in zip(test_images, detected, strict=True):
+            result = detector.detect(path)
+            assert result.score == detector.segment(path).score
+            assert batched.score == pytest.approx(result.score, rel=1e-4)
+            assert result.heatmap is None
+            with pytest.raises(ValueError, match="use segment"):
+                result.heatmap_on_image()
+
+    def test_none(self, exact_bundle: Path) -> None:
+        assert list(panda_edge.load(exact_bundle).segment_batch([])) == []
+
+    def test_a_batch_size_of_none_is_no_way_to_lose_images(self, exact_bundle: Path, test_images: list[Path]) -> None:
+        for size in (0, -1):
+            with pytest.raises(ValueError, match="batch_size"):
+                list(panda_edge.load(exact_bundle).segment_batch(test_images, batch_size=size))
+
+
+def test_a_path_a_pil_image_and_an_array_score_alike(exact_bundle: Path, odd_image: Path) -> None:
+    detector = panda_edge.load(exact_bundle, threads=1)
+    pil = Image.open(odd_image).convert("RGB")
+    array = np.asarray(pil).copy()
+    before = array.copy()
+    results = [detector.segment(source) for source in (odd_image, str(odd_image), pil, array)]
+    assert len({result.score for result in results}) == 1
+    assert all((result.heatmap == results[0].heatmap).all() for result in results)
+    assert (array == before).all()
+    assert (np.asarray(pil) == before).all()
+
+
+def test_threads_do_not_change_the_answer(any_bundle: Path, odd_image: Path) -> None:
+    one, four = (panda_edge.load(any_bundle, threads=threads).segment(odd_image) for threads in (1, 4))
+    assert four.score == pytest.approx(one.score, rel=1e-5)
+    np.testing.assert_allclose(four.heatmap, one.heatmap, rtol=1e-4)
+
+
+def test_what_a_result_tells(exact_bundle: Path, texture: Callable[..., np.ndarray]) -> None:
+    result = panda_edge.load(exact_bundle, threads=1).segment(texture(90, 150))
+    assert result.image_size == (150, 90)
+    assert result.heatmap is not None
+    assert (result.heatmap.dtype, result.heatmap.shape) == (np.float32, (64, 64))
+    assert result.heatmap_on_image().shape == (90, 150)
+    assert result.heatmap_on_image().max() == pytest.approx(result.map_score, rel=0.05)
+    assert tuple(result.stages_ms) == STAGES
+    assert all(ms >= 0 for ms in result.stages_ms.values())
+    assert result.ms == pytest.approx(sum(result.stages_ms.values()))
+
+
+def test_a_defect_shows_where_it_is(exact_bundle: Path, sample_data: Path) -> None:
+    detector = panda_edge.load(exact_bundle, threads=1)
+    found = 0
+    for mask_path in sorted((sample_data / "ground_truth" / "hole").glob("*.png")):
+        mask = np.asarray(Image.open(mask_path)) > 127
+        heatmap = detector.segment(sample_data / "test" / "hole" / mask_path.name.replace("_mask", "")).heatmap
+        assert heatmap is not None
+        found += heatmap[mask].mean() > heatmap[~mask].mean()
+    assert found >= 2  # of 3, by a network of random weights
+
+
+class TestRefused:
+    @pytest.mark.parametrize("threads", [0, -1, 257, 10**9])
+    def test_threads(self, exact_bundle: Path, threads: int) -> None:
+        with pytest.raises(PandaError, match=f"threads is {threads}"):
+            panda_edge.load(exact_bundle, threads=threads)
+
+    def test_an_unknown_provider(self, exact_bundle: Path) -> None:
+        with pytest.raises(PandaError, match="unknown provider 'gpu'; expected one of cpu, cuda"):
+            panda_edge.load(exact_bundle, provider="gpu")
+
+    def test_an_absent_provider(self, exact_bundle: Path) -> None:
+        if "CoreMLExecutionProvider" in ort.get_available_providers():
+            pytest.skip("this onnxruntime has CoreML")
+        with pytest.raises(PandaError, match="no coreml provider"):
+            panda_edge.load(exact_bundle, provider="coreml")
+
+    @pytest.mark.parametrize("epsilon", [-0.1, 2.0, float("nan")])
+    def test_epsilon(self, exact_bundle: Path, epsilon: float) -> None:
+        with pytest.raises(PandaError, match="epsilon"):
+            panda_edge.load(exact_bundle, epsilon=epsilon)
+
+    def test_a_bad_image_in_a_batch(self, exact_bundle: Path, odd_image: Path, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match="no such file"):
+            list(panda_edge.load(exact_bundle).segment_batch([odd_image, tmp_path / "none.png"]))
+
+    def test_a_bundle_that_is_none(self, tmp_path: Path) -> None:
+        with pytest.raises(BundleError):
+            panda_edge.load(tmp_path / "none.panda")
