@@ -91,9 +91,7 @@ def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: b
             rows.update(key, recall_at_1=round(_recall(detector, subject.images(8)), 4))
 
 
-def measure_speed(
-    subject: Subject, rows: ResultsFile, threads: int, images: int = 120, rounds: int = 6
-) -> list[str]:
+def measure_speed(subject: Subject, rows: ResultsFile, threads: int, images: int = 120, rounds: int = 6) -> list[str]:
     """Time every configuration that has a bundle, in turns. Returns their keys.
 
     The rounds go over all configurations in turn, so that a disturbance of the machine falls on all of them alike;

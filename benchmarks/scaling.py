@@ -6,8 +6,11 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import faiss
+import hnswlib
 import numpy as np
 
 import panda_edge
@@ -20,9 +23,12 @@ from panda_edge.detector import Detector
 
 _NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input
-_COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000)  # stored embeddings
+COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000)  # stored embeddings
 _LARGEST_GRAPH = 30_000  # hnswlib needs minutes to build larger ones here
 _NOISE = 0.05  # see mixed_embeddings
+
+Search = Callable[[np.ndarray], np.ndarray]
+"""One query, float32 (1, D) → numbers of the two nearest, (1, 2)."""
 
 
 def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images: int = 40) -> None:
@@ -44,7 +50,9 @@ def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images:
         levels = [level[0] for level in features.levels]
         _, similar = kernel.topk(features.embedding, embeddings, counts[-1], threads)
         for k in counts:
-            times[k].append(_milliseconds(lambda levels=levels, k=k, s=similar: search.nearest(levels, s[0, :k])))
+            started = time.perf_counter()
+            search.nearest(levels, similar[0, :k])
+            times[k].append((time.perf_counter() - started) * 1e3)
     rows.update(f"{subject.name}: neighbors", search_ms={str(k): _median(ms) for k, ms in times.items()})
 
 
@@ -71,29 +79,21 @@ def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries
 
     Milliseconds a query (median), one query at a time; recall of both neighbours; megabytes; seconds to build.
     """
-    import faiss
-    import hnswlib
-
     faiss.omp_set_num_threads(threads)
     real = np.ascontiguousarray(_embeddings(panda_edge.load(subject.bundle(EXACT.args), threads)))
-    for count in _COUNTS:
+    for count in COUNTS:
         say(f"detection: {count} embeddings")
         bank = mixed_embeddings(real, count + queries, seed=0)
         asked, bank = bank[:queries], bank[queries:]
         half = bank.astype(np.float16)
         flat = faiss.IndexFlatL2(bank.shape[1])
         flat.add(bank)
-        squares = (bank * bank).sum(1)
 
-        def with_numpy(q: np.ndarray, bank: np.ndarray = bank, squares: np.ndarray = squares) -> np.ndarray:
-            nearest = np.argpartition(squares - 2 * (bank @ q[0]), 1)[:2]
-            return nearest[None]
-
-        searches: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-            "kernel float32": lambda q, bank=bank: kernel.topk(q, bank, 2, threads)[1],
-            "kernel float16": lambda q, half=half: kernel.topk(q, half, 2, threads)[1],
-            "faiss flat": lambda q, flat=flat: flat.search(q, 2)[1],
-            "numpy": with_numpy,
+        searches: dict[str, Search] = {
+            "kernel float32": partial(_with_kernel, bank, threads),
+            "kernel float16": partial(_with_kernel, half, threads),
+            "faiss flat": partial(_with_faiss, flat),
+            "numpy": partial(_with_numpy, bank, (bank * bank).sum(1)),
         }
         size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes}
         size |= {"faiss flat": bank.nbytes, "numpy": bank.nbytes}
@@ -106,15 +106,31 @@ def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries
             graph.add_items(bank)
             built["hnswlib, ef=64"] = round(time.perf_counter() - started, 1)
             graph.set_ef(64)
-            searches["hnswlib, ef=64"] = lambda q, graph=graph: graph.knn_query(q, 2)[0]
+            searches["hnswlib, ef=64"] = partial(_with_hnswlib, graph)
             size["hnswlib, ef=64"] = graph.index_file_size()
         _, truth = kernel.topk(asked, bank, 2, threads)
         figures = {}
         for name, (ms, recall) in _compared(searches, asked, truth).items():
             figures[name] = {"ms": ms, "recall": recall, "mb": round(size[name] / 1e6, 1), "build_s": built.get(name)}
         rows.update(f"{subject.name}: detection {count}", count=count, dimensions=bank.shape[1], searches=figures)
-        del bank, half, flat, searches, with_numpy
+        del bank, half, flat, searches
         gc.collect()
+
+
+def _with_kernel(bank: np.ndarray, threads: int, query: np.ndarray) -> np.ndarray:
+    return kernel.topk(query, bank, 2, threads)[1]
+
+
+def _with_faiss(index: faiss.Index, query: np.ndarray) -> np.ndarray:
+    return np.asarray(index.search(query, 2)[1])
+
+
+def _with_hnswlib(index: hnswlib.Index, query: np.ndarray) -> np.ndarray:
+    return np.asarray(index.knn_query(query, 2)[0])
+
+
+def _with_numpy(bank: np.ndarray, squares: np.ndarray, query: np.ndarray) -> np.ndarray:
+    return np.argpartition(squares - 2 * (bank @ query[0]), 1)[None, :2]
 
 
 def mixed_embeddings(real: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -130,9 +146,7 @@ def mixed_embeddings(real: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.ascontiguousarray(mixed + noise, dtype=np.float32)
 
 
-def _compared(
-    searches: dict[str, Callable[[np.ndarray], np.ndarray]], asked: np.ndarray, truth: np.ndarray
-) -> dict[str, tuple[float, float]]:
+def _compared(searches: dict[str, Search], asked: np.ndarray, truth: np.ndarray) -> dict[str, tuple[float, float]]:
     """Median milliseconds and recall of each search; they take turns, query by query."""
     times: dict[str, list[float]] = {name: [] for name in searches}
     hits: dict[str, list[float]] = {name: [] for name in searches}
@@ -160,9 +174,7 @@ def _stages(detectors: dict[int, Detector], subject: Subject, images: int) -> di
 
 def _embeddings(detector: Detector) -> np.ndarray:
     manifest = detector.bundle.manifest
-    return detector.bundle.array(
-        "bank/embeddings.npy", (manifest.detection.count, manifest.embedding_size), "float32"
-    )
+    return detector.bundle.array("bank/embeddings.npy", (manifest.detection.count, manifest.embedding_size), "float32")
 
 
 def _some_normal_images(subject: Subject, count: int = 100) -> Path:
@@ -174,12 +186,6 @@ def _some_normal_images(subject: Subject, count: int = 100) -> Path:
         if not link.is_symlink():
             link.symlink_to(path)
     return folder
-
-
-def _milliseconds(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1e3
 
 
 def _median(values: list[float]) -> float:

@@ -24,7 +24,7 @@ from benchmarks.subject import CACHE, REPOSITORY, FitError, Subject, say
 from panda_edge.images import Preprocessing
 
 MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}
-_OURS = ("exact, K=50", "k-means, M=50", "gaussian")
+OURS = ("exact, K=50", "k-means, M=50", "gaussian")
 _FRAME = Preprocessing(224, 224)
 _FIT_LIMIT = 1800  # seconds a model
 
@@ -102,7 +102,7 @@ def compare(
     """Milliseconds from a file to its heat map and score (decode and resize are the same code for all), accuracy,
     memory and cold start, for anomalib's models and our banks."""
     exported = export_models(subject, python)
-    ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if c.name in _OURS and _is_fitted(subject, c.args)}
+    ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if c.name in OURS and _is_fitted(subject, c.args)}
     runs: dict[str, Run] = {name: _our_run(bundle, threads) for name, bundle in ours.items()}
     runs |= {name: _their_run(path, threads) for name, path in exported.items()}
     for name, run in runs.items():

@@ -125,9 +125,7 @@ def _stored(detector: Detector) -> tuple[list[np.ndarray], np.ndarray]:
     return gallery, embeddings
 
 
-def _query(
-    detector: Detector, embeddings: np.ndarray, path: Path, threads: int
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _query(detector: Detector, embeddings: np.ndarray, path: Path, threads: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Levels of an image, coarse first, each (cells, C), and the numbers of its most similar normal images."""
     features = detector.features(detector.preprocessing.apply(path)[None])
     _, similar = kernel.topk(features.embedding, embeddings, NEIGHBORS, threads)

@@ -1,0 +1,278 @@
+"""`python -m benchmarks.report`: measure what is missing, then write the report.
+
+PANDA_DATA=DIR measures on DIR/tile, otherwise on the made sample pictures. PANDA_PEERS_VENV=FOLDER (made by
+benchmarks/peers/make_venv.sh) adds anomalib. Figures are rows under benchmarks/results/; those younger than --max-age
+hours, of this processor and thread count, are kept, so that an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import bank_table, device, install, plots, scaling, tables
+from benchmarks.conditions import conditions, in_words
+from benchmarks.peers import anomalib_run, search
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import REPOSITORY, Subject, open_subject, say
+from panda_edge.model import default_threads
+
+FOLDER = REPOSITORY / "benchmarks" / "report"
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--threads", type=int, default=min(2, default_threads()))
+    parser.add_argument("--max-age", type=float, default=3.0, metavar="HOURS", help="of timings that are kept")
+    parser.add_argument("--fresh", action="store_true", help="also evaluate accuracy again")
+    parser.add_argument("--only", nargs="*", metavar="PART", help=f"measure only these: {', '.join(PARTS)}")
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
+    given = parser.parse_args()
+    run = Run(open_subject(), given.threads, given.fresh)
+    say(f"measuring on {run.subject.in_words}")
+    for name in PARTS if given.only is None else given.only:
+        if run.is_recent(name, given.max_age):
+            say(f"{name}: kept")
+            continue
+        before = conditions(given.threads)
+        PARTS[name](run)
+        run.conditions.update(f"{run.subject.name}: {name}", **before, age=time.time())
+    written = write(run, given.readme)
+    print(written)
+
+
+class Run:
+    """The subject, the settings and the files of rows of one run."""
+
+    def __init__(self, subject: Subject, threads: int, fresh: bool) -> None:
+        self.subject = subject
+        self.threads = threads
+        self.fresh = fresh
+        self.conditions = ResultsFile("conditions")
+        self.banks = ResultsFile("banks")
+        self.device = ResultsFile("device")
+        self.scaling = ResultsFile("scaling")
+        self.search = ResultsFile("search_peers")
+        self.anomalib = ResultsFile("anomalib")
+        self.install = ResultsFile("install")
+
+    def is_recent(self, part: str, hours: float) -> bool:
+        """Whether a part was measured not long ago under these conditions. Accuracy resumes by itself, row by row."""
+        if part == "accuracy":
+            return False
+        kept, now = self.conditions.get(f"{self.subject.name}: {part}"), conditions(self.threads)
+        same = all(kept.get(key) == now[key] for key in ("cpu", "threads", "simd"))
+        return same and time.time() - kept["age"] < hours * 3600
+
+
+def _anomalib(run: Run) -> None:
+    python = anomalib_run.peers_python()
+    if python is None:
+        say("anomalib is left out: PANDA_PEERS_VENV names no environment that benchmarks/peers/make_venv.sh made")
+        return
+    anomalib_run.compare(run.subject, run.anomalib, run.threads, python)
+
+
+# In the order in which they are worth having, should the run be stopped.
+PARTS: dict[str, Callable[[Run], Any]] = {
+    "accuracy": lambda run: bank_table.measure_accuracy(run.subject, run.banks, run.threads, run.fresh),
+    "speed": lambda run: bank_table.measure_speed(run.subject, run.banks, run.threads),
+    "device": lambda run: device.measure_device(run.subject, run.banks, run.device, run.threads),
+    "faiss": lambda run: search.compare_search(run.subject, run.search, run.threads),
+    "neighbors": lambda run: scaling.measure_neighbors(run.subject, run.scaling, run.threads),
+    "threads": lambda run: scaling.measure_threads(run.subject, run.scaling),
+    "resolution": lambda run: scaling.measure_resolution(run.subject, run.scaling, run.threads),
+    "detection": lambda run: scaling.measure_detection(run.subject, run.scaling, run.threads),
+    "hnswlib": lambda run: search.compare_hnsw(run.subject, run.search, run.threads),
+    "install": lambda run: install.measure_install(run.install, anomalib_run.peers_python()),
+    "anomalib": _anomalib,
+}
+
+
+def write(run: Run, readme: bool) -> Path:
+    """Write report.md, its pictures and the README's table; a run on sample data has a folder of its own."""
+    folder = FOLDER if run.subject.name == "tile" else FOLDER / run.subject.name
+    folder.mkdir(parents=True, exist_ok=True)
+    sections = [
+        f"# Measured on {run.subject.in_words}",
+        "Made by `make bench` (`python -m benchmarks.report`); the rows are in `benchmarks/results/`. Times are "
+        "milliseconds of one frame after another, from an image file to its heat map; p50, p95 and the least of the "
+        "frames timed. Configurations that stand in one table were timed in turns, in one run, so that ratios hold "
+        "even where the machine was disturbed. Accuracy is at the network's resolution, on masks brought to it by the "
+        "nearest pixel.",
+        _banks(run, folder),
+        _device(run),
+        _search(run),
+        _scaling(run, folder),
+        _anomalib_section(run, folder),
+    ]
+    (folder / "report.md").write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
+    _write_readme_table(run, folder, readme)
+    return folder / "report.md"
+
+
+def _conditions(run: Run, part: str) -> str:
+    facts = run.conditions.get(f"{run.subject.name}: {part}")
+    return f"*{in_words(facts)}*" if facts else ""
+
+
+def _bank_rows(run: Run) -> list[dict[str, Any]]:
+    rows = [run.banks.get(key) for key in bank_table.keys(run.subject)]
+    return [row for row in rows if "accuracy" in row]
+
+
+def _banks(run: Run, folder: Path) -> str:
+    rows = _bank_rows(run)
+    if not rows:
+        return ""
+    timed = [{**row, "p50_ms": row["speed"]["p50_ms"]} for row in rows if "speed" in row]
+    pictures = ""
+    if timed:
+        plots.stages(timed, folder / "stages.png")
+        plots.speed_against_accuracy(timed, folder / "banks.png", "Banks: speed against accuracy")
+        pictures = "![speed against accuracy](banks.png)\n\n![latency by stage](stages.png)\n\n"
+    commands = "\n".join(f"- {row['name']}: `{row['command']}`" + _with_epsilon(row) for row in rows)
+    return (
+        f"## Banks\n{_conditions(run, 'speed')}\n\n{pictures}{tables.banks(rows)}\n\n"
+        "“Search” is all between the backbone and the heat map: the similar images, and the nearest descriptors. "
+        "“recall@1” is the share of positions whose nearest stored descriptor hnswlib finds among its own.\n\n"
+        f"### By kind of defect\n{tables.by_kind(rows)}\n\n### Commands\n{commands}"
+    )
+
+
+def _with_epsilon(row: dict[str, Any]) -> str:
+    return f", then `panda-edge segment --epsilon {row['epsilon']}`" if row["epsilon"] else ""
+
+
+def _device_rows(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    pairs = [(run.banks.get(key), run.device.get(key)) for key in bank_table.keys(run.subject)]
+    return [(bank, bench) for bank, bench in pairs if "accuracy" in bank and bench]
+
+
+def _device(run: Run) -> str:
+    rows = _device_rows(run)
+    if not rows:
+        return ""
+    lines = []
+    for bank, found in rows:
+        bench = found["bench"]
+        stages = sum(bench["stages_ms"].values())
+        rest = 1 - (bench["stages_ms"]["backbone"] + bench["stages_ms"]["search"]) / stages
+        lines.append(
+            [
+                bank["name"],
+                tables.number(bench["fps"], 1),
+                *(tables.number(bench["latency_ms"][p], 1) for p in ("p50", "p95", "p99")),
+                *(tables.number(bench["stages_ms"][stage], 2) for stage in bench["stages_ms"]),
+                f"{100 * rest:.0f} %",
+                tables.number(found["cold_start_ms"], 0),
+                tables.number(bench["rss_mb"], 0),
+                tables.number(bench["own_mb"], 0),
+            ]
+        )
+    header = (
+        "", "frames/s", "p50 ms", "p95", "p99", *rows[0][1]["bench"]["stages_ms"],
+        "neither backbone nor search", "cold start ms", "peak MB", "own MB",
+    )  # fmt: skip
+    return (
+        f"## `panda-edge bench`\n{_conditions(run, 'device')}\n\n{tables.table(header, lines)}\n\nThe median of rounds."
+    )
+
+
+def _search(run: Run) -> str:
+    text = ""
+    brute = run.search.get(f"{run.subject.name}: faiss")
+    if brute:
+        rows = [
+            [name, *(tables.number(brute[key][figure], 1) for figure in ("p50", "p95", "least"))]
+            for name, key in (("pyramid search", "ours_ms"), ("faiss IndexFlatL2", "faiss_ms"))
+        ]
+        text += (
+            f"## Exact search beside faiss\n{_conditions(run, 'faiss')}\n\n"
+            f"{brute['queries']:,} queries × {brute['descriptors']:,} descriptors of {brute['dimensions']} channels "
+            f"(the 50 most similar normal images), {brute['images']} test images.\n\n"
+            f"{tables.table(('', 'p50 ms', 'p95', 'least'), rows)}\n\n"
+            f"Faiss takes **{brute['ratio']:.0f} times** as long (ratio of medians; median of each image's ratio "
+            f"{brute['median_of_ratios']:.0f}). Largest relative difference of a squared distance: "
+            f"{brute['largest_relative_difference']:.0e}."
+        )
+    graph = run.search.get(f"{run.subject.name}: hnswlib")
+    if graph:
+        text += (
+            f"\n\n## Exact search beside hnswlib\n{_conditions(run, 'hnswlib')}\n\n"
+            f"One fixed gallery of 50 normal images ({graph['descriptors']:,} descriptors), which is searched whole: a "
+            f"graph cannot be built for each query's own 50. Exact search {graph['ours_ms']['p50']:.1f} ms, hnswlib "
+            f"(M=16, ef={graph['ef']}) {graph['hnswlib_ms']['p50']:.1f} ms with recall {graph['recall']:.3f}; its "
+            f"graph took {graph['build_s']:.0f} s to build and {graph['index_mb']:.0f} MB."
+        )
+    return text.strip()
+
+
+def _scaling(run: Run, folder: Path) -> str:
+    name = run.subject.name
+    neighbors, threads, resolution = (
+        run.scaling.get(f"{name}: {part}") for part in ("neighbors", "threads", "resolution")
+    )
+    counts = [run.scaling.get(f"{name}: detection {count}") for count in scaling.COUNTS]
+    detection = [row for row in counts if row]
+    if not (neighbors or threads or resolution or detection):
+        return ""
+    plots.scaling(neighbors, threads, resolution, detection, folder / "scaling.png")
+    parts = [f"## Scaling\n{_conditions(run, 'neighbors') or _conditions(run, 'detection')}\n\n![scaling](scaling.png)"]
+    if neighbors:
+        found = neighbors["search_ms"]
+        ms = [tables.number(value, 2) for value in found.values()]
+        parts.append(f"### Exact search over K similar images\n{tables.table(('K', *found), [['ms', *ms]])}")
+    if threads:
+        parts.append(f"### Frame by threads\n{tables.by_stage(threads, 'threads')}")
+    if resolution:
+        parts.append(f"### Frame by input size (exact, K=50 of 100 images)\n{tables.by_stage(resolution, 'pixels')}")
+    if detection:
+        parts.append(
+            f"### The 2 nearest of N embeddings\nN vectors of {detection[0]['dimensions']} dimensions, mixed from the "
+            f"real embeddings with 5 % noise; one query at a time.\n\n{tables.detection(detection)}"
+        )
+    return "\n\n".join(parts)
+
+
+def _anomalib_section(run: Run, folder: Path) -> str:
+    names = (*anomalib_run.OURS, *anomalib_run.MODELS)
+    rows = [row for name in names if "title" in (row := run.anomalib.get(f"{run.subject.name}: {name}"))]
+    if not any(row["title"].startswith("anomalib") for row in rows):
+        return ""
+    shown = [{**row, "name": row["title"], "family": row["title"]} for row in rows]
+    plots.speed_against_accuracy(shown, folder / "anomalib.png", "Beside anomalib: same weights, images, masks and run")
+    worst = max(row["features_differ"] for row in rows if "features_differ" in row)
+    return (
+        f"## Beside anomalib\n{_conditions(run, 'anomalib')}\n\n![beside anomalib](anomalib.png)\n\n"
+        f"{tables.anomalib(rows)}\n\n"
+        "anomalib's models take the same backbone weights (their features differ from ours by "
+        f"{worst:.0e} of the largest at most), the same frames, the same masks; they are its own ONNX exports in the "
+        "same onnxruntime, with raw scores. PatchCore's coreset was selected by our greedy k-centre, without the "
+        "random projection, because anomalib's code needs hours here. All are timed from the file to the map, in "
+        f"turns, with one decode and resize for all.\n\n{tables.processes(rows)}\n\n"
+        f"### By kind of defect\n{tables.by_kind(rows)}"
+    )
+
+
+def _write_readme_table(run: Run, folder: Path, readme: bool) -> None:
+    rows = _device_rows(run)
+    facts = run.conditions.get(f"{run.subject.name}: device")
+    if not rows or not facts:
+        return
+    words = f"{run.subject.in_words}; EfficientNet-Lite0, 224 × 224. {in_words(facts)}"
+    text = tables.readme(rows, run.install.get("panda-edge"), run.install.get("anomalib"), words)
+    (folder / "readme_table.md").write_text(text, encoding="utf-8")
+    path = REPOSITORY / "README.md"
+    page = path.read_text(encoding="utf-8")
+    if readme and BEGIN in page and END in page:
+        before, rest = page.split(BEGIN, 1)
+        path.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
