@@ -30,6 +30,7 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks --benchmark-only -q
+	$(BIN)/python -m benchmarks.report
 
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
 	$(MAKE) -C tests/kernel
