@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from panda_edge.calibration import DEFAULT_FPR
 from panda_edge.console import print_error, print_json, run
 from panda_edge.errors import PandaError
 from panda_edge.inputs import Input, expand_inputs
+
+if TYPE_CHECKING:
+    from panda_edge.detector import Detector, Result
 
 app = typer.Typer(
     help="Find anomalous images, and the anomalous pixels in them, with a bundle made by panda-train.",
@@ -36,6 +41,10 @@ Provider = Annotated[
 
 Epsilon = Annotated[
     float, typer.Option(help="Heat map distances may be up to 1 + EPSILON times the true ones; faster.")
+]
+
+Fpr = Annotated[
+    float, typer.Option(help="Share of normal images that may be called anomalous, where the bundle is calibrated.")
 ]
 
 
@@ -79,16 +88,22 @@ def verify(bundle: BundlePath, threads: Threads = None, json: Json = False) -> N
 
 @app.command()
 def detect(
-    bundle: BundlePath, inputs: Inputs, threads: Threads = None, provider: Provider = "cpu", json: Json = False
+    bundle: BundlePath,
+    inputs: Inputs,
+    fpr: Fpr = DEFAULT_FPR,
+    threads: Threads = None,
+    provider: Provider = "cpu",
+    json: Json = False,
 ) -> None:
     """Score images: one line each, higher = more anomalous."""
     from panda_edge.detector import load
 
-    detector = load(bundle, threads, provider)
+    detector = load(bundle, threads, provider, fpr=fpr)
+    _warn_of(detector)
 
     def score(item: Input) -> dict[str, Any]:
         result = detector.detect(item.path)
-        return {"score": result.score, "ms": round(result.ms, 3)}
+        return {"score": result.score, **_decided(result), "ms": round(result.ms, 3)}
 
     _each(inputs, score, json)
 
@@ -102,6 +117,7 @@ def segment(
     map_size: Annotated[
         MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")
     ] = MapSize.model,
+    fpr: Fpr = DEFAULT_FPR,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
@@ -111,13 +127,15 @@ def segment(
     from panda_edge.detector import load
     from panda_edge.segment_files import SegmentWriter
 
-    detector = load(bundle, threads, provider, epsilon)
+    detector = load(bundle, threads, provider, epsilon, fpr)
+    _warn_of(detector)
     writer = SegmentWriter(out, detector.bundle.manifest.segmentation, heatmap.value, map_size is MapSize.image)
 
     def score(item: Input) -> dict[str, Any]:
         result = detector.segment(item.path)
         written = writer.write(item, result)
-        return {"score": result.score, "map_score": result.map_score, "ms": round(result.ms, 3), **written}
+        scores = {"score": result.score, "map_score": result.map_score}
+        return {**scores, **_decided(result), "ms": round(result.ms, 3), **written}
 
     _each(inputs, score, json)
 
@@ -145,11 +163,26 @@ def bench(
         return
     latency = report["latency_ms"]
     print(f"{report['fps']:.1f} frames/s on {report['threads']} threads, {report['simd']}, {report['cpu']}")
+    print(f"{report['fps_pipelined']:.1f} frames/s pipelined: the next frame in the model while one is searched")
     print(f"latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms")
     print("stages  " + ", ".join(f"{stage} {ms:.2f} ms" for stage, ms in report["stages_ms"].items()))
     if report["cold_start_ms"] is not None:
         print(f"cold start to the first heat map {report['cold_start_ms']:.0f} ms")
     print(f"memory {report['rss_mb']:.0f} MB at its peak, {report['own_mb']:.0f} MB of it not mapped files")
+
+
+def _warn_of(detector: Detector) -> None:
+    """One line on stderr where the false-alarm rate cannot be promised."""
+    if detector.decider is not None and detector.decider.warning:
+        print(f"warning: {detector.decider.warning}", file=sys.stderr)
+
+
+def _decided(result: Result) -> dict[str, Any]:
+    """The decision's part of a result line; nulls without calibration."""
+    fields: dict[str, Any] = {"p_value": result.p_value, "anomalous": result.anomalous}
+    if result.heatmap is not None:
+        fields["regions"] = None if result.regions is None else [asdict(region) for region in result.regions]
+    return fields
 
 
 def _each(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool) -> None:
@@ -170,11 +203,18 @@ def _each(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: boo
         if json:
             print_json({"input": str(item.path), **result})
         else:
-            print(f"{result['score']:12.4f}  {item.path}", flush=True)
+            print(f"{result['score']:12.4f}  {_in_words(result)}{item.path}", flush=True)
     if not done and not failed:
         raise PandaError("no input: the list on stdin is empty")
     if failed:
         raise typer.Exit(2)
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    """The decision, in columns; nothing where there is none."""
+    if result["anomalous"] is None:
+        return ""
+    return f"p {result['p_value']:.4f}  {'anomalous' if result['anomalous'] else 'normal':9}  "
 
 
 def _reported(items: Iterator[Input]) -> Iterator[Input]:

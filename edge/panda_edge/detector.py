@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,9 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle import Bundle, open_bundle
+from panda_edge.calibration import DEFAULT_FPR, open_calibration
+from panda_edge.decision import Decider, Decision
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images import ImageLike, Preprocessing, open_image
 from panda_edge.model import Features, Model, checked_threads
+from panda_edge.regions import Region
 from panda_edge.scoring import Scorer
 
 MODEL_FILE = "model.onnx"
@@ -28,6 +32,7 @@ class Result:
     score: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); higher = more
     anomalous, no fixed range. heatmap: float32 (height, width) at the model's input, L2 distances after blurring;
     None after `detect`. image_size: (width, height) of the upright image in pixels. stages_ms: milliseconds by stage.
+    decision: None where the bundle is not calibrated.
     """
 
     score: float
@@ -35,6 +40,22 @@ class Result:
     image_size: tuple[int, int]
     preprocessing: Preprocessing = field(repr=False)
     stages_ms: dict[str, float] = field(default_factory=dict, repr=False)
+    decision: Decision | None = None
+
+    @property
+    def p_value(self) -> float | None:
+        """The share of normal images that score at least as high; None without calibration."""
+        return None if self.decision is None else self.decision.p_value
+
+    @property
+    def anomalous(self) -> bool | None:
+        """Whether the image is called anomalous at the detector's false-alarm rate; None without calibration."""
+        return None if self.decision is None else self.decision.anomalous
+
+    @property
+    def regions(self) -> tuple[Region, ...] | None:
+        """Anomalous regions in pixels of the image; None without calibration or without a heat map."""
+        return None if self.decision is None or self.heatmap is None else self.decision.regions
 
     @property
     def ms(self) -> float:
@@ -66,12 +87,16 @@ class _Read:
 class Detector:
     """Scores images against the normal ones of a bundle. Made by `load`; one thread at a time may use it."""
 
-    def __init__(self, bundle: Bundle, threads: int, provider: str = "cpu", epsilon: float = 0.0) -> None:
+    def __init__(
+        self, bundle: Bundle, threads: int, provider: str = "cpu", epsilon: float = 0.0, fpr: float = DEFAULT_FPR
+    ) -> None:
         self.bundle = bundle
         self.threads = threads
         self.preprocessing = bundle.manifest.preprocessing
         self._model = Model(bundle.checked_file(MODEL_FILE), threads, provider)
         self._scorer = Scorer(bundle, threads, epsilon)
+        calibration = open_calibration(bundle)
+        self.decider = None if calibration is None else Decider(calibration, fpr)
 
     def detect(self, image: ImageLike) -> Result:
         """Score of one image, without a heat map. Raises ImageError."""
@@ -88,6 +113,17 @@ class Detector:
     def segment_batch(self, images: Iterable[ImageLike], batch_size: int = 8) -> Iterator[Result]:
         """`segment` for many images, in their order, `batch_size` at a time through the model."""
         return self._results(images, batch_size, with_map=True)
+
+    def segment_stream(self, images: Iterable[ImageLike]) -> Iterator[Result]:
+        """`segment` for consecutive frames, in their order: the next one is read and goes through the model while
+        this one is searched. More frames a second than one by one, each somewhat later. Raises ImageError."""
+        remaining = iter(images)
+        with ThreadPoolExecutor(1) as ahead:
+            seen = [ahead.submit(self._see, image) for image in islice(remaining, 1)]
+            while seen:
+                read, features = seen.pop().result()
+                seen += [ahead.submit(self._see, image) for image in islice(remaining, 1)]
+                yield self._result(read, features, 0, with_map=True)
 
     def features(self, frames: np.ndarray) -> Features:
         """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model is not the manifest's."""
@@ -111,7 +147,9 @@ class Detector:
             raise ValueError(f"batch_size is {batch_size}; give 1 or more")
         remaining = iter(images)
         while batch := list(islice(remaining, batch_size)):
-            yield from self._batch([self._read(image) for image in batch], with_map)
+            reads = [self._read(image) for image in batch]
+            features = self._features_of(reads)
+            yield from (self._result(read, features, i, with_map) for i, read in enumerate(reads))
 
     def _read(self, image: ImageLike) -> _Read:
         started = time.perf_counter()
@@ -122,26 +160,44 @@ class Detector:
         stages = {"decode": (decoded - started) * 1e3, "preprocess": (resized - decoded) * 1e3}
         return _Read(frame, opened.full_size, stages)
 
-    def _batch(self, reads: Sequence[_Read], with_map: bool) -> Iterator[Result]:
+    def _features_of(self, reads: Sequence[_Read]) -> Features:
+        """Features of a batch; each read's share of the time goes into its stages."""
         started = time.perf_counter()
         features = self.features(np.stack([read.frame for read in reads]))
-        backbone_ms = (time.perf_counter() - started) * 1e3 / len(reads)
-        for i, read in enumerate(reads):
-            scored = self._scorer.score(features.embedding[i], [level[i] for level in features.levels], with_map)
-            stages = {**read.stages_ms, "backbone": backbone_ms, **scored.stages_ms}
-            yield Result(scored.score, scored.heatmap, read.image_size, self.preprocessing, stages)
+        for read in reads:
+            read.stages_ms["backbone"] = (time.perf_counter() - started) * 1e3 / len(reads)
+        return features
+
+    def _see(self, image: ImageLike) -> tuple[_Read, Features]:
+        read = self._read(image)
+        return read, self._features_of([read])
+
+    def _result(self, read: _Read, features: Features, i: int, with_map: bool) -> Result:
+        scored = self._scorer.score(features.embedding[i], [level[i] for level in features.levels], with_map)
+        stages = {**read.stages_ms, **scored.stages_ms}
+        decision = None
+        if self.decider is not None:
+            started = time.perf_counter()
+            decision = self.decider.decide(scored.score, scored.heatmap, self.preprocessing, read.image_size)
+            stages["heatmap" if with_map else "search"] += (time.perf_counter() - started) * 1e3
+        return Result(scored.score, scored.heatmap, read.image_size, self.preprocessing, stages, decision)
 
 
 def load(
-    path: str | os.PathLike[str], threads: int | None = None, provider: str = "cpu", epsilon: float = 0.0
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    provider: str = "cpu",
+    epsilon: float = 0.0,
+    fpr: float = DEFAULT_FPR,
 ) -> Detector:
     """Open a bundle for scoring.
 
     threads: of the model and the search; None uses every processor that the process may. provider: onnxruntime's
     execution provider by its short name. epsilon: heat map distances may be up to (1 + epsilon) times the true ones,
-    which is faster; 0 is exact. Raises BundleError, PandaError.
+    which is faster; 0 is exact. fpr: the share of normal images that may be called anomalous, where the bundle is
+    calibrated. Raises BundleError, PandaError.
     """
     threads = checked_threads(threads)
     if not 0 <= epsilon <= 1:
         raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
-    return Detector(open_bundle(Path(path)), threads, provider, epsilon)
+    return Detector(open_bundle(Path(path)), threads, provider, epsilon, fpr)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from panda_edge.decision import Decision
 from panda_edge.detector import Result
 from panda_edge.images import ImageLike, open_image
 from panda_edge.manifest import Segmentation
@@ -22,6 +23,7 @@ _SKIPPED = 2  # the darkest steps, which would hide a dark image
 
 _MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
 _STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
+_OUTLINE, _OUTLINE_EDGE = (86, 180, 233), (0, 0, 0)  # Okabe and Ito's sky blue: apart from inferno for every eye
 _DARKENED = 0.6  # share of black over what the model did not see
 
 
@@ -32,9 +34,10 @@ def color_scale(segmentation: Segmentation) -> tuple[float, float]:
 
 
 def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Image.Image:
-    """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side).
+    """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side), a caption below it.
 
-    What a crop left out is shown darkened.
+    Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is
+    calibrated. What a crop left out is shown darkened.
     """
     picture = open_image(image, (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE)).image
     picture.thumbnail((_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE))
@@ -47,7 +50,56 @@ def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Ima
     share = np.where(seen, _STRONGEST * np.sqrt(level), _DARKENED)
     colors = np.where(seen, _colors(level[..., 0]), 0)
     mixed = (1 - share) * np.asarray(picture, dtype=np.float32) + share * colors
-    return Image.fromarray(mixed.astype(np.uint8))
+    if result.decision is None:
+        return Image.fromarray(mixed.astype(np.uint8))
+    _draw_outline(mixed, np.nan_to_num(values, nan=-np.inf) > result.decision.pixel_threshold)
+    return _captioned(Image.fromarray(mixed.astype(np.uint8)), _verdict(result.decision), scale)
+
+
+def _draw_outline(picture: np.ndarray, mask: np.ndarray) -> None:
+    """Draw around the True pixels of a mask, bool (H, W), into float32 (H, W, 3): a bright line with a dark edge."""
+    width = max(1, round(max(mask.shape) / 400))
+    dark = _grown(mask, 2 * width) & ~mask
+    picture[dark] = _OUTLINE_EDGE
+    picture[_grown(mask, width) & ~mask] = _OUTLINE
+
+
+def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """The mask and what lies within so many pixels of it, rows and columns apart."""
+    for axis in (0, 1):
+        padded = np.pad(mask, [(pixels, pixels) if axis == a else (0, 0) for a in (0, 1)])
+        shifted = [np.roll(padded, step, axis) for step in range(-pixels, pixels + 1)]
+        inner = slice(pixels, -pixels)
+        mask = np.logical_or.reduce(shifted)[inner if axis == 0 else slice(None), inner if axis == 1 else slice(None)]
+    return mask
+
+
+def _verdict(decision: Decision) -> str:
+    word = "ANOMALOUS" if decision.anomalous else "normal"
+    return f"{word}  p = {decision.p_value:.2g}  score {decision.score:.3g} / {decision.threshold:.3g}"
+
+
+def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> Image.Image:
+    """The picture above its verdict and the colour scale."""
+    height = max(16, round(picture.width / 16))
+    font = ImageFont.load_default(size=height * 0.55)
+    whole = Image.new("RGB", (picture.width, picture.height + 2 * height))
+    whole.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(whole)
+    middle = picture.height + height / 2
+    draw.text((height * 0.3, middle), text, fill="white", font=font, anchor="lm")
+    left, right = f"{scale[0]:.3g}", f"{scale[1]:.3g}"
+    space = height * 0.3
+    start, end = (
+        round(space * 2 + draw.textlength(left, font)),
+        round(picture.width - space * 2 - draw.textlength(right, font)),
+    )
+    if end - start > 8:
+        bar = _colors(np.tile(np.linspace(0, 1, end - start), (max(height // 2, 4), 1))).astype(np.uint8)
+        whole.paste(Image.fromarray(bar), (start, picture.height + height + height // 4))
+    draw.text((space, middle + height), left, fill="white", font=font, anchor="lm")
+    draw.text((picture.width - space, middle + height), right, fill="white", font=font, anchor="rm")
+    return whole
 
 
 def _colors(level: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Scoring held-out normal images with the finished banks, for calibration and for the overlays' colours."""
+"""Scoring normal images as if they were new, for calibration and for the overlays' colours."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,35 +13,56 @@ from panda_edge.calibration import CALIBRATION_FILE, SCORES, image_scores
 from panda_edge.manifest import Manifest
 from panda_edge.model import default_threads
 from panda_edge.scoring import Scorer
-from panda_export.features import FeatureFunction, readable_images
-from panda_export.progress import Progress
+from panda_export.features import FeatureFunction
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
-_SCALE_IMAGES = 64  # heat maps that set the colours
+SCALE_IMAGES = 64  # heat maps that set the colours
+
+NormalFrame = tuple[int | None, np.ndarray]
+"""A normal image's number in the bank, None where it is not stored, and its frame, uint8 (height, width, 3)."""
+
+
+def set_color_scale(
+    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction
+) -> Manifest:
+    """The manifest with usual and high values of normal heat maps."""
+    return _scored(staging, manifest, normal, run)[0]
 
 
 def calibrate(
-    staging: Path, manifest: Manifest, held_out: Sequence[Path], rule: str, run: FeatureFunction, progress: Progress
+    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], rule: str, run: FeatureFunction, kind: str
 ) -> Manifest:
-    """Write the scores of normal images that are not in the bank; returns the manifest that tells of them.
+    """Write the raw scores of normal images that they have when they are not in the bank; returns the manifest that
+    tells of them.
 
-    rule: which image score decides, one of `panda_edge.calibration.RULES`. Images that cannot be read are left out;
-    with none left the bundle stays uncalibrated.
+    rule: which image score decides, one of `panda_edge.calibration.RULES`. kind: `held-out`, or `leave-one-out` for
+    stored images that are each scored without themselves. Without images the bundle stays uncalibrated.
     """
-    scorer = Scorer(Bundle(staging, manifest), default_threads())
-    scores: list[dict[str, float]] = []
-    heatmaps: list[np.ndarray] = []
-    for _, frame in progress(readable_images(held_out, manifest.preprocessing), "calibrate", len(held_out)):
-        features = run(frame[None])
-        scored = scorer.score(features.embedding[0], [level[0] for level in features.levels])
-        assert scored.heatmap is not None
-        scores.append(image_scores(scored.score, scored.heatmap))
-        if len(heatmaps) < _SCALE_IMAGES:
-            heatmaps.append(scored.heatmap)
+    manifest, scores = _scored(staging, manifest, normal, run)
     if not scores:
         return manifest
     columns = np.array([[score[name] for score in scores] for name in SCORES])
     np.save(staging / CALIBRATION_FILE, columns, allow_pickle=False)
+    return dataclasses.replace(manifest, calibration={"rule": rule, "images": len(scores), "kind": kind})
+
+
+def _scored(
+    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction
+) -> tuple[Manifest, list[dict[str, float]]]:
+    scorer = Scorer(Bundle(staging, manifest), default_threads())
+    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
+    scores: list[dict[str, float]] = []
+    heatmaps: list[np.ndarray] = []
+    for number, frame in normal:
+        features = run(frame[None])
+        levels = [level[0] for level in features.levels]
+        scored = scorer.score(features.embedding[0], levels, exclude=number if stored else None)
+        assert scored.heatmap is not None
+        scores.append(image_scores(scored.score, scored.heatmap))
+        if len(heatmaps) < SCALE_IMAGES:
+            heatmaps.append(scored.heatmap)
+    if not scores:
+        return manifest, scores
     low, high = np.quantile(heatmaps, USUAL)
     segmentation = dataclasses.replace(manifest.segmentation, normal_low=float(low), normal_high=float(high))
-    return dataclasses.replace(manifest, segmentation=segmentation, calibration={"rule": rule, "images": len(scores)})
+    return dataclasses.replace(manifest, segmentation=segmentation), scores

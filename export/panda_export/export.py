@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from panda_edge.model import Model, default_threads
 from panda_edge.scoring import Scorer
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest
-from panda_export.calibrate import calibrate
+from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale
 from panda_export.embedding_banks import write_embeddings
 from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
@@ -31,11 +30,10 @@ from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import OPSET, write_onnx
 from panda_export.options import BankOptions
 from panda_export.progress import Progress, silent
-from panda_export.selftest import FRAMES, first_image, write_selftest
+from panda_export.selftest import FRAMES, write_selftest
 
 SIGMA = 4.0  # input pixels (SPADE)
-_USUAL = (0.9, 0.999)  # quantiles of normal heat maps
-_SCALE_IMAGES = 64  # normal images whose heat maps set the overlays' colours
+_LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
 
 
 def export_bundle(
@@ -47,6 +45,7 @@ def export_bundle(
     *,
     method: Mapping[str, Any],
     held_out: Sequence[Path] = (),
+    leave_one_out: bool = False,
     rule: str = DEFAULT_RULE,
     seed: int = 0,
     device: str = "cpu",
@@ -56,8 +55,10 @@ def export_bundle(
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
     precision: `float32`, or `int8` where that is faster on this machine. held_out: normal images not among `images`,
-    to calibrate decisions with by the image score `rule`. Images that cannot be read are named on stderr and left
-    out. The same inputs and seed give the same bytes.
+    to calibrate decisions with by the image score `rule`. leave_one_out: where there are none, calibrate with images
+    of the bank, each scored without itself; only an exact bank can, and only features that were not adapted to those
+    images keep the promise. Images that cannot be read are named on stderr and left out. The same inputs and seed
+    give the same bytes.
     Raises PandaError, DataError (no readable image), BundleError.
     """
     with staged_bundle(out) as staging:
@@ -67,8 +68,10 @@ def export_bundle(
         if precision == "int8" and not quantise_if_faster(staging / MODEL_FILE, _some_frames(images, preprocessing)):
             precision = "float32"
         run = _feature_function(staging, graph, device if precision == "float32" else "cpu")
+        leave_one_out = leave_one_out and options.gallery == "exact" and not held_out
+        sampled = _LEAVE_ONE_OUT_IMAGES if leave_one_out else SCALE_IMAGES
         written = _write_banks(
-            staging, images, preprocessing, options, levels, backbone.embedding_size, run, seed, progress
+            staging, images, preprocessing, options, levels, backbone.embedding_size, run, seed, sampled, progress
         )
         manifest = Manifest(
             method=dict(method),
@@ -93,9 +96,16 @@ def export_bundle(
             created_with=f"panda-edge {__version__}",
         )
         manifest = write_manifest(staging, manifest)
-        manifest = _with_color_scale(staging, manifest, written.sample, run)
         if held_out:
-            manifest = calibrate(staging, manifest, held_out, rule, run, progress)
+            readable = progress(readable_images(held_out, preprocessing), "calibrate", len(held_out))
+            new = ((None, frame) for _, frame in readable)
+            manifest = calibrate(staging, manifest, new, rule, run, "held-out")
+        elif leave_one_out and len(written.sample) > 1:
+            stored = progress(written.sample, "calibrate", len(written.sample))
+            manifest = calibrate(staging, manifest, stored, rule, run, "leave-one-out")
+        if manifest.calibration is None:
+            manifest = set_color_scale(staging, manifest, written.sample, run)
+        manifest = write_manifest(staging, manifest)
         scorer = Scorer(Bundle(staging, manifest), default_threads())
         write_selftest(staging, np.stack([frame for _, frame in written.sample[:FRAMES]]), run, scorer)
         return write_manifest(staging, manifest)
@@ -164,12 +174,13 @@ def _write_banks(
     embedding_size: int,
     run: FeatureFunction,
     seed: int,
+    sampled_images: int,
     progress: Progress,
 ) -> _Written:
     budget = fit_budget(options, levels, embedding_size, len(images))
     options = budget.options
     gallery = gallery_writer(staging, levels, options, len(images), seed)
-    sampled = np.unique(np.linspace(0, len(images) - 1, _SCALE_IMAGES).astype(int))
+    sampled = np.unique(np.linspace(0, len(images) - 1, sampled_images).astype(int))
     embeddings: list[np.ndarray] = []
     sample: list[tuple[int | None, np.ndarray]] = []
     done = 0
@@ -202,20 +213,3 @@ def _write_banks(
         average=options.average if options.gallery == "gaussian" else 1,
     )
     return _Written(done, detection, segmentation, sample, budget.said)
-
-
-def _with_color_scale(
-    staging: Path, manifest: Manifest, sample: list[tuple[int | None, np.ndarray]], run: FeatureFunction
-) -> Manifest:
-    """Usual and high values in the heat maps of normal images, each scored without itself in the bank."""
-    scorer = Scorer(Bundle(staging, manifest), default_threads())
-    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
-    heatmaps = []
-    for number, frame in sample:
-        features = run(frame[None])
-        scored = scorer.score(features.embedding[0], first_image(features), exclude=number if stored else None)
-        assert scored.heatmap is not None
-        heatmaps.append(scored.heatmap)
-    low, high = np.quantile(heatmaps, _USUAL)
-    segmentation = dataclasses.replace(manifest.segmentation, normal_low=float(low), normal_high=float(high))
-    return dataclasses.replace(manifest, segmentation=segmentation)

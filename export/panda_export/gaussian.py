@@ -76,7 +76,8 @@ class GaussianWriter:
     def _covariance(self, cell: int) -> np.ndarray:
         """Unbiased, float64 (D, D)."""
         total = self._sum[cell]
-        return (self._products[cell] - np.outer(total, total) / self._images) / (self._images - 1)
+        centred: np.ndarray = self._products[cell] - np.outer(total, total) / self._images
+        return centred / (self._images - 1)
 
     def _mean_variance(self) -> float:
         """Over all positions and directions."""

@@ -26,15 +26,18 @@ class Brightness:
     heatmap: np.ndarray
     image_size: tuple[int, int]
 
-    @property
-    def map_score(self) -> float:
-        return float(self.heatmap.max())
+    decision: None = None
+    ms: float = 1.0
+
+    def heatmap_on_image(self) -> np.ndarray:
+        return Preprocessing(SIDE, SIDE).to_image(self.heatmap, self.image_size)
 
 
 class BrightnessDetector:
     """Calls bright pixels anomalous: score is the mean brightness, the heat map the brightness."""
 
     preprocessing = Preprocessing(SIDE, SIDE)
+    decider = None
 
     def segment(self, path: Path) -> Brightness:
         image = Image.open(path)
@@ -46,7 +49,7 @@ class BrightnessDetector:
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panda_edge, "load", lambda bundle, threads=None: BrightnessDetector(), raising=False)
+    monkeypatch.setattr(panda_edge, "load", lambda bundle, threads=None, fpr=0.01: BrightnessDetector(), raising=False)
 
 
 def put(path: Path, brightness: int, spot: int | None = None, size: tuple[int, int] = (64, 64)) -> None:

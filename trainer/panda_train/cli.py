@@ -53,7 +53,7 @@ def fit(
         Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")
     ] = None,
     bank: Annotated[
-        str, typer.Option(help="What is kept of the normal images: exact, kmeans, hnsw, coreset, joint-hnsw.")
+        str, typer.Option(help="What is kept of the normal images: exact, kmeans, hnsw, coreset, joint-hnsw, gaussian.")
     ] = "exact",
     means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank.")] = 50,
     vectors: Annotated[int, typer.Option(min=1, help="Descriptors of a coreset or joint-hnsw bank.")] = 5000,
@@ -61,6 +61,11 @@ def fit(
     knn: Annotated[
         int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
     ] = None,
+    average: Annotated[int, typer.Option(help="Gaussian bank: side in cells of the square averaged; odd.")] = 5,
+    hold_out: Annotated[
+        int | None, typer.Option(min=0, help="Normal images kept for calibration; chosen by their number if not given.")
+    ] = None,
+    score: Annotated[str, typer.Option(help="Image score that decides: max, top1, embedding or combined.")] = "max",
     max_bank_mb: Annotated[
         float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
     ] = None,
@@ -77,8 +82,12 @@ def fit(
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
 
-    bank_options = BankOptions(bank, means, vectors, _neighbors(neighbors), knn, max_bank_mb=max_bank_mb)
-    options = FitOptions(method, backbone, weights, input_size, resize, normal, seed, device, precision, bank_options)
+    bank_options = BankOptions(
+        bank, means, vectors, _neighbors(neighbors), knn, max_bank_mb=max_bank_mb, average=average
+    )
+    options = FitOptions(
+        method, backbone, weights, input_size, resize, normal, seed, device, precision, bank_options, hold_out, score
+    )
     manifest = fit_bundle(data, out, options)
     if manifest.export["max_bank_mb_chose"]:
         print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)

@@ -2,77 +2,150 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import panda_edge
+from panda_edge.calibration import DEFAULT_FPR, image_scores
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images import Preprocessing
 from panda_train import metrics
 from panda_train.data import Dataset, Sample, read_mask
 from panda_train.progress import show
 
+# The image scores that are judged, by the name that the report gives them.
+SCORES = {"image_auroc": "embedding", "image_auroc_map": "max", "image_auroc_top1": "top1"}
+COUNTED_ALONE = 20_000  # images whose pixels are kept apart for intervals: 20 kB each
 
-@dataclass
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """What evaluating keeps of one image. raw: its image scores; decided: the score that decides, and p_value and
+    anomalous, None without calibration. pixels: None where its true pixels are not known."""
+
+    sample: Sample
+    raw: dict[str, float]
+    decided: float | None
+    p_value: float | None
+    anomalous: bool | None
+    ms: float
+    pixels: metrics.PixelScores | None
+
+
+@dataclass(frozen=True)
 class Scored:
-    """What evaluating keeps of the images of one kind. pixels: None where the kind has no masks."""
+    """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
+    network's resolution; native: the same at the images' own, where that was asked for."""
 
-    scores: list[float] = field(default_factory=list)
-    map_scores: list[float] = field(default_factory=list)
-    pixels: metrics.PixelScores = field(default_factory=metrics.PixelScores)
+    images: list[ScoredImage]
+    problems: list[dict[str, str]]
+    pixels: dict[str, metrics.PixelScores]
+    native: dict[str, metrics.PixelScores] | None
+    warning: str | None
+    promised: float | None
+    rule: str | None
 
 
-def evaluate(bundle: Path, dataset: Dataset, threads: int | None = None) -> dict[str, Any]:
+def evaluate(
+    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool = False
+) -> dict[str, Any]:
     """Score all test images of a data set; the figures are ready for JSON, None where they are not defined.
 
-    image_auroc, image_f1, image_f1_threshold: of the bundle's image score. image_auroc_map: of the heat map's maximum.
-    pixel_auroc, pro: at the network's input resolution, over the images whose true pixels are known: normal ones, and
-    anomalous ones with a mask. kinds: the same for each kind of anomaly against all normal images.
-    images: how many were scored. problems: [{"input", "error"}] of images left out, or (`"used": "score"`) of images
-    whose mask was left out.
+    image_auroc, image_ap, image_f1: of the bundle's image score. image_auroc_map, image_auroc_top1: of the heat map's
+    maximum, and of the mean of its highest 1 %. pixel_auroc, pixel_ap, pro: at the network's input resolution, over
+    the images whose true pixels are known: normal ones, and anomalous ones with a mask; native: the same at the
+    images' own resolution. intervals: 95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives,
+    None without calibration. kinds: figures of each kind of anomaly against all normal images. images: how many were
+    scored. problems: [{"input", "error"}] of images left out, or (`"used": "score"`) of images whose mask was.
     Raises DataError with nothing to test, BundleError where the bundle cannot be read.
     """
+    return figures(score_images(bundle, dataset, threads, fpr, native), fpr)
+
+
+def score_images(
+    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool = False
+) -> Scored:
+    """Run the bundle's detector over the test images. Raises as `evaluate` does."""
     if not dataset.test:
         raise DataError(f"{dataset.root}: no test images; put some under test/good and test/<kind>")
-    detector = panda_edge.load(bundle, threads=threads)
-    kinds: dict[str, Scored] = {}
-    normal_kinds: set[str] = set()
+    detector = panda_edge.load(bundle, threads=threads, fpr=fpr)
+    images: list[ScoredImage] = []
     problems: list[dict[str, str]] = []
+    by_kind: dict[str, metrics.PixelScores] = {}
+    native_by_kind: dict[str, metrics.PixelScores] = {}
     for sample in show(dataset.test, "evaluate", len(dataset.test)):
         try:
             result = detector.segment(sample.path)
         except PandaError as error:
             problems.append({"input": str(sample.path), "error": str(error)})
             continue
-        scored = kinds.setdefault(sample.kind, Scored())
-        if not sample.anomalous:
-            normal_kinds.add(sample.kind)
-        scored.scores.append(result.score)
-        scored.map_scores.append(result.map_score)
         assert result.heatmap is not None  # segment() always makes one
+        pixels = None
         try:
-            mask = _true_pixels(sample, result.image_size, detector.preprocessing)
+            mask = _true_pixels(sample, result.image_size)
         except DataError as error:
             problems.append({"input": str(sample.path), "error": str(error), "used": "score"})
-            continue
+            mask = None
         if mask is not None:
-            scored.pixels.add(result.heatmap, mask)
-    if not kinds:
+            pixels = _counted(result.heatmap, _on_frame(mask, detector.preprocessing))
+            by_kind.setdefault(sample.kind, metrics.PixelScores()).merge(pixels)
+            if native:
+                heatmap = result.heatmap_on_image()
+                # What a crop left out was never looked at: it counts as the most normal.
+                heatmap = np.where(np.isfinite(heatmap), heatmap, -np.inf)
+                native_by_kind.setdefault(sample.kind, metrics.PixelScores()).merge(_counted(heatmap, mask))
+        decision = result.decision
+        images.append(
+            ScoredImage(
+                sample=sample,
+                raw=image_scores(result.score, result.heatmap),
+                decided=decision.score if decision else None,
+                p_value=decision.p_value if decision else None,
+                anomalous=decision.anomalous if decision else None,
+                ms=result.ms,
+                pixels=pixels.coarsened() if pixels is not None and len(images) < COUNTED_ALONE else None,
+            )
+        )
+    if not images:
         first = problems[0]["error"]
         raise DataError(f"{dataset.root}: none of {len(dataset.test)} test images could be scored; {first}")
-    normal = [kinds[kind] for kind in kinds if kind in normal_kinds]
-    anomalous = {kind: scored for kind, scored in kinds.items() if kind not in normal_kinds}
-    best = metrics.best_f1(*_labelled(normal, list(anomalous.values()), "scores"))
-    return {
-        **_figures(normal, list(anomalous.values())),
+    decider = detector.decider
+    return Scored(
+        images=images,
+        problems=problems,
+        pixels=by_kind,
+        native=native_by_kind if native else None,
+        warning=decider.warning if decider else None,
+        promised=decider.promised if decider else None,
+        rule=decider.rule if decider else None,
+    )
+
+
+def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
+    """The figures that `evaluate` gives, of images already scored."""
+    normal = [image for image in scored.images if not image.sample.anomalous]
+    anomalous = [image for image in scored.images if image.sample.anomalous]
+    kinds = list(dict.fromkeys(image.sample.kind for image in anomalous))
+    of_kind = {kind: [image for image in anomalous if image.sample.kind == kind] for kind in kinds}
+    best = metrics.best_f1(*_labelled(normal, anomalous, "embedding"))
+    report = {
+        **_figures(normal, anomalous, scored.pixels),
         "image_f1": best.f1 if best else None,
         "image_f1_threshold": best.threshold if best else None,
-        "kinds": {kind: _figures(normal, [scored]) for kind, scored in anomalous.items()},
-        "problems": problems,
+        "at_threshold": _at_threshold(scored, fpr),
+        "intervals": _intervals(normal, anomalous),
+        "kinds": {kind: _figures(normal, some, scored.pixels) for kind, some in of_kind.items()},
+        "problems": scored.problems,
     }
+    for kind, some in of_kind.items():
+        report["kinds"][kind]["tpr"] = _share(some)
+    if scored.native is not None:
+        whole = _merged(scored.native, list(scored.native))
+        report["native"] = {"pixel_auroc": whole.auroc(), "pixel_ap": whole.average_precision(), "pro": whole.pro()}
+    return report
 
 
 def in_words(report: dict[str, Any]) -> str:
@@ -80,49 +153,120 @@ def in_words(report: dict[str, Any]) -> str:
     columns = ("image_auroc", "image_auroc_map", "pixel_auroc", "pro")
     width = max(len(name) for name in ("all kinds", *report["kinds"]))
     lines = [f"{'':{width}}  " + "  ".join(f"{name:>15}" for name in ("images", *columns))]
-    for name, figures in {"all kinds": report, **report["kinds"]}.items():
-        cells = [f"{figures['images']:>15}", *(f"{_in_figures(figures[column]):>15}" for column in columns)]
+    for name, row in {"all kinds": report, **report["kinds"]}.items():
+        cells = [f"{row['images']:>15}", *(f"{_in_figures(row[column]):>15}" for column in columns)]
         lines.append(f"{name:{width}}  " + "  ".join(cells))
+    spans = report["intervals"]
+    cells = [f"{'95 %':>15}", *(f"{_in_figures(spans[column]):>15}" for column in columns)]
+    lines.append(f"{'':{width}}  " + "  ".join(cells))
     lines.append(f"best image F1: {_in_figures(report['image_f1'])}")
+    if decided := report["at_threshold"]:
+        lines.append(
+            f"at --fpr {decided['asked']:g} (promised {decided['promised']:.3g}): "
+            f"{decided['false_alarms']} false alarms in {decided['normal_images']} normal images, "
+            f"{_in_figures(decided['tpr'])} of the anomalous found"
+        )
+        if decided["warning"]:
+            lines.append(f"warning: {decided['warning']}")
     for problem in report["problems"]:
         what = "mask left out" if problem.get("used") == "score" else "left out"
         lines.append(f"{what}: {problem['error']}")
     return "\n".join(lines)
 
 
-def _in_figures(value: float | None) -> str:
+def _in_figures(value: float | tuple[float, float] | None) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]:.3f}-{value[1]:.3f}"
     return "-" if value is None else f"{value:.3f}"
 
 
-def _true_pixels(sample: Sample, image_size: tuple[int, int], preprocessing: Preprocessing) -> np.ndarray | None:
-    """bool (h, w) at the network's resolution; None where an anomalous image has no mask."""
+def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | None:
+    """bool (H, W) on the image's pixels; None where an anomalous image has no mask."""
     width, height = image_size
     if not sample.anomalous:
-        return preprocessing.apply_mask(np.zeros((height, width), dtype=bool))
+        return np.zeros((height, width), dtype=bool)
     if sample.mask is None:
         return None
     mask = read_mask(sample.mask)
     if mask.shape != (height, width):
         got = f"{mask.shape[1]}×{mask.shape[0]}"
         raise DataError(f"{sample.mask}: mask of {got} for an image of {width}×{height} pixels")
+    return mask
+
+
+def _on_frame(mask: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     return preprocessing.apply_mask(mask)
 
 
-def _figures(normal: list[Scored], anomalous: list[Scored]) -> dict[str, Any]:
+def _counted(heatmap: np.ndarray, mask: np.ndarray) -> metrics.PixelScores:
     pixels = metrics.PixelScores()
-    for scored in (*normal, *anomalous):
-        pixels.merge(scored.pixels)
+    pixels.add(heatmap, mask)
+    return pixels
+
+
+def _merged(by_kind: dict[str, metrics.PixelScores], kinds: list[str]) -> metrics.PixelScores:
+    whole = metrics.PixelScores()
+    for kind in kinds:
+        if kind in by_kind:
+            whole.merge(by_kind[kind])
+    return whole
+
+
+def _figures(
+    normal: list[ScoredImage], anomalous: list[ScoredImage], by_kind: dict[str, metrics.PixelScores]
+) -> dict[str, Any]:
+    pixels = _merged(by_kind, list(dict.fromkeys(image.sample.kind for image in (*normal, *anomalous))))
     return {
-        "image_auroc": metrics.auroc(*_labelled(normal, anomalous, "scores")),
-        "image_auroc_map": metrics.auroc(*_labelled(normal, anomalous, "map_scores")),
+        **{name: metrics.auroc(*_labelled(normal, anomalous, score)) for name, score in SCORES.items()},
+        "image_ap": metrics.average_precision(*_labelled(normal, anomalous, "embedding")),
+        "image_ap_map": metrics.average_precision(*_labelled(normal, anomalous, "max")),
         "pixel_auroc": pixels.auroc(),
+        "pixel_ap": pixels.average_precision(),
         "pro": pixels.pro(),
-        "images": sum(len(scored.scores) for scored in (*normal, *anomalous)),
+        "images": len(normal) + len(anomalous),
     }
 
 
-def _labelled(normal: list[Scored], anomalous: list[Scored], which: str) -> tuple[np.ndarray, np.ndarray]:
+def _intervals(normal: list[ScoredImage], anomalous: list[ScoredImage]) -> dict[str, Any]:
+    """95 % intervals of the overall figures, (low, high) or None."""
+    of_images = {
+        name: metrics.bootstrap_interval(metrics.auroc, *_labelled(normal, anomalous, score))
+        for name, score in SCORES.items()
+    }
+    alone = [image.pixels for image in (*normal, *anomalous) if image.pixels is not None]
+    return {**of_images, **metrics.pixel_intervals(alone)}
+
+
+def _at_threshold(scored: Scored, fpr: float) -> dict[str, Any] | None:
+    """What the calibrated decision gives on these images."""
+    if scored.promised is None:
+        return None
+    normal = [image for image in scored.images if not image.sample.anomalous]
+    anomalous = [image for image in scored.images if image.sample.anomalous]
+    alarms, found = sum(bool(image.anomalous) for image in normal), sum(bool(image.anomalous) for image in anomalous)
+    return {
+        "rule": scored.rule,
+        "asked": fpr,
+        "promised": scored.promised,
+        "warning": scored.warning,
+        "normal_images": len(normal),
+        "false_alarms": alarms,
+        "fpr": _share(normal),
+        "fpr_interval": metrics.binomial_interval(alarms, len(normal)),
+        "tpr": _share(anomalous),
+        "tpr_interval": metrics.binomial_interval(found, len(anomalous)),
+        "precision": found / (found + alarms) if found + alarms else None,
+    }
+
+
+def _share(images: list[ScoredImage]) -> float | None:
+    """Of images called anomalous; None without images or without calibration."""
+    if not images or images[0].anomalous is None:
+        return None
+    return sum(bool(image.anomalous) for image in images) / len(images)
+
+
+def _labelled(normal: list[ScoredImage], anomalous: list[ScoredImage], score: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores float64 (N,) and labels bool (N,), True for anomalous."""
-    good = [value for scored in normal for value in getattr(scored, which)]
-    bad = [value for scored in anomalous for value in getattr(scored, which)]
-    return np.array(good + bad), np.repeat([False, True], [len(good), len(bad)])
+    values = np.array([image.raw[score] for image in (*normal, *anomalous)])
+    return values, np.repeat([False, True], [len(normal), len(anomalous)])

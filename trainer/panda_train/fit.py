@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from panda_edge.calibration import DEFAULT_RULE, RULES
 from panda_edge.errors import PandaError
 from panda_edge.images import Preprocessing
 from panda_edge.manifest import Manifest
@@ -14,6 +15,7 @@ from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones
+from panda_train.calibrate import split_normal
 from panda_train.data import open_dataset
 from panda_train.progress import show
 
@@ -23,7 +25,11 @@ METHODS = ("dn2",)
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What `fit` does with the images; the fields are the command's options."""
+    """What `fit` does with the images; the fields are the command's options.
+
+    held_out: normal images kept out of the bank to calibrate with. None: as many as `calibrate.split_normal` takes,
+    or none where stored images can be scored as if they were new (an exact bank of features adapted to nothing).
+    """
 
     method: str = "dn2"
     backbone: str = backbones.DEFAULT
@@ -35,6 +41,8 @@ class FitOptions:
     device: str = "auto"
     precision: str = "float32"
     bank: BankOptions = field(default_factory=BankOptions)
+    held_out: int | None = None
+    rule: str = DEFAULT_RULE
 
 
 def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
@@ -44,17 +52,24 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
     if options.precision not in PRECISIONS:
         raise PandaError(f"unknown --precision {options.precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if options.rule not in RULES:
+        raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     dataset = open_dataset(data, options.normal)
+    leave_one_out = options.held_out is None and options.method == "dn2" and options.bank.gallery == "exact"
+    kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resize, options.input_size)
     torch.manual_seed(options.seed)
     backbone = backbones.load(options.backbone, options.weights)
     return export_bundle(
         out,
         backbone,
-        dataset.train,
+        kept,
         preprocessing,
         options.bank,
         method={"name": options.method},
+        held_out=held_out,
+        leave_one_out=leave_one_out,
+        rule=options.rule,
         seed=options.seed,
         device=device_of(options.device),
         precision=options.precision,

@@ -5,7 +5,7 @@ A figure that is not defined (one class only, or a NaN among the scores) is None
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ PRO_LIMIT = 0.3  # largest false-positive rate that the PRO curve is integrated 
 
 _EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 _CODE_BITS = 23  # of a float32's 32 that a pixel's score is kept to: sign, 8 exponent, 14 mantissa
+_COARSE_SHIFT = 6  # bits fewer in counts that are kept image by image
 _PENDING_CODES = 2_000_000  # entries held before they are merged; 64 MB
 
 Statistic: TypeAlias = Callable[[np.ndarray, np.ndarray], float | None]
@@ -140,6 +141,16 @@ class PixelScores:
         self._nan |= other._nan
         self._hold(other._codes, other._counts)
 
+    def coarsened(self) -> PixelScores:
+        """The same counts on a grid of 8 mantissa bits, small enough to keep one for each image."""
+        self._settle()
+        coarse = PixelScores()
+        coarse.images, coarse._regions, coarse._nan = self.images, self._regions, self._nan
+        codes, index = np.unique(self._codes >> np.uint32(_COARSE_SHIFT), return_inverse=True)
+        coarse._codes = codes
+        coarse._counts = np.stack([np.bincount(index, weights=row, minlength=len(codes)) for row in self._counts])
+        return coarse
+
     def auroc(self) -> float | None:
         """Area under the pixel ROC curve, ties counting half. None with one class only, or where a map had a NaN."""
         normal, anomalous, _ = self._descending()
@@ -212,6 +223,56 @@ class PixelScores:
         counts = np.concatenate([counts for _, counts in parts], axis=1)
         self._counts = np.stack([np.bincount(index, weights=row, minlength=len(self._codes)) for row in counts])
         self._pending, self._pending_codes = [], 0
+
+
+def pixel_intervals(
+    images: Sequence[PixelScores], resamples: int = 500, confidence: float = 0.95, seed: int = 0
+) -> dict[str, tuple[float, float] | None]:
+    """Percentile intervals of `pixel_auroc` and `pro` over images drawn anew.
+
+    images: the counts of one image each, from `PixelScores.coarsened`. Images with true regions and images without are
+    drawn apart from each other.
+    """
+    nothing: dict[str, tuple[float, float] | None] = {"pixel_auroc": None, "pro": None}
+    if not images or any(image._nan for image in images):
+        return nothing
+    codes = np.unique(np.concatenate([image._codes for image in images]))
+    counts = np.zeros((len(images), 3, len(codes)), dtype=np.float32)
+    for row, image in zip(counts, images, strict=True):
+        row[:, np.searchsorted(codes, image._codes)] = image._counts
+    regions = np.array([image._regions for image in images])
+    if not regions.any() or not counts[:, 0].any():
+        return nothing
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero((regions > 0) == label) for label in (False, True)]
+    drawn: dict[str, list[float]] = {"pixel_auroc": [], "pro": []}
+    for _ in range(resamples):
+        times = np.zeros(len(images), dtype=np.float32)
+        for group in groups:
+            if len(group):
+                times[group] = rng.multinomial(len(group), np.full(len(group), 1 / len(group)))
+        whole = PixelScores()
+        whole._codes, whole._regions = codes, int(times @ regions)
+        whole._counts = np.tensordot(times, counts, axes=1).astype(np.float64)
+        for name, value in (("pixel_auroc", whole.auroc()), ("pro", whole.pro())):
+            if value is not None:
+                drawn[name].append(value)
+    spans = nothing
+    for name, values in drawn.items():
+        if values:
+            low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+            spans[name] = float(low), float(high)
+    return spans
+
+
+def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float] | None:
+    """Clopper and Pearson's interval of a rate: covers it at least as often as it says. None without trials."""
+    if trials == 0:
+        return None
+    tail = (1 - confidence) / 2
+    low = stats.beta.ppf(tail, successes, trials - successes + 1) if successes else 0.0
+    high = stats.beta.ppf(1 - tail, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)
 
 
 def _score_codes(scores: np.ndarray) -> np.ndarray:

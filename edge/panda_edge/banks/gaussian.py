@@ -44,11 +44,12 @@ class DescriptorGrid:
                 parts.append(np.repeat(level, self.cells // len(level), axis=0))
             else:
                 parts.append(level.reshape(self.cells, len(level) // self.cells, level.shape[1]).mean(axis=1))
-        joint = np.concatenate(parts, axis=1)[self._raster]
+        joint: np.ndarray = np.concatenate(parts, axis=1)[self._raster]
         if self._average == 1:
             return joint
         grid = joint.reshape(self.height, self.width, self.channels)
-        return _box(_box(grid, 0, self._average), 1, self._average).reshape(self.cells, self.channels)
+        averaged: np.ndarray = _box(_box(grid, 0, self._average), 1, self._average)
+        return averaged.reshape(self.cells, self.channels)
 
 
 class GaussianGallery:

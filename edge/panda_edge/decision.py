@@ -1,0 +1,94 @@
+"""Deciding on one image: its p-value, whether it is anomalous, and which of its regions are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from panda_edge.calibration import Calibration, image_scores
+from panda_edge.errors import PandaError
+from panda_edge.images import Preprocessing
+from panda_edge.regions import Region, find_regions
+
+
+@dataclass(frozen=True)
+class Decision:
+    """rule: the image score that decided, one of `calibration.RULES`; score: its raw value, and threshold: the highest
+    that is normal. p_value: the share of normal images that score at least as high. fpr: the false-alarm rate that
+    is kept. pixel_threshold: heat map values above are anomalous. regions: of such pixels, highest peak first, in
+    pixels of the image; empty without a heat map.
+    """
+
+    rule: str
+    score: float
+    threshold: float
+    p_value: float
+    anomalous: bool
+    fpr: float
+    pixel_threshold: float
+    regions: tuple[Region, ...]
+
+
+class Decider:
+    """Decides by a bundle's calibration at a false-alarm rate that the device may choose."""
+
+    def __init__(self, calibration: Calibration, fpr: float) -> None:
+        """fpr: in (0, 1). Raises PandaError."""
+        if not 0 < fpr < 1:
+            raise PandaError(f"--fpr {fpr:g}: expected a false-alarm rate above 0 and below 1")
+        self._calibration = calibration
+        self._fpr = fpr
+        self.promised = calibration.promised(fpr)
+        """The false-alarm rate that is kept; more than was asked for where the normal images are too few."""
+        self.rule = calibration.rule
+        self._pixel_threshold = calibration.pixel_threshold(fpr)
+        self._thresholds = {rule: calibration.threshold(fpr, rule) for rule in {calibration.rule, "embedding"}}
+        self.warning = calibration.warning(fpr)
+        """What cannot be promised at this rate, in one line; None where all is well."""
+
+    def decide(
+        self,
+        embedding_score: float,
+        heatmap: np.ndarray | None,
+        preprocessing: Preprocessing,
+        image_size: tuple[int, int],
+    ) -> Decision:
+        """heatmap: float32 (height, width) at the model's input; without one the embedding's score decides.
+
+        image_size: (width, height) of the image in pixels.
+        """
+        rule = "embedding" if heatmap is None else self._calibration.rule
+        raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap)
+        p_value = self._calibration.p_value(raw, rule)
+        regions: tuple[Region, ...] = ()
+        if heatmap is not None:
+            found = find_regions(heatmap, self._pixel_threshold)
+            regions = tuple(_on_image(region, preprocessing, image_size) for region in found)
+        return Decision(
+            rule=rule,
+            score=self._calibration.score(raw, rule),
+            threshold=self._thresholds[rule],
+            p_value=p_value,
+            anomalous=self._calibration.is_anomalous(p_value, self._fpr),
+            fpr=self.promised,
+            pixel_threshold=self._pixel_threshold,
+            regions=regions,
+        )
+
+
+def _on_image(region: Region, preprocessing: Preprocessing, image_size: tuple[int, int]) -> Region:
+    """A region of the model's input in pixels of the image."""
+    left, top, right, bottom = preprocessing.box(*image_size)
+    across, down = (right - left) / preprocessing.width, (bottom - top) / preprocessing.height
+    x0, y0, x1, y1 = region.box
+    width, height = image_size
+    box = (
+        max(math.floor(left + x0 * across), 0),
+        max(math.floor(top + y0 * down), 0),
+        min(math.ceil(left + x1 * across), width),
+        min(math.ceil(top + y1 * down), height),
+    )
+    x, y = int(left + (region.peak_at[0] + 0.5) * across), int(top + (region.peak_at[1] + 0.5) * down)
+    return Region(box, round(region.area * across * down), region.peak, (x, y))
