@@ -55,7 +55,7 @@ def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: b
     """Fit and evaluate what the rows do not hold yet: first one of each family, so that an early stop leaves those."""
     families = [configuration.family for configuration in CONFIGURATIONS]
     for configuration in sorted(CONFIGURATIONS, key=lambda c: CONFIGURATIONS.index(c) != families.index(c.family)):
-        key = _key(subject, configuration)
+        key = key_of(subject, configuration)
         if not fresh and "accuracy" in rows.get(key):
             continue
         say(f"accuracy: {configuration.name}")
@@ -101,7 +101,7 @@ def measure_speed(subject: Subject, rows: ResultsFile, threads: int, images: int
     share = images // rounds
     timed = {}
     for configuration in CONFIGURATIONS:
-        key = _key(subject, configuration)
+        key = key_of(subject, configuration)
         if "accuracy" in rows.get(key):
             bundle = subject.bundle(configuration.args)
             timed[key] = (panda_edge.load(bundle, threads, epsilon=configuration.epsilon), _Times())
@@ -141,13 +141,14 @@ class _Times:
         }
 
 
-def _key(subject: Subject, configuration: Configuration) -> str:
+def key_of(subject: Subject, configuration: Configuration) -> str:
+    """The row's name."""
     return f"{subject.name}: {configuration.name}"
 
 
 def keys(subject: Subject) -> list[str]:
     """Row names of all configurations, in the table's order."""
-    return [_key(subject, configuration) for configuration in CONFIGURATIONS]
+    return [key_of(subject, configuration) for configuration in CONFIGURATIONS]
 
 
 def _folder_mb(bundle: Path) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bank_table, device, install, plots, scaling, tables
+from benchmarks import bank_table, device, install, plots, roofline, scaling, tables
 from benchmarks.conditions import conditions, in_words
 from benchmarks.peers import anomalib_run, search
 from benchmarks.results_file import ResultsFile
@@ -59,6 +59,7 @@ class Run:
         self.search = ResultsFile("search_peers")
         self.anomalib = ResultsFile("anomalib")
         self.install = ResultsFile("install")
+        self.roofline = ResultsFile("roofline")
 
     def is_recent(self, part: str, hours: float) -> bool:
         """Whether a part was measured not long ago under these conditions. Accuracy resumes by itself, row by row."""
@@ -82,6 +83,7 @@ PARTS: dict[str, Callable[[Run], Any]] = {
     "accuracy": lambda run: bank_table.measure_accuracy(run.subject, run.banks, run.threads, run.fresh),
     "speed": lambda run: bank_table.measure_speed(run.subject, run.banks, run.threads),
     "device": lambda run: device.measure_device(run.subject, run.banks, run.device, run.threads),
+    "roofline": lambda run: roofline.measure_roofline(run.subject, run.roofline, run.threads),
     "faiss": lambda run: search.compare_search(run.subject, run.search, run.threads),
     "neighbors": lambda run: scaling.measure_neighbors(run.subject, run.scaling, run.threads),
     "threads": lambda run: scaling.measure_threads(run.subject, run.scaling),
@@ -106,6 +108,7 @@ def write(run: Run, readme: bool) -> Path:
         "nearest pixel.",
         _banks(run, folder),
         _device(run),
+        _roofline(run),
         _search(run),
         _scaling(run, folder),
         _anomalib_section(run, folder),
@@ -180,6 +183,20 @@ def _device(run: Run) -> str:
     )  # fmt: skip
     return (
         f"## `panda-edge bench`\n{_conditions(run, 'device')}\n\n{tables.table(header, lines)}\n\nThe median of rounds."
+    )
+
+
+def _roofline(run: Run) -> str:
+    found = run.roofline.get(f"{run.subject.name}: roofline")
+    speed = run.banks.get(bank_table.key_of(run.subject, bank_table.EXACT)).get("speed")
+    if not found or not speed:
+        return ""
+    return (
+        f"## Distance from the floor\n{_conditions(run, 'roofline')}\n\n"
+        f"Measured peaks: {found['gflops']:.0f} GFLOP/s (float32 matrix product), {found['gb_s']:.1f} GB/s (reading). "
+        "The floor of a stage is the larger of its unavoidable operations and bytes at these peaks; of the search, the "
+        "coarsest level's distances and one pass over the 50 galleries and the embeddings. Exact bank, K=50.\n\n"
+        f"{tables.roofline(found['stages'], speed)}"
     )
 
 

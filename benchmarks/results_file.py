@@ -15,23 +15,19 @@ class ResultsFile:
 
     def __init__(self, name: str, folder: Path = FOLDER) -> None:
         self._path = folder / f"{name}.json"
-        self._rows: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._rows
 
     def get(self, key: str) -> dict[str, Any]:
         """The row, {} where there is none."""
-        return dict(self._rows.get(key, {}))
+        return dict(self._read().get(key, {}))
 
     def update(self, key: str, **fields: Any) -> None:
         """Set fields of a row and keep its others."""
-        self._rows[key] = {**self._rows.get(key, {}), **fields}
+        rows = self._read()  # another process may have written since
+        rows[key] = {**rows.get(key, {}), **fields}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".part")
-        temporary.write_text(json.dumps(self._rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(temporary, self._path)
 
-    def remove(self, key: str) -> None:
-        """Forget a row; it is no error when there is none."""
-        self._rows.pop(key, None)
+    def _read(self) -> dict[str, Any]:
+        return dict(json.loads(self._path.read_text("utf-8"))) if self._path.exists() else {}

@@ -101,6 +101,30 @@ def by_stage(row: Row, what: str) -> str:
     return table((what, *stages, "all"), lines)
 
 
+def roofline(stages: Row, speed: Row) -> str:
+    """Each stage's floor beside what was measured; the share is of the median."""
+    header = (
+        "stage",
+        "GFLOP",
+        "MB",
+        "ms by operations",
+        "ms by bytes",
+        "floor ms",
+        "measured p50 ms",
+        "floor / measured",
+    )
+    lines = []
+    for stage, floor in stages.items():
+        measured = speed["stages_ms"].get(stage)
+        share = f"{100 * floor['floor_ms'] / measured:.0f} %" if measured else "–"
+        numbers = (number(floor[key], digits) for key, digits in _ROOFLINE_COLUMNS)
+        lines.append([stage, *numbers, number(measured, 2), share])
+    return table(header, lines)
+
+
+_ROOFLINE_COLUMNS = (("gflop", 3), ("mb", 1), ("compute_ms", 2), ("memory_ms", 2), ("floor_ms", 2))
+
+
 def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row, conditions: str) -> str:
     """README's table. rows: of each configuration its bank row and its `panda-edge bench` row."""
     columns = [bank["name"] for bank, _ in rows]

@@ -51,6 +51,8 @@ def test_segment_within_epsilon(
     fast = panda_edge.load(exact_bundle, threads, epsilon=epsilon)
     for image in subject.images(3):
         true, found = exact.segment(image).heatmap, fast.segment(image).heatmap
+        assert true is not None
+        assert found is not None
         assert (found >= true * (1 - 1e-4)).all()
         assert (found <= true * (1 + epsilon) * (1 + 1e-4)).all()
     images = itertools.cycle(subject.images(50))
