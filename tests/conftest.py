@@ -195,3 +195,32 @@ def real_data() -> Path:
     if not given or not (Path(given) / "tile" / "train" / "good").is_dir():
         pytest.skip("needs real data: set PANDA_DATA to a folder that holds tile/ in MVTec layout")
     return Path(given)
+
+
+@pytest.fixture(scope="session")
+def calibrated_bundles(
+    tmp_path_factory: pytest.TempPathFactory, made_bundles: dict[str, Path], normal_images: list[Path]
+) -> dict[str, Path]:
+    """Calibrated bundles of the tiny backbone. `gaussian`: 8 images in the bank, the last 4 held out; `exact`: all 12
+    in the bank, calibrated by leaving each out. Not to be changed."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    bundles = {bank: folder / f"{bank}.panda" for bank in ("gaussian", "exact")}
+
+    def copy_model(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
+        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
+        return {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panda_export.export, "write_onnx", copy_model)
+        for bank, path in bundles.items():
+            panda_export.export.export_bundle(
+                path,
+                TinyBackbone(),
+                normal_images[:8] if bank == "gaussian" else normal_images,
+                Preprocessing(SIDE, SIDE),
+                BankOptions(bank, neighbors=4),
+                method={"name": "dn2"},
+                held_out=normal_images[8:] if bank == "gaussian" else (),
+                leave_one_out=bank == "exact",
+            )
+    return bundles

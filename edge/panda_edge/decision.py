@@ -45,6 +45,8 @@ class Decider:
         self.rule = calibration.rule
         self._pixel_threshold = calibration.pixel_threshold(fpr)
         self._thresholds = {rule: calibration.threshold(fpr, rule) for rule in {calibration.rule, "embedding"}}
+        self.threshold = self._thresholds[calibration.rule]
+        """The highest image score that is normal, of images with a heat map."""
         self.warning = calibration.warning(fpr)
         """What cannot be promised at this rate, in one line; None where all is well."""
 

@@ -82,10 +82,12 @@ def _verdict(decision: Decision) -> str:
 def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> Image.Image:
     """The picture above its verdict and the colour scale."""
     height = max(16, round(picture.width / 16))
-    font = ImageFont.load_default(size=height * 0.55)
     whole = Image.new("RGB", (picture.width, picture.height + 2 * height))
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
+    font_size = height * 0.55
+    font_size *= min(1.0, 0.94 * picture.width / draw.textlength(text, ImageFont.load_default(size=font_size)))
+    font = ImageFont.load_default(size=font_size)
     middle = picture.height + height / 2
     draw.text((height * 0.3, middle), text, fill="white", font=font, anchor="lm")
     left, right = f"{scale[0]:.3g}", f"{scale[1]:.3g}"

@@ -108,6 +108,8 @@ def evaluate(
     data: Data,
     normal: Normal = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")] = None,
+    fpr: Annotated[float, typer.Option(help="False-alarm rate of the decision that is judged.")] = 0.01,
+    native: Annotated[bool, typer.Option("--native", help="Pixel figures at the images' own size, too.")] = False,
     json: Json = False,
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
@@ -115,11 +117,27 @@ def evaluate(
     from panda_train.evaluate import evaluate as evaluate_bundle
     from panda_train.evaluate import in_words
 
-    report = evaluate_bundle(bundle, open_dataset(data, normal), threads)
+    report = evaluate_bundle(bundle, open_dataset(data, normal), threads, fpr, native)
     if json:
         print_json(report)
     else:
         print(in_words(report))
+
+
+@app.command()
+def report(
+    bundle: BundlePath,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for report.html.", show_default=False)],
+    normal: Normal = None,
+    fpr: Annotated[float, typer.Option(help="False-alarm rate of the decision that is judged.")] = 0.01,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")] = None,
+) -> None:
+    """Evaluate, and write one page with figures, curves and the worst images."""
+    from panda_train.data import open_dataset
+    from panda_train.report import write_report
+
+    print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))
 
 
 def _neighbors(given: str) -> int:

@@ -133,6 +133,7 @@ def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
     best = metrics.best_f1(*_labelled(normal, anomalous, "embedding"))
     report = {
         **_figures(normal, anomalous, scored.pixels),
+        "normal_images": len(normal),
         "image_f1": best.f1 if best else None,
         "image_f1_threshold": best.threshold if best else None,
         "at_threshold": _at_threshold(scored, fpr),

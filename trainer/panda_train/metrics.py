@@ -59,6 +59,17 @@ def best_f1(scores: np.ndarray, anomalous: np.ndarray) -> BestF1 | None:
     return BestF1(float(f1[best]), float(thresholds[best]))
 
 
+def roc_points(scores: np.ndarray, anomalous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(false-positive rate, true-positive rate), float64 (thresholds + 1,), from the highest threshold down.
+
+    scores (N,) without NaN, labels (N,) bool with both kinds.
+    """
+    scores, anomalous = _flat(scores, anomalous)
+    true, called, _ = _threshold_counts(scores, anomalous)
+    false = called - true
+    return np.append(0.0, false / false[-1]), np.append(0.0, true / true[-1])
+
+
 def bootstrap_interval(
     statistic: Statistic,
     scores: np.ndarray,
