@@ -70,6 +70,11 @@ class AdaptablePart(Part):
         x, levels = super().forward(x)
         return x.mean(dim=(2, 3)), levels
 
+    def until_last_level(self) -> Part:
+        """The stages, shared, up to the last that is a level; none where no level lies behind the frozen part."""
+        end = max((index + 1 for index, tapped in enumerate(self._tapped) if tapped), default=0)
+        return Part(list(self.stages)[:end], self._tapped[:end])
+
 
 class Backbone(nn.Module):
     """A pretrained network in evaluation mode: `frozen`, then `adaptable`, then `classifier`.

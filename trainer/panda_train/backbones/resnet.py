@@ -42,7 +42,7 @@ def default_weights(name: str) -> Path:
 
     Raises PandaError where it cannot be fetched.
     """
-    url = models.get_model_weights(name)["IMAGENET1K_V1"].url
+    url: str = models.get_model_weights(name)["IMAGENET1K_V1"].url
     target = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)

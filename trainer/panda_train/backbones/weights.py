@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
@@ -23,7 +24,9 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise PandaError(f"weights file {path} does not exist; --weights takes a torch checkpoint (.pth)")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on the pickle protocol of what is no checkpoint
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PandaError(f"{path} is not a torch checkpoint of plain tensors ({reason[:100]})") from error

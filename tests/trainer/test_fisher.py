@@ -1,0 +1,75 @@
+"""The Fisher diagonal against per-image autograd by another route, and against its closed form."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from panda_edge.errors import PandaError
+from panda_train import backbones, fisher, natural_images
+
+
+def tiny(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 4, 5)).eval()
+
+
+def test_equals_per_sample_gradients_with_given_labels() -> None:
+    network = tiny()
+    images = torch.randn(12, 2, 4, 4)
+    labels = torch.arange(12) % 5
+    got = fisher.diagonal(network, list(network.parameters()), list(images), labels.tolist())
+
+    weights = {name: parameter.detach() for name, parameter in network.named_parameters()}
+    buffers = dict(network.named_buffers())
+
+    def loss(weights: dict[str, torch.Tensor], image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        logits = torch.func.functional_call(network, (weights, buffers), (image[None],))
+        return nn.functional.cross_entropy(logits, label[None])
+
+    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))(weights, images, labels)
+    for diagonal, gradients in zip(got, per_sample.values(), strict=True):
+        torch.testing.assert_close(diagonal, gradients.square().mean(dim=0))
+
+
+def test_drawn_labels_approach_the_closed_form() -> None:
+    # For logits W x the Fisher diagonal of W[c, d] is E[x_d² p_c (1 - p_c)].
+    torch.manual_seed(1)
+    layer = nn.Linear(4, 3, bias=False)
+    image = torch.randn(4)
+    p = torch.softmax(layer(image), dim=0).detach()
+    expected = (p * (1 - p))[:, None] * image.square()[None]
+    got = fisher.diagonal(layer, [layer.weight], [image] * 4000, seed=0)[0]
+    torch.testing.assert_close(got, expected, rtol=0.08, atol=1e-3)
+
+
+def test_is_not_the_square_of_the_mean_gradient() -> None:
+    network = tiny()
+    images = torch.randn(16, 2, 4, 4)
+    single = fisher.diagonal(network, list(network.parameters()), list(images), seed=0)
+    assert all(bool((value >= 0).all()) for value in single)
+    assert sum(float(value.sum()) for value in single) > 0
+
+
+def test_backbone_diagonal_is_kept_and_checked(tmp_path: Path) -> None:
+    backbone = backbones.untrained("resnet18")
+    file = tmp_path / "fisher.pt"
+    values = fisher.compute(backbone, file, input_size=32, batches=1)
+    assert [value.shape for value in values] == [p.shape for p in backbone.adaptable.parameters()]
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+    for kept, value in zip(fisher.load(file, backbone), values, strict=True):
+        assert torch.equal(kept, value)
+    with pytest.raises(PandaError, match="of other weights"):
+        fisher.load(file, backbones.untrained("resnet18", seed=1))
+    with pytest.raises(PandaError, match="panda-train fisher"):
+        fisher.load(tmp_path / "none.pt", backbone)
+
+
+def test_natural_crops_are_seeded_and_varied() -> None:
+    first, again = (np.stack(list(natural_images.crops(6, 48, 64, seed=3))) for _ in range(2))
+    assert first.shape == (6, 48, 64, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, again)
+    assert len({frame.tobytes() for frame in first}) == 6

@@ -1,0 +1,29 @@
+"""Adapting pretrained features to normal images: PANDA-Early, SES, EWC and OE, and the joint comparator."""
+
+from panda_train.adapt.activations import RecomputedActivations, StoredActivations, store
+from panda_train.adapt.adapted import PYRAMIDS, SCORES, Adapted, AdaptedBackbone, AdaptedHead, unadapted, whiten
+from panda_train.adapt.collapse import Look, plot, verdict
+from panda_train.adapt.config import EMBEDDINGS, METHODS, AdaptConfig
+from panda_train.adapt.methods import Source, adapt, embeddings
+
+__all__ = [
+    "EMBEDDINGS",
+    "METHODS",
+    "PYRAMIDS",
+    "SCORES",
+    "AdaptConfig",
+    "Adapted",
+    "AdaptedBackbone",
+    "AdaptedHead",
+    "Look",
+    "RecomputedActivations",
+    "Source",
+    "StoredActivations",
+    "adapt",
+    "embeddings",
+    "plot",
+    "store",
+    "unadapted",
+    "verdict",
+    "whiten",
+]  # fmt: skip

@@ -1,0 +1,103 @@
+"""What the frozen part gives for each image, kept: it never changes, so every epoch can reuse it."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panda_train.backbones import Backbone
+
+BATCH = 16
+MEMORY_LIMIT = 4 << 30
+"""Bytes of activations kept in memory; more go to a memory-mapped temporary file."""
+
+
+class ActivationSource(Protocol):
+    """Activations of numbered images, from wherever."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray) -> Tensor:
+        """float32 (b, C, h, w), in channels-last memory, on the CPU."""
+
+
+class StoredActivations:
+    """Activations in one array, float32 (N, h, w, C), in memory or in a file."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def batch(self, indices: np.ndarray) -> Tensor:
+        return torch.from_numpy(self._array[indices]).permute(0, 3, 1, 2)
+
+
+class RecomputedActivations:
+    """The frozen part run anew for each batch: what `StoredActivations` saves, and must equal.
+
+    frames: uint8 (N, H, W, 3).
+    """
+
+    def __init__(self, backbone: Backbone, frames: np.ndarray) -> None:
+        self._backbone = backbone
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def batch(self, indices: np.ndarray) -> Tensor:
+        return frozen_activations(self._backbone, self._frames[indices])
+
+
+def frozen_activations(backbone: Backbone, frames: np.ndarray) -> Tensor:
+    """uint8 (b, H, W, 3) → float32 (b, C, h, w) on the CPU."""
+    device = next(backbone.parameters()).device
+    with torch.no_grad():
+        x = backbone.normalise(torch.from_numpy(frames).to(device))
+        activation: Tensor = backbone.frozen(x)[0]
+    return activation.cpu().contiguous(memory_format=torch.channels_last)
+
+
+def store(
+    backbone: Backbone, frames: Iterable[np.ndarray], count: int, file: Path | None = None, limit: int = MEMORY_LIMIT
+) -> StoredActivations:
+    """Run the frozen part over `count` frames, each uint8 (H, W, 3).
+
+    file: where to keep them, as .npy; by default in memory, or in a temporary file, which goes with the process,
+    where they take more than `limit` bytes.
+    """
+    array: np.ndarray | None = None
+    done = 0
+    for batch in _batched(frames):
+        activation = frozen_activations(backbone, batch).permute(0, 2, 3, 1).numpy()
+        if array is None:
+            array = _allocate((count, *activation.shape[1:]), file, limit)
+        if done + len(batch) <= count:
+            array[done : done + len(batch)] = activation
+        done += len(batch)
+    if array is None or done != count:
+        raise ValueError(f"{done} frames came, {count} were announced")
+    return StoredActivations(array)
+
+
+def _allocate(shape: tuple[int, ...], file: Path | None, limit: int) -> np.ndarray:
+    if file is not None:
+        return np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+    if np.prod(shape) * 4 <= limit:
+        return np.empty(shape, np.float32)
+    # The name is gone at once, the space when the process ends, however it ends.
+    with tempfile.NamedTemporaryFile(prefix="panda-activations-") as unnamed:
+        return np.memmap(unnamed, np.float32, "w+", shape=shape)
+
+
+def _batched(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    iterator = iter(frames)
+    while chunk := list(islice(iterator, BATCH)):
+        yield np.stack(chunk)

@@ -1,0 +1,159 @@
+"""What adaptation gives, and the network that scores with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from panda_edge.errors import PandaError
+from panda_train.adapt.collapse import Look
+from panda_train.adapt.objectives import embed
+from panda_train.backbones import AdaptablePart, Backbone
+
+SCORES = ("knn", "centre", "ses", "exposure")
+PYRAMIDS = ("pretrained", "adapted")
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """z = (φ − mean) · matrix, in which normal embeddings have about unit covariance (section 4.3.2).
+
+    mean: float32 (D,); matrix: float32 (D, D).
+    """
+
+    mean: np.ndarray
+    matrix: np.ndarray
+
+
+def whiten(embeddings: np.ndarray, ridge: float = 0.1) -> Whitening:
+    """Fit on normal embeddings (N, D). `ridge`: added to each variance, in shares of the mean variance.
+
+    With fewer images than dimensions the ridge decides how much the unseen directions count.
+    """
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(np.cov(embeddings.T.astype(np.float64)))
+    scale = 1 / np.sqrt(np.clip(variances, 0, None) + ridge * max(variances.mean(), 1e-12))
+    return Whitening(mean.astype(np.float32), (directions * scale).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Adapted heads, with what their scores need.
+
+    heads: one, or for panda-ses T of them, the earliest first. centres: float32 (T, D) and scales: float32 (T,), the
+    mean squared distance s_t of the training images to them. weight: float32 (D,) of Eq. 5, else None. looks: the
+    watch on collapse. embedding: `raw`, `unit` or `whitened`, the last with its `whitening`.
+    """
+
+    method: str
+    embedding: str
+    heads: Sequence[AdaptablePart]
+    centres: np.ndarray
+    scales: np.ndarray
+    weight: np.ndarray | None = None
+    whitening: Whitening | None = None
+    steps: Sequence[int] = ()
+    looks: Sequence[Look] = field(default=(), repr=False)
+
+    @property
+    def score(self) -> str:
+        """The method's own way to score: one of SCORES."""
+        return {"panda-ses": "ses", "panda-oe": "exposure"}.get(self.method, "knn")
+
+
+def unadapted(backbone: Backbone, embedding: str, embeddings: np.ndarray) -> Adapted:
+    """DN2: the pretrained head. embeddings: float32 (N, D) of the normal images, raw."""
+    scored = embed(torch.from_numpy(embeddings), embedding != "raw").numpy()
+    centre = scored.mean(axis=0)
+    scale = np.square(scored - centre).sum(axis=1).mean()
+    whitening = whiten(scored) if embedding == "whitened" else None
+    return Adapted("dn2", embedding, [backbone.adaptable], centre[None], scale[None], whitening=whitening)
+
+
+class AdaptedHead(nn.Module):
+    """From an activation of the frozen part to the embedding and the score: adapted heads side by side.
+
+    score: `knn`, for which there is no score here but an embedding to search a bank with; `centre`: squared distance
+    to the centre; `ses`: largest ratio over the checkpoints of the squared distance to s_t (section 3.2); `exposure`:
+    w·ψ(x) (Eq. 5).
+    """
+
+    centres: Tensor
+    scales: Tensor
+    weight: Tensor
+    whitening_mean: Tensor
+    whitening_matrix: Tensor
+
+    def __init__(self, adapted: Adapted, score: str) -> None:
+        super().__init__()
+        if score not in SCORES:
+            raise PandaError(f"no score {score!r}; there are {', '.join(SCORES)}")
+        if (score == "exposure") != (adapted.weight is not None and score == "exposure"):
+            raise PandaError(f"the score w·ψ(x) needs panda-oe; {adapted.method} has no w")
+        # Only the SES score looks at more than one head; elsewhere the last is the adapted one.
+        chosen = slice(None) if score == "ses" else slice(-1, None)
+        self.heads = nn.ModuleList(list(adapted.heads)[chosen])
+        self.score = score
+        self.unit = adapted.embedding != "raw"
+        self.whitened = adapted.whitening is not None and score in ("knn", "centre")
+        self.register_buffer("centres", torch.from_numpy(adapted.centres[chosen]))
+        self.register_buffer("scales", torch.from_numpy(np.asarray(adapted.scales[chosen], np.float32)))
+        if adapted.weight is not None:
+            self.register_buffer("weight", torch.from_numpy(adapted.weight))
+        if self.whitened:
+            assert adapted.whitening is not None
+            self.register_buffer("whitening_mean", torch.from_numpy(adapted.whitening.mean))
+            self.register_buffer("whitening_matrix", torch.from_numpy(adapted.whitening.matrix))
+
+    def forward(self, activation: Tensor) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """(B, C, h, w) → embedding (B, D), the adapted head's levels, score (B,) or None.
+
+        The embedding is the adapted one (for `ses` the earliest checkpoint's, the most like the pretrained one).
+        """
+        outputs = [head(activation) for head in self.heads]
+        embeddings = torch.stack([embed(embedding, self.unit) for embedding, _ in outputs], dim=1)
+        if self.whitened:
+            embeddings = (embeddings - self.whitening_mean) @ self.whitening_matrix
+        return embeddings[:, 0], outputs[0][1], self._score(embeddings)
+
+    def _score(self, embeddings: Tensor) -> Tensor | None:
+        if self.score == "knn":
+            return None
+        if self.score == "exposure":
+            return embeddings[:, 0] @ self.weight
+        centres = torch.zeros_like(self.centres) if self.whitened else self.centres
+        squared = (embeddings - centres).square().sum(dim=2)
+        return squared[:, 0] if self.score == "centre" else (squared / self.scales).amax(dim=1)
+
+
+class AdaptedBackbone(nn.Module):
+    """A backbone with adapted heads, for the exporter: the frozen part once, then the heads.
+
+    pyramid: whether levels behind the frozen part come from the `pretrained` head or from the `adapted` one.
+    """
+
+    def __init__(self, backbone: Backbone, adapted: Adapted, score: str | None = None, pyramid: str = "pretrained"):
+        super().__init__()
+        if pyramid not in PYRAMIDS:
+            raise PandaError(f"--pyramid {pyramid!r}; expected one of {', '.join(PYRAMIDS)}")
+        self.name = backbone.name
+        self.weights_sha256 = backbone.weights_sha256
+        self.embedding_size = backbone.embedding_size
+        self.levels = backbone.levels
+        self.normalise = backbone.normalise
+        self.frozen = backbone.frozen
+        self.head = AdaptedHead(adapted, score or adapted.score)
+        self.has_score = self.head.score != "knn"
+        # The pretrained head runs up to its last level only, and not at all where the frozen part holds them all.
+        self.pretrained = backbone.adaptable.until_last_level() if pyramid == "pretrained" else None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]] | tuple[Tensor, list[Tensor], Tensor]:
+        """Normalised (B, 3, H, W) → embedding (B, D), levels coarse first and, where `has_score`, score (B,)."""
+        activation, fine = self.frozen(x)
+        embedding, coarse, score = self.head(activation)
+        if self.pretrained is not None:
+            coarse = self.pretrained(activation)[1]
+        levels = coarse + fine
+        return (embedding, levels) if score is None else (embedding, levels, score)

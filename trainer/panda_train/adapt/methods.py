@@ -1,0 +1,164 @@
+"""The methods of section 3.2 and the comparator of Eq. 2: which objective is trained, and what is kept of it."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panda_edge.errors import PandaError
+from panda_train.adapt.activations import ActivationSource
+from panda_train.adapt.adapted import Adapted, whiten
+from panda_train.adapt.config import AdaptConfig, steps_an_epoch
+from panda_train.adapt.loop import Watched, train
+from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, Objective, OutlierExposure, embed
+from panda_train.backbones import AdaptablePart, Backbone
+from panda_train.distributed import Workers
+
+HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 64
+FEWEST_IMAGES = 16
+_INFERENCE_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images that training draws from: activations of the process's own ones, and the number over all processes.
+
+    labels: int64 (count,), the classes of pre-training images.
+    """
+
+    activations: ActivationSource
+    count: int
+    labels: Tensor | None = None
+
+
+def adapt(
+    backbone: Backbone,
+    normal: Source,
+    config: AdaptConfig,
+    *,
+    others: Source | None = None,
+    fisher: Sequence[Tensor] | None = None,
+    workers: Workers | None = None,
+    state_file: Path | None = None,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+) -> Adapted:
+    """Adapt the backbone's later stages to the normal images. The backbone itself is not changed.
+
+    others: the exposed outliers of panda-oe, or jo's labelled pre-training images. fisher: panda-ewc's diagonal, in
+    the order of `backbone.adaptable.parameters()`. The last 5 % of the normal images (4 to 64) are held out, to
+    watch for collapse. Raises PandaError where the method's needs are not met or the loss diverges.
+    """
+    workers = workers or Workers()
+    device = next(backbone.parameters()).device
+    _check_needs(config, others, fisher)
+    head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last)
+    trained_count = normal.count - _held_out(normal.count)
+    before = embeddings(head, normal.activations, config.unit)
+    own_trained = len(workers.owned(trained_count))
+    total = before[:own_trained].sum(dim=0).to(device)
+    workers.sum([total])
+    centre = total / trained_count
+    head.requires_grad_(True)
+    objective = _objective(backbone, config, centre, others)
+    sources = [normal] if others is None else [normal, others]
+    sizes = [trained_count, *(source.count for source in sources[1:])]
+    steps = config.total_steps(trained_count)
+    trained = train(
+        head,
+        [source.activations for source in sources],
+        sizes,
+        objective,
+        config,
+        workers,
+        _watched(normal.activations, own_trained, centre),
+        pull=ElasticPull(list(head.parameters()), fisher, config.ewc) if fisher is not None else None,
+        snapshot_steps=checkpoints_of(config, trained_count, steps),
+        state_file=state_file,
+        on_step=on_step,
+    )
+    heads = [snapshot for _, snapshot in trained.snapshots] or [trained.head.requires_grad_(False)]
+    return _finished(config, heads, normal, workers, objective, trained.looks, [s for s, _ in trained.snapshots])
+
+
+def checkpoints_of(config: AdaptConfig, images: int, steps: int) -> list[int]:
+    """The steps after which panda-ses keeps a checkpoint: every `config.every` epochs, and the last."""
+    if config.method != "panda-ses":
+        return []
+    interval = max(1, round(config.every * steps_an_epoch(images, config.batch)))
+    return sorted({*range(interval, steps + 1, interval), steps})
+
+
+def embeddings(head: AdaptablePart, source: ActivationSource, unit: bool) -> Tensor:
+    """Embeddings of all images of a source, float32 (N, D), on the CPU."""
+    device = next(head.parameters()).device
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(source), _INFERENCE_BATCH):
+            batch = source.batch(np.arange(start, min(start + _INFERENCE_BATCH, len(source))))
+            parts.append(embed(head(batch.to(device))[0], unit).cpu())
+    return torch.cat(parts)
+
+
+def _check_needs(config: AdaptConfig, others: Source | None, fisher: Sequence[Tensor] | None) -> None:
+    if config.method == "panda-ewc" and fisher is None:
+        raise PandaError("panda-ewc needs the Fisher diagonal of its backbone: run `panda-train fisher` first")
+    if config.method == "panda-oe" and others is None:
+        raise PandaError("panda-oe needs outliers to expose: --exposure DIR")
+    if config.method == "jo" and (others is None or others.labels is None):
+        raise PandaError("jo needs labelled pre-training images")
+    if config.method in ("panda-early", "panda-ses", "panda-ewc") and others is not None:
+        raise PandaError(f"{config.method} trains on normal images alone; --exposure is for panda-oe")
+
+
+def _objective(backbone: Backbone, config: AdaptConfig, centre: Tensor, others: Source | None) -> Objective:
+    if config.method == "panda-oe":
+        return OutlierExposure(backbone.embedding_size, config.unit, str(centre.device))
+    if config.method == "jo":
+        assert others is not None
+        assert others.labels is not None
+        classifier = copy.deepcopy(backbone.classifier).requires_grad_(True)
+        return Joint(centre, config.unit, classifier, others.labels)
+    return Compactness(centre, config.unit)
+
+
+def _held_out(images: int) -> int:
+    """How many normal images, the last ones, are not trained on."""
+    if images < FEWEST_IMAGES:
+        raise PandaError(f"{images} normal images are too few to adapt to (at least {FEWEST_IMAGES}); use dn2")
+    return max(4, min(HELD_OUT_MOST, int(images * HELD_OUT_SHARE)))
+
+
+def _watched(source: ActivationSource, own_trained: int, centre: Tensor) -> Watched:
+    return Watched(
+        trained=source.batch(np.arange(min(HELD_OUT_MOST, own_trained))),
+        held_out=source.batch(np.arange(own_trained, len(source))),
+        centre=centre,
+    )
+
+
+def _finished(
+    config: AdaptConfig,
+    heads: Sequence[AdaptablePart],
+    normal: Source,
+    workers: Workers,
+    objective: Objective,
+    looks: Sequence[object],
+    steps: Sequence[int],
+) -> Adapted:
+    centres, scales, whitening = [], [], None
+    for head in heads:
+        own = embeddings(head, normal.activations, config.unit)
+        everything = workers.gather_rows(own, normal.count).numpy()
+        centres.append(everything.mean(axis=0))
+        scales.append(np.square(everything - centres[-1]).sum(axis=1).mean())
+        if config.embedding == "whitened":
+            whitening = whiten(everything)
+    weight = objective.weight.detach().cpu().numpy() if isinstance(objective, OutlierExposure) else None
+    return Adapted(
+        config.method, config.embedding, heads, np.stack(centres), np.array(scales, np.float32), weight, whitening,
+        steps, looks,  # type: ignore[arg-type]
+    )  # fmt: skip

@@ -1,0 +1,127 @@
+"""The Fisher information's diagonal of a backbone's adaptable part (Eq. 4), for PANDA-EWC.
+
+F_i = E over images x of E over classes y ~ p(y|x) of (∂ log p(y|x) / ∂θ_i)²
+
+That is the true Fisher: the class is drawn from the model's own softmax, so that no labels are needed. Where the user
+has labelled images of the pre-training task, their labels take the place of the drawn ones (the empirical Fisher).
+Squares are of single images' gradients, not of a mini-batch's mean gradient, which would be smaller by about the
+batch size.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from panda_edge.errors import PandaError
+from panda_export.progress import Progress, silent
+from panda_train import checkpoint, natural_images
+from panda_train.adapt.activations import frozen_activations
+from panda_train.backbones import Backbone
+
+BATCHES, BATCH = 100, 32
+"""Mini-batches of the pre-training task that the paper takes, and images in one."""
+
+
+def diagonal(
+    logits: Callable[[Tensor], Tensor],
+    parameters: Sequence[Tensor],
+    activations: Iterable[Tensor],
+    labels: Iterable[int] | None = None,
+    seed: int = 0,
+) -> list[Tensor]:
+    """Mean over images of the squared gradient of the log-likelihood, one tensor a parameter, in their order.
+
+    logits: (1, C, h, w) → (1, classes), a function of `parameters`, which want gradients. activations: one image
+    each, (C, h, w). labels: the images' classes; by default drawn from the softmax.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    sums = [torch.zeros_like(parameter) for parameter in parameters]
+    images = 0
+    for activation, given in zip(activations, repeat(None) if labels is None else labels, strict=False):
+        log_likelihoods = F.log_softmax(logits(activation[None])[0], dim=0)
+        # Drawn on the CPU: so the classes are the same whatever device computes.
+        shares = log_likelihoods.detach().exp().cpu()
+        label = int(torch.multinomial(shares, 1, generator=generator)) if given is None else given
+        gradients = torch.autograd.grad(log_likelihoods[label], list(parameters))
+        for total, gradient in zip(sums, gradients, strict=True):
+            total.addcmul_(gradient, gradient)
+        images += 1
+    return [total / max(1, images) for total in sums]
+
+
+def of_backbone(
+    backbone: Backbone, frames: Iterable[np.ndarray], labels: Iterable[int] | None = None, seed: int = 0
+) -> list[Tensor]:
+    """The diagonal of `backbone.adaptable`, in the order of its parameters; frames uint8 (H, W, 3) each."""
+
+    def logits(activation: Tensor) -> Tensor:
+        result: Tensor = backbone.classifier(backbone.adaptable(activation)[0])
+        return result
+
+    backbone.adaptable.requires_grad_(True)
+    try:
+        return diagonal(logits, list(backbone.adaptable.parameters()), _activations(backbone, frames), labels, seed)
+    finally:
+        backbone.adaptable.requires_grad_(False)
+
+
+def _activations(backbone: Backbone, frames: Iterable[np.ndarray]) -> Iterator[Tensor]:
+    device = next(backbone.parameters()).device
+    iterator = iter(frames)
+    while chunk := list(islice(iterator, BATCH)):
+        yield from frozen_activations(backbone, np.stack(chunk)).to(device)
+
+
+def default_file(backbone: Backbone) -> Path:
+    """Where a backbone's diagonal is kept: in the user's cache folder, by the hash of its weights."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "panda-edge" / f"fisher-{backbone.name}-{backbone.weights_sha256[:12]}.pt"
+
+
+def compute(
+    backbone: Backbone,
+    file: Path,
+    input_size: int = 224,
+    batches: int = BATCHES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Tensor]:
+    """The diagonal on photographs that come with the installation, kept in `file`."""
+    images = batches * BATCH
+    frames = progress(natural_images.crops(images, input_size, input_size, seed), "Fisher diagonal", images)
+    values = of_backbone(backbone, frames, seed=seed)
+    save(file, backbone, values, source="photographs of scikit-image and scikit-learn, drawn classes", images=images)
+    return values
+
+
+def save(file: Path, backbone: Backbone, values: Sequence[Tensor], source: str, images: int) -> None:
+    """Write a diagonal with what it belongs to."""
+    checkpoint.save(
+        file,
+        {
+            "weights_sha256": backbone.weights_sha256,
+            "source": source,
+            "images": images,
+            "diagonal": [value.cpu().contiguous() for value in values],
+        },
+    )
+
+
+def load(file: Path, backbone: Backbone) -> list[Tensor]:
+    """A diagonal that `save` wrote. Raises PandaError where it is absent or another backbone's."""
+    if not file.exists():
+        raise PandaError(f"no Fisher diagonal at {file}: run `panda-train fisher --backbone {backbone.name}` first")
+    content = checkpoint.read(file)
+    if content.get("weights_sha256") != backbone.weights_sha256:
+        raise PandaError(f"{file} is the Fisher diagonal of other weights; compute it anew with `panda-train fisher`")
+    values = content["diagonal"]
+    expected = [parameter.shape for parameter in backbone.adaptable.parameters()]
+    if [value.shape for value in values] != expected or not all(bool((v >= 0).all()) for v in values):
+        raise PandaError(f"{file} does not fit the adaptable part of {backbone.name}; compute it anew")
+    return list(values)

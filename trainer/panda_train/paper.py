@@ -1,0 +1,315 @@
+"""The paper's protocol: every class in turn is normal, every method is trained on it, and scored on all test images.
+
+Each run is a row of a JSON list, written as soon as it is there, so that a stopped protocol goes on where it was.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from panda_edge.errors import PandaError
+from panda_edge.images import ImageLike, Preprocessing
+from panda_export.progress import Progress, silent
+from panda_train import backbones, comparators, fisher, natural_images
+from panda_train.adapt import (
+    METHODS,
+    AdaptConfig,
+    AdaptedHead,
+    Source,
+    StoredActivations,
+    adapt,
+    embeddings,
+    store,
+    verdict,
+)
+from panda_train.adapt.objectives import embed
+from panda_train.backbones import Backbone
+from panda_train.metrics import auroc
+from panda_train.paper_datasets import Protocol, open_protocol
+from panda_train.paper_figures import MEAN_AUROC, SOURCE
+
+COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels")
+ALL_METHODS = (*COMPARATORS, *METHODS)
+PRETRAINING_IMAGES = 1024
+"""Crops of natural photographs, labelled by the backbone itself, that stand for the pre-training images of jo."""
+_PIXELS = 32  # side to which images are brought for the SVM on pixels
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PaperOptions:
+    """train_images, test_images: the first so many of each class, None for all. embedding: of all methods; `dn2` is
+    run on `raw` besides, which is the paper's. exposed: panda-oe sees training images of so many classes that follow
+    the normal one, and its test leaves those out; 0: the images of `exposure` are exposed."""
+
+    methods: tuple[str, ...] = ("dn2", "panda-early", "panda-ses", "panda-ewc")
+    classes: tuple[str, ...] = ()
+    backbone: str = backbones.DEFAULT
+    weights: Path | None = None
+    train_images: int | None = None
+    test_images: int | None = None
+    knn: int = 2
+    input_size: int = 224
+    exposed: int = 4
+    exposure: tuple[Path, ...] = ()
+    fisher: Path | None = None
+    device: str = "cpu"
+    adapt: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early"))
+
+
+def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progress: Progress = silent) -> list[Row]:
+    """All rows of the protocol, with those that `out`/<dataset>.json already holds. Raises PandaError, DataError."""
+    for method in options.methods:
+        if method not in ALL_METHODS:
+            raise PandaError(f"no method {method!r}; there are {', '.join(ALL_METHODS)}")
+    protocol = open_protocol(dataset, data)
+    classes = options.classes or protocol.classes
+    for name in classes:
+        if name not in protocol.classes:
+            raise PandaError(f"{dataset} has no class {name!r}; there are {', '.join(protocol.classes)}")
+    torch.manual_seed(options.adapt.seed)
+    backbone = backbones.load(options.backbone, options.weights).to(options.device)
+    file = out / f"{dataset}.json"
+    rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+    features = _Features(backbone, protocol, options, out / "activations", progress)
+    for normal in classes:
+        for method, embedding in _runs(options):
+            key = _key(dataset, normal, method, embedding, options)
+            if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
+                continue
+            started = time.perf_counter()
+            facts = _run(normal, method, embedding, features, options)
+            rows.append({**key, **facts, "seconds": round(time.perf_counter() - started, 1), "device": options.device})
+            _write(file, rows)
+    return rows
+
+
+def _runs(options: PaperOptions) -> list[tuple[str, str]]:
+    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'."""
+    runs = []
+    for method in options.methods:
+        if method in COMPARATORS and options.adapt.embedding != "raw":
+            runs.append((method, "raw"))
+        if method != "oc-svm-pixels":
+            runs.append((method, options.adapt.embedding))
+    return runs
+
+
+def _key(dataset: str, normal: str, method: str, embedding: str, options: PaperOptions) -> Row:
+    adapted = method in METHODS
+    return {
+        "dataset": dataset,
+        "method": method,
+        "class": normal,
+        "backbone": options.backbone,
+        "embedding": embedding,
+        "steps": options.adapt.steps if adapted else 0,
+        "learning_rate": options.adapt.learning_rate if adapted else None,
+        "seed": options.adapt.seed,
+        "train_images_limit": options.train_images,
+        "test_images_limit": options.test_images,
+    }
+
+
+class _Features:
+    """Activations of each class's images, computed once and kept in files."""
+
+    def __init__(
+        self, backbone: Backbone, protocol: Protocol, options: PaperOptions, folder: Path, progress: Progress
+    ) -> None:
+        self.backbone = backbone
+        self.protocol = protocol
+        self._options = options
+        self._folder = folder / f"{backbone.name}-{backbone.weights_sha256[:12]}-{options.input_size}"
+        self._progress = progress
+        self.preprocessing = Preprocessing.paper_crop(options.input_size, options.input_size)
+
+    def train(self, name: str) -> StoredActivations:
+        return self._stored(f"train-{name}", self.images(self.protocol.train[name], self._options.train_images))
+
+    def test(self, name: str) -> StoredActivations:
+        return self._stored(f"test-{name}", self.images(self.protocol.test[name], self._options.test_images))
+
+    def defects(self, name: str) -> StoredActivations:
+        assert self.protocol.defects is not None
+        return self._stored(f"defects-{name}", self.images(self.protocol.defects[name], self._options.test_images))
+
+    def exposure(self) -> StoredActivations:
+        return self._stored("exposure", self._options.exposure)
+
+    def pretraining(self) -> tuple[StoredActivations, Tensor]:
+        """Natural crops with the classes that the backbone itself gives them."""
+        size = self._options.input_size
+        frames = natural_images.crops(PRETRAINING_IMAGES, size, size, self._options.adapt.seed)
+        stored = store(self.backbone, frames, PRETRAINING_IMAGES)
+        with torch.no_grad():
+            values = embeddings(self.backbone.adaptable, stored, unit=False)
+            return stored, self.backbone.classifier(values.to(self._options.device)).argmax(dim=1).cpu()
+
+    @staticmethod
+    def images(images: Sequence[ImageLike], limit: int | None) -> Sequence[ImageLike]:
+        return images[:limit] if limit else images
+
+    def _stored(self, name: str, images: Sequence[ImageLike]) -> StoredActivations:
+        file = self._folder / f"{name}-{len(images)}.npy"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            frames = (self.preprocessing.apply(image) for image in self._progress(images, name, len(images)))
+            store(self.backbone, frames, len(images), file=part)
+            os.replace(part, file)
+        return StoredActivations(np.load(file, mmap_mode="r"))
+
+
+def _run(normal: str, method: str, embedding: str, features: _Features, options: PaperOptions) -> Row:
+    anomalous_classes = [name for name in features.protocol.classes if name != normal]
+    exposed: list[str] = []
+    if method == "panda-oe" and options.exposed:
+        position = features.protocol.classes.index(normal)
+        count = len(features.protocol.classes)
+        exposed = [features.protocol.classes[(position + 1 + i) % count] for i in range(options.exposed)]
+        anomalous_classes = [name for name in anomalous_classes if name not in exposed]
+    tests = [features.test(normal)]
+    tests += [features.defects(normal)] if features.protocol.defects else [features.test(c) for c in anomalous_classes]
+    labels = np.repeat(np.arange(len(tests)) > 0, [len(test) for test in tests])
+    facts: Row = {"train_images": len(features.train(normal)), "test_images": len(labels)}
+    if method == "oc-svm-pixels":
+        scores = _pixel_scores(normal, anomalous_classes, features, options)
+    elif method in COMPARATORS:
+        bank = _embedded(features.backbone, features.train(normal), embedding)
+        scores = _compare(method, bank, np.concatenate([_embedded(features.backbone, t, embedding) for t in tests]))
+    else:
+        scores, more = _adapted_scores(normal, method, tests, exposed, features, options)
+        facts |= more
+        if exposed:
+            facts["exposed"] = exposed
+            bank = _embedded(features.backbone, features.train(normal), "raw")
+            dn2 = _compare("dn2", bank, np.concatenate([_embedded(features.backbone, t, "raw") for t in tests]))
+            facts["dn2_same_test"] = _percent(dn2, labels)
+    return {**facts, "image_auroc": _percent(scores, labels)}
+
+
+def _compare(method: str, bank: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    rules: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+        "dn2": comparators.nearest_neighbours,
+        "centre": comparators.centre_distance,
+        "kmeans": comparators.nearest_mean,
+        "whitened": comparators.whitened_neighbours,
+        "oc-svm": comparators.one_class_svm,
+    }
+    return rules[method](bank, queries)
+
+
+def _adapted_scores(
+    normal: str,
+    method: str,
+    tests: Sequence[StoredActivations],
+    exposed: Sequence[str],
+    features: _Features,
+    options: PaperOptions,
+) -> tuple[np.ndarray, Row]:
+    config = replace(options.adapt, method=method)
+    train = features.train(normal)
+    others, diagonal = None, None
+    if method == "panda-oe":
+        groups = [features.train(name) for name in exposed] if exposed else [features.exposure()]
+        joined = np.concatenate([group._array for group in groups])
+        others = Source(StoredActivations(joined), len(joined))
+    elif method == "jo":
+        stored, classes = features.pretraining()
+        others = Source(stored, len(stored), classes)
+    elif method == "panda-ewc":
+        diagonal = fisher.load(options.fisher or fisher.default_file(features.backbone), features.backbone)
+    # In memory: a mapped file would be read anew, page by page, for every random batch.
+    held = StoredActivations(np.asarray(train._array).copy())
+    adapted = adapt(features.backbone, Source(held, len(held)), config, others=others, fisher=diagonal)
+    head = AdaptedHead(adapted, adapted.score).to(options.device)
+    bank, _ = _through(head, held, options.device)
+    outputs = [_through(head, test, options.device) for test in tests]
+    facts: Row = {"verdict": verdict(adapted.looks)}
+    if adapted.score == "knn":
+        queries = np.concatenate([embedded for embedded, _ in outputs])
+        facts["centre_auroc"] = _percent(
+            comparators.centre_distance(bank, queries),
+            np.repeat(np.arange(len(tests)) > 0, [len(test) for test in tests]),
+        )
+        return comparators.nearest_neighbours(bank, queries, options.knn), facts
+    if method == "panda-ses":
+        facts["checkpoints"] = list(adapted.steps)
+    return np.concatenate([scores for _, scores in outputs]), facts
+
+
+def _through(head: AdaptedHead, source: StoredActivations, device: str) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings (N, D) and scores (N,), the latter zero where the score is no part of the head."""
+    values, scores = [], []
+    with torch.no_grad():
+        for start in range(0, len(source), 32):
+            batch = source.batch(np.arange(start, min(start + 32, len(source))))
+            embedded, _, score = head(batch.to(device))
+            values.append(embedded.cpu().numpy())
+            scores.append(np.zeros(len(batch)) if score is None else score.cpu().numpy())
+    return np.concatenate(values), np.concatenate(scores)
+
+
+def _embedded(backbone: Backbone, source: StoredActivations, embedding: str) -> np.ndarray:
+    raw = embeddings(backbone.adaptable, source, unit=False)
+    return embed(raw, embedding != "raw").numpy()
+
+
+def _pixel_scores(normal: str, others: Sequence[str], features: _Features, options: PaperOptions) -> np.ndarray:
+    small = Preprocessing.paper_crop(_PIXELS, _PIXELS)
+
+    def pixels(images: Sequence[ImageLike], limit: int | None) -> np.ndarray:
+        chosen = features.images(images, limit)
+        return np.stack([small.apply(image).ravel() for image in chosen]).astype(np.float32) / 255
+
+    protocol = features.protocol
+    tests = [pixels(protocol.test[normal], options.test_images)]
+    if protocol.defects is not None:
+        tests.append(pixels(protocol.defects[normal], options.test_images))
+    else:
+        tests += [pixels(protocol.test[name], options.test_images) for name in others]
+    return comparators.one_class_svm(pixels(protocol.train[normal], options.train_images), np.concatenate(tests))
+
+
+def _percent(scores: np.ndarray, anomalous: np.ndarray) -> float | None:
+    value = auroc(scores, anomalous)
+    return None if value is None else round(100 * value, 2)
+
+
+def _write(file: Path, rows: Sequence[Row]) -> None:
+    """Whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    os.replace(part, file)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A Markdown table: methods, with the embedding they were scored on, by classes; means, and the paper's means."""
+    dataset = rows[0]["dataset"]
+    classes = list(dict.fromkeys(row["class"] for row in rows))
+    runs = list(dict.fromkeys((row["method"], row["embedding"], row["steps"]) for row in rows))
+    lines = [
+        f"| method | embedding | steps | {' | '.join(classes)} | mean | paper |",
+        f"|---|---|---:|{'---:|' * (len(classes) + 2)}",
+    ]
+    for run in runs:
+        found = {
+            row["class"]: row["image_auroc"] for row in rows if (row["method"], row["embedding"], row["steps"]) == run
+        }
+        cells = [f"{found[name]:.1f}" if found.get(name) is not None else "" for name in classes]
+        known = [value for value in found.values() if value is not None]
+        mean = f"{np.mean(known):.2f}" if len(known) == len(classes) else f"({len(known)} of {len(classes)})"
+        paper = MEAN_AUROC.get(dataset, {}).get(run[0], "")
+        lines.append(f"| {run[0]} | {run[1]} | {run[2]} | {' | '.join(cells)} | {mean} | {paper} |")
+    return "\n".join([*lines, "", f"AUROC in percent. The paper's column: {SOURCE}."])
