@@ -42,7 +42,7 @@ EXACT = _option("exact, K=50", "exact")
 CONFIGURATIONS = (
     EXACT,
     *(Configuration(f"exact, K=50, ε={e}", "exact, ε", (), e) for e in (0.05, 0.25)),
-    *(_option(f"exact, K={k}", "exact, K", "--neighbors", k) for k in ("10", "all")),
+    *(_option(f"exact, K={k}", "exact, K", "--neighbors", k) for k in ("10", "100")),
     *(_option(f"k-means, M={m}", "k-means", "--bank", "kmeans", "--means", m) for m in ("10", "50", "200", "1000")),
     *(_option(f"coreset, {n}", "coreset", "--bank", "coreset", "--vectors", n) for n in ("5000", "20000")),
     *(_option(f"hnsw, {n}", "hnsw", "--bank", "joint-hnsw", "--vectors", n) for n in ("5000", "50000")),
@@ -83,6 +83,7 @@ def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: b
             command=" ".join(("panda-train fit DATA", *configuration.args)),
             epsilon=configuration.epsilon,
             bundle_mb=round(_folder_mb(bundle), 1),
+            calibrated_on=_in_words(detector.bundle.manifest.calibration),
             accuracy=figures,
             fit_seconds=round(fitted, 1) if fitted > 1 else rows.get(key).get("fit_seconds"),
             left_out=None,
@@ -149,6 +150,11 @@ def key_of(subject: Subject, configuration: Configuration) -> str:
 def keys(subject: Subject) -> list[str]:
     """Row names of all configurations, in the table's order."""
     return [key_of(subject, configuration) for configuration in CONFIGURATIONS]
+
+
+def _in_words(calibration: dict[str, Any] | None) -> str | None:
+    """Normal images that thresholds come from; those held out are not in the bank."""
+    return f"{calibration['images']} {calibration['kind']}" if calibration else None
 
 
 def _folder_mb(bundle: Path) -> float:

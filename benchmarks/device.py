@@ -16,7 +16,7 @@ _BENCH = "import sys; from panda_edge.cli import main; sys.argv[0] = 'panda-edge
 
 
 def measure_device(
-    subject: Subject, banks: ResultsFile, rows: ResultsFile, threads: int, frames: int = 200, rounds: int = 3
+    subject: Subject, banks: ResultsFile, rows: ResultsFile, threads: int, frames: int = 120, rounds: int = 3
 ) -> None:
     """Bench the chosen configurations in turns; a row holds the round with the median frame rate."""
     chosen = _chosen(subject, banks)

@@ -85,13 +85,13 @@ PARTS: dict[str, Callable[[Run], Any]] = {
     "device": lambda run: device.measure_device(run.subject, run.banks, run.device, run.threads),
     "roofline": lambda run: roofline.measure_roofline(run.subject, run.roofline, run.threads),
     "faiss": lambda run: search.compare_search(run.subject, run.search, run.threads),
+    "anomalib": _anomalib,
     "neighbors": lambda run: scaling.measure_neighbors(run.subject, run.scaling, run.threads),
     "threads": lambda run: scaling.measure_threads(run.subject, run.scaling),
     "resolution": lambda run: scaling.measure_resolution(run.subject, run.scaling, run.threads),
     "detection": lambda run: scaling.measure_detection(run.subject, run.scaling, run.threads),
     "hnswlib": lambda run: search.compare_hnsw(run.subject, run.search, run.threads),
     "install": lambda run: install.measure_install(run.install, anomalib_run.peers_python()),
-    "anomalib": _anomalib,
 }
 
 
@@ -142,7 +142,8 @@ def _banks(run: Run, folder: Path) -> str:
     return (
         f"## Banks\n{_conditions(run, 'speed')}\n\n{pictures}{tables.banks(rows)}\n\n"
         "“Search” is all between the backbone and the heat map: the similar images, and the nearest descriptors. "
-        "“recall@1” is the share of positions whose nearest stored descriptor hnswlib finds among its own.\n\n"
+        "“recall@1” is the share of positions whose nearest stored descriptor hnswlib finds among its own. Images "
+        "“held-out” for calibration are not in the bank.\n\n"
         f"### By kind of defect\n{tables.by_kind(rows)}\n\n### Commands\n{commands}"
     )
 
@@ -169,6 +170,7 @@ def _device(run: Run) -> str:
             [
                 bank["name"],
                 tables.number(bench["fps"], 1),
+                tables.number(bench.get("fps_pipelined"), 1),
                 *(tables.number(bench["latency_ms"][p], 1) for p in ("p50", "p95", "p99")),
                 *(tables.number(bench["stages_ms"][stage], 2) for stage in bench["stages_ms"]),
                 f"{100 * rest:.0f} %",
@@ -178,11 +180,13 @@ def _device(run: Run) -> str:
             ]
         )
     header = (
-        "", "frames/s", "p50 ms", "p95", "p99", *rows[0][1]["bench"]["stages_ms"],
+        "", "frames/s", "pipelined", "p50 ms", "p95", "p99", *rows[0][1]["bench"]["stages_ms"],
         "neither backbone nor search", "cold start ms", "peak MB", "own MB",
     )  # fmt: skip
     return (
-        f"## `panda-edge bench`\n{_conditions(run, 'device')}\n\n{tables.table(header, lines)}\n\nThe median of rounds."
+        f"## `panda-edge bench`\n{_conditions(run, 'device')}\n\n{tables.table(header, lines)}\n\n"
+        "The round with the median frame rate. Frames a second are of one frame after another; pipelined, the next "
+        "frame's backbone runs beside this one's search."
     )
 
 
@@ -263,10 +267,12 @@ def _anomalib_section(run: Run, folder: Path) -> str:
         return ""
     shown = [{**row, "name": row["title"], "family": row["title"]} for row in rows]
     plots.speed_against_accuracy(shown, folder / "anomalib.png", "Beside anomalib: same weights, images, masks and run")
+    versions = run.anomalib.get(f"{run.subject.name}: versions")
     worst = max(row["features_differ"] for row in rows if "features_differ" in row)
     return (
         f"## Beside anomalib\n{_conditions(run, 'anomalib')}\n\n![beside anomalib](anomalib.png)\n\n"
         f"{tables.anomalib(rows)}\n\n"
+        f"Versions there: {', '.join(f'{name} {found}' for name, found in versions.items())}. "
         "anomalib's models take the same backbone weights (their features differ from ours by "
         f"{worst:.0e} of the largest at most), the same frames, the same masks; they are its own ONNX exports in the "
         "same onnxruntime, with raw scores. PatchCore's coreset was selected by our greedy k-centre, without the "

@@ -13,7 +13,7 @@ def banks(rows: Sequence[Row]) -> str:
     """One line a configuration; rows have accuracy and, once timed, speed."""
     header = (
         "bank", "bundle MB", "fit s", "frame p50 ms", "p95", "least", "search ms", "image AUROC", "by map maximum",
-        "pixel AUROC", "PRO", "recall@1",
+        "pixel AUROC", "PRO", "recall@1", "calibrated on",
     )  # fmt: skip
     lines = []
     for row in rows:
@@ -29,6 +29,7 @@ def banks(rows: Sequence[Row]) -> str:
                 number(speed.get("stages_ms", {}).get("search"), 2),
                 *(number(row["accuracy"][figure], 3) for figure in _FIGURES),
                 number(row.get("recall_at_1"), 3),
+                row.get("calibrated_on") or "–",
             ]
         )
     return table(header, lines)
@@ -130,6 +131,7 @@ def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row, co
     columns = [bank["name"] for bank, _ in rows]
     lines = [
         ["frames a second", *(f"**{number(d['bench']['fps'], 1)}**" for _, d in rows)],
+        ["the same, pipelined", *(number(d["bench"].get("fps_pipelined"), 1) for _, d in rows)],
         [
             "latency p50 / p95, ms",
             *(

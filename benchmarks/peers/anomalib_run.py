@@ -26,6 +26,7 @@ from panda_edge.images import Preprocessing
 MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}
 OURS = ("exact, K=50", "k-means, M=50", "gaussian")
 _FRAME = Preprocessing(224, 224)
+_PACKAGES = ("anomalib", "timm", "torch", "onnxruntime", "openvino")
 _FIT_LIMIT = 1800  # seconds a model
 
 Run = Callable[[Path], tuple[float, np.ndarray]]
@@ -102,6 +103,7 @@ def compare(
     """Milliseconds from a file to its heat map and score (decode and resize are the same code for all), accuracy,
     memory and cold start, for anomalib's models and our banks."""
     exported = export_models(subject, python)
+    rows.update(f"{subject.name}: versions", **_versions(python))
     ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if c.name in OURS and _is_fitted(subject, c.args)}
     runs: dict[str, Run] = {name: _our_run(bundle, threads) for name, bundle in ours.items()}
     runs |= {name: _their_run(path, threads) for name, path in exported.items()}
@@ -189,6 +191,16 @@ def _processes(
             middle = sorted(runs, key=lambda run: run["first_map_s"])[len(runs) // 2]
             figures[program] = {key: round(value, 2) for key, value in middle.items()}
     return figures
+
+
+def _versions(python: Path) -> dict[str, str]:
+    """Of what counts in the peers' environment."""
+    code = (
+        "import json; from importlib.metadata import version; "
+        f"print(json.dumps({{name: version(name) for name in {_PACKAGES!r}}}))"
+    )
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
 
 
 def _is_fitted(subject: Subject, args: tuple[str, ...]) -> bool:
