@@ -22,9 +22,7 @@ NormalFrame = tuple[int | None, np.ndarray]
 """A normal image's number in the bank, None where it is not stored, and its frame, uint8 (height, width, 3)."""
 
 
-def set_color_scale(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction
-) -> Manifest:
+def set_color_scale(staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction) -> Manifest:
     """The manifest with usual and high values of normal heat maps."""
     return _scored(staging, manifest, normal, run)[0]
 

@@ -22,6 +22,7 @@ from panda_edge.scoring import Scorer
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest
 from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale
+from panda_export.descriptors import Descriptors, channel_spreads, level_scales
 from panda_export.embedding_banks import write_embeddings
 from panda_export.features import FeatureFunction, batched_features, readable_images, torch_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
@@ -63,7 +64,7 @@ def export_bundle(
     """
     with staged_bundle(out) as staging:
         levels = _levels(backbone, preprocessing)
-        graph = DeviceGraph(backbone)
+        graph = _graph(backbone, images, preprocessing, options)
         differences = _write_model(staging, graph, backbone, preprocessing, levels)
         if precision == "int8" and not quantise_if_faster(staging / MODEL_FILE, _some_frames(images, preprocessing)):
             precision = "float32"
@@ -85,6 +86,9 @@ def export_bundle(
                 "opset": OPSET,
                 "precision": precision,
                 "seed": seed,
+                "average": options.averaged,
+                "standardise": options.standardise,
+                "level_weights": options.level_weights and list(options.level_weights),
                 "train_images": written.images,
                 "max_bank_mb": options.max_bank_mb,
                 "max_bank_mb_chose": written.said,
@@ -121,6 +125,22 @@ class _Written:
     segmentation: Segmentation
     sample: list[tuple[int | None, np.ndarray]]
     said: str
+
+
+def _graph(
+    backbone: ExportableBackbone, images: Sequence[Path], preprocessing: Preprocessing, options: BankOptions
+) -> DeviceGraph:
+    """The backbone with what the options do to its levels. A gaussian bank averages for itself, after joining them."""
+    average = 1 if options.gallery == "gaussian" else options.averaged
+    if average == 1 and not options.standardise and options.level_weights is None:
+        return DeviceGraph(backbone)
+    spreads = None
+    if options.standardise:
+        chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, SCALE_IMAGES).astype(int))]
+        frames = (frame for _, frame in readable_images(chosen, preprocessing))
+        spreads = channel_spreads(frames, torch_features(DeviceGraph(backbone), "cpu")) or None
+    scales = level_scales([level.channels for level in backbone.levels], options.level_weights, spreads)
+    return DeviceGraph(backbone, Descriptors([level.stride for level in backbone.levels], average, scales))
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:
@@ -210,6 +230,6 @@ def _write_banks(
         normal_low=0.0,
         normal_high=0.0,
         ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
-        average=options.average if options.gallery == "gaussian" else 1,
+        average=options.averaged if options.gallery == "gaussian" else 1,
     )
     return _Written(done, detection, segmentation, sample, budget.said)

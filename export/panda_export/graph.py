@@ -40,12 +40,16 @@ class DeviceGraph(nn.Module):
     (B, cells, channels) in nested order.
     """
 
-    def __init__(self, backbone: ExportableBackbone) -> None:
+    def __init__(self, backbone: ExportableBackbone, descriptors: nn.Module | None = None) -> None:
+        """descriptors: what is done to the levels, see `panda_export.descriptors`; None leaves them."""
         super().__init__()
         self.backbone = backbone
+        self.descriptors = descriptors
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         embedding, levels = self.backbone(self.backbone.normalise(frames))
+        if self.descriptors is not None:
+            levels = self.descriptors(levels)
         return embedding, *(nest(level, depth) for depth, level in enumerate(levels))
 
 

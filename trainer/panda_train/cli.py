@@ -61,7 +61,13 @@ def fit(
     knn: Annotated[
         int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
     ] = None,
-    average: Annotated[int, typer.Option(help="Gaussian bank: side in cells of the square averaged; odd.")] = 5,
+    average: Annotated[
+        int | None, typer.Option(help="Stride-8 cells a side that descriptors are averaged over; 5 for gaussian, or 1.")
+    ] = None,
+    standardise: Annotated[bool, typer.Option("--standardise", help="Divide each channel by its spread.")] = False,
+    level_weights: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Weights of the levels, coarse first; 1,1,1.")
+    ] = None,
     hold_out: Annotated[
         int | None, typer.Option(min=0, help="Normal images kept for calibration; chosen by their number if not given.")
     ] = None,
@@ -83,7 +89,15 @@ def fit(
     from panda_train.fit import fit as fit_bundle
 
     bank_options = BankOptions(
-        bank, means, vectors, _neighbors(neighbors), knn, max_bank_mb=max_bank_mb, average=average
+        bank,
+        means,
+        vectors,
+        _neighbors(neighbors),
+        knn,
+        max_bank_mb=max_bank_mb,
+        average=average,
+        standardise=standardise,
+        level_weights=_weights(level_weights),
     )
     options = FitOptions(
         method, backbone, weights, input_size, resize, normal, seed, device, precision, bank_options, hold_out, score
@@ -138,6 +152,17 @@ def report(
     from panda_train.report import write_report
 
     print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))
+
+
+def _weights(given: str | None) -> tuple[float, ...] | None:
+    from panda_edge.errors import PandaError
+
+    if given is None:
+        return None
+    try:
+        return tuple(float(weight) for weight in given.split(","))
+    except ValueError:
+        raise PandaError(f"--level-weights {given!r}: expected numbers with commas between, such as 1,1,0.5") from None
 
 
 def _neighbors(given: str) -> int:
