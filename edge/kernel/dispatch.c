@@ -55,7 +55,7 @@ static bool cpu_has(panda_simd level)
     if (level == PANDA_AVX2)
         return avx2;
     const uint32_t needed = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    return avx2 && (b & needed) == needed && (state & 0xe6) == 0xe6;
+    return avx2 && (b & needed) == needed && (c & bit_AVX512VNNI) && (state & 0xe6) == 0xe6;
 }
 
 #else

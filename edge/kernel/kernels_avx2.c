@@ -2,8 +2,9 @@
 #if defined(__x86_64__)
 
 #include <immintrin.h>
+#include <string.h>
 
-#include "half.h"
+#include "integers.h"
 #include "ops.h"
 
 #define TARGET __attribute__((target("avx2,fma,f16c")))
@@ -148,12 +149,134 @@ TARGET static float whitened_norm_f16_avx2(const uint16_t *factor, const float *
     return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
+TARGET static uint32_t l2_quad_below_avx2(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
+                                          const float limits[4], float out[16])
+{
+    uint32_t below = 0;
+    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
+    for (int i = 0; i < 4; i++) {
+        __m128 sum = _mm_add_ps(_mm_loadu_ps(out + 4 * i), _mm_set1_ps(bound));
+        _mm_storeu_ps(out + 4 * i, sum);
+        below |= (uint32_t)_mm_movemask_ps(_mm_cmp_ps(sum, _mm_set1_ps(limits[i]), _CMP_LE_OQ)) << (4 * i);
+    }
+    return below;
+}
+
+INLINE __m128i sum_lanes_i32x8(__m256i a)
+{
+    return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+}
+
+TARGET static void quantise_quad_avx2(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
+                                      float scale, int16_t *out, int32_t norms[4], float lengths[4])
+{
+    __m256i norm = _mm256_setzero_si256();
+    __m256 length[4];
+    for (int r = 0; r < 4; r++)
+        length[r] = _mm256_setzero_ps();
+    for (size_t c = 0; c < d; c += CHUNK, out += QUAD_CHUNK) {
+        __m256 centre = load_f32x8(mean, c, d - c, PANDA_F32);
+        __m256i rounded[4];
+        for (size_t r = 0; r < 4; r++) {
+            __m256 value = _mm256_setzero_ps();
+            if (r < count)
+                value = _mm256_mul_ps(_mm256_sub_ps(load_f32x8(row_of(rows, dtype, r, d), c, d - c, dtype), centre),
+                                      _mm256_set1_ps(scale));
+            length[r] = _mm256_fmadd_ps(value, value, length[r]);
+            rounded[r] = _mm256_cvtps_epi32(value);
+        }
+        /* Pairs of channels p of rows r, as 32-bit lanes: from r0p0 r0p1 r1p0 r1p1 | r0p2 ... to p0 of all rows. */
+        __m256 a = _mm256_castsi256_ps(_mm256_packs_epi32(rounded[0], rounded[1]));
+        __m256 b = _mm256_castsi256_ps(_mm256_packs_epi32(rounded[2], rounded[3]));
+        __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
+        __m256i odd = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
+        __m256i first = _mm256_permute2x128_si256(even, odd, 0x20);
+        __m256i second = _mm256_permute2x128_si256(even, odd, 0x31);
+        _mm256_storeu_si256((__m256i *)out, first);
+        _mm256_storeu_si256((__m256i *)(out + QUAD_CHUNK / 2), second);
+        norm = _mm256_add_epi32(norm, _mm256_madd_epi16(first, first));
+        norm = _mm256_add_epi32(norm, _mm256_madd_epi16(second, second));
+    }
+    _mm_storeu_si128((__m128i *)norms, sum_lanes_i32x8(norm));
+    _mm_storeu_ps(lengths, sum4_f32x8(length[0], length[1], length[2], length[3]));
+}
+
+/* out[4 * i + j] = query_norms[i] + norms[j] - 2 (query row i . row j). */
+INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], const int16_t *quad,
+                           const int32_t *norms, size_t chunks, int32_t out[16])
+{
+    __m256i sum[4];
+    for (int i = 0; i < 4; i++)
+        sum[i] = _mm256_setzero_si256();
+    for (size_t chunk = 0; chunk < chunks; chunk++, panel += PANEL_CHUNK, quad += QUAD_CHUNK) {
+        __m256i first = _mm256_loadu_si256((const __m256i *)quad);
+        __m256i second = _mm256_loadu_si256((const __m256i *)(quad + QUAD_CHUNK / 2));
+        for (int i = 0; i < 4; i++) {
+            const __m256i *q = (const __m256i *)(panel + i * QUAD_CHUNK);
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(_mm256_loadu_si256(q), first));
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(_mm256_loadu_si256(q + 1), second));
+        }
+    }
+    __m128i own = _mm_loadu_si128((const __m128i *)norms);
+    for (int i = 0; i < 4; i++) {
+        __m128i dot = sum_lanes_i32x8(sum[i]);
+        __m128i both = _mm_add_epi32(own, _mm_set1_epi32(query_norms[i]));
+        _mm_storeu_si128((__m128i *)(out + 4 * i), _mm_sub_epi32(both, _mm_slli_epi32(dot, 1)));
+    }
+}
+
+INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
+{
+    uint32_t below = 0;
+    for (int i = 0; i < 4; i++) {
+        __m128i sum = _mm_add_epi32(_mm_loadu_si128((const __m128i *)(sums + 4 * i)), _mm_set1_epi32(base));
+        _mm_storeu_si128((__m128i *)(sums + 4 * i), sum);
+        __m128i above = _mm_cmpgt_epi32(sum, _mm_set1_epi32(limits[i]));
+        below |= (uint32_t)(~_mm_movemask_ps(_mm_castsi128_ps(above)) & 15) << (4 * i);
+    }
+    return below;
+}
+
+TARGET static void integer_tile_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                     const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
+{
+    for (size_t quad = 0; quad < quads; quad++) {
+        int32_t tile[16];
+        quad_distances(panel, query_norms, quads_data + quad * chunks * QUAD_CHUNK, norms + QUAD * quad, chunks, tile);
+        for (size_t i = 0; i < QUAD; i++)
+            memcpy(out + i * ldo + QUAD * quad, tile + QUAD * i, QUAD * sizeof *tile);
+    }
+}
+
+TARGET static size_t screen_quads_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                       const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
+                                       size_t count, const int32_t limits[4], screen_hit *hits)
+{
+    size_t found = 0;
+    for (size_t n = 0; n < count; n++) {
+        screen_hit *hit = &hits[found];
+        prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
+        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
+                       chunks, hit->sums);
+        hit->cell = cells[n];
+        hit->below = add_and_compare(hit->sums, bases[n], limits);
+        found += hit->below != 0;
+    }
+    return found;
+}
+
 const panda_ops panda_ops_avx2 = {
     .l2_tile_f32 = l2_tile_f32_avx2,
     .l2_tile_f16 = l2_tile_f16_avx2,
+    .l2_quad_below = l2_quad_below_avx2,
     .blend_rows = blend_rows_avx2,
     .whitened_norm_f32 = whitened_norm_f32_avx2,
     .whitened_norm_f16 = whitened_norm_f16_avx2,
+    .quantise_quad = quantise_quad_avx2,
+    .integer_tile = integer_tile_avx2,
+    .select_below = select_below_portable,
+    .least_of = least_of_portable,
+    .screen_quads = screen_quads_avx2,
 };
 
 #else

@@ -1,11 +1,12 @@
-/* AVX-512 (F, BW, DQ, VL). Only functions marked TARGET use it, so the file compiles with any flags. */
+/* AVX-512 (F, BW, DQ, VL, VNNI: Ice Lake, Zen 4 and later). Only functions marked TARGET use it, so the file compiles
+ * with any flags. */
 #if defined(__x86_64__)
 
 #include <immintrin.h>
 
 #include "ops.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,f16c")))
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 /* Lane sums of four vectors, as one vector. The order of additions is the same for every one of them. */
@@ -25,9 +26,8 @@ INLINE __m512 load_f32x16(const void *row, size_t c, __mmask16 lanes, panda_dtyp
     return _mm512_maskz_loadu_ps(lanes, (const float *)row + c);
 }
 
-/* NA (1 or 4) rows of a against 4 rows of b, all in registers; rows past nb repeat the last one. */
-INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d, float *out, size_t ldo,
-                     panda_dtype dtype)
+/* sums[i] = distances of row i < NA (1 or 4) of a to 4 rows of b, all in registers; rows past nb repeat the last. */
+INLINE void l2_sums(const float *a, int NA, const void *b, size_t nb, size_t d, panda_dtype dtype, __m128 sums[4])
 {
     const void *row[4];
     for (size_t j = 0; j < 4; j++)
@@ -49,15 +49,61 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
             }
         }
     }
+    for (int i = 0; i < NA; i++)
+        sums[i] = sum4_f32x16(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
+}
+
+/* The sum of one pair, in the order of l2_sums. */
+INLINE float l2_pair(const float *a, const void *b, size_t d, panda_dtype dtype)
+{
+    __m512 sum = _mm512_setzero_ps();
+    for (size_t c = 0; c < d; c += 16) {
+        __mmask16 lanes = d - c >= 16 ? 0xffff : (__mmask16)((1u << (d - c)) - 1);
+        __m512 difference = _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, a + c), load_f32x16(b, c, lanes, dtype));
+        sum = _mm512_fmadd_ps(difference, difference, sum);
+    }
+    return _mm_cvtss_f32(sum4_f32x16(sum, sum, sum, sum));
+}
+
+INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+                     panda_dtype dtype)
+{
+    __m128 sums[4];
+    l2_sums(a, NA, b, nb, d, dtype, sums);
     __mmask8 columns = nb >= 4 ? 0xf : (__mmask8)((1u << nb) - 1);
     for (int i = 0; i < NA; i++)
-        _mm_mask_storeu_ps(out + (size_t)i * ldo, columns, sum4_f32x16(sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
+        _mm_mask_storeu_ps(out + (size_t)i * ldo, columns, sums[i]);
+}
+
+INLINE uint32_t l2_quad_below_any(const float *a, const void *b, size_t d, float bound, const float limits[4],
+                                  float out[16], panda_dtype dtype)
+{
+    __m128 sums[4];
+    l2_sums(a, 4, b, 4, d, dtype, sums);
+    __m512 sum = _mm512_castps128_ps512(sums[0]);
+    sum = _mm512_insertf32x4(sum, sums[1], 1);
+    sum = _mm512_insertf32x4(sum, sums[2], 2);
+    sum = _mm512_add_ps(_mm512_insertf32x4(sum, sums[3], 3), _mm512_set1_ps(bound));
+    const __m512i by_row = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    __m512 limit = _mm512_permutexvar_ps(by_row, _mm512_castps128_ps512(_mm_loadu_ps(limits)));
+    _mm512_storeu_ps(out, sum);
+    return _mm512_cmp_ps_mask(sum, limit, _CMP_LE_OQ);
+}
+
+TARGET static uint32_t l2_quad_below_avx512(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
+                                            const float limits[4], float out[16])
+{
+    if (dtype == PANDA_F16)
+        return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F16);
+    return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F32);
 }
 
 INLINE void l2_tile_any(const float *a, size_t na, const void *b, size_t nb, size_t d, float *out, size_t ldo,
                         panda_dtype dtype)
 {
     size_t i = 0;
+    for (; i < na && nb == 1; i++)
+        out[i * ldo] = l2_pair(a + i * d, b, d, dtype);
     for (; i + 4 <= na; i += 4)
         for (size_t j = 0; j < nb; j += 4)
             l2_block(a + i * d, 4, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
@@ -132,12 +178,202 @@ TARGET static float whitened_norm_f16_avx512(const uint16_t *factor, const float
     return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
+/* The quad of two chunks of four rows: row r of `rows` holds 16 channels. */
+INLINE __m512i interleave_i16x8(__m128i a, __m128i b, __m128i c, __m128i d)
+{
+    const __m512i transpose = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i rows = _mm512_castsi128_si512(a);
+    rows = _mm512_inserti32x4(rows, b, 1);
+    rows = _mm512_inserti32x4(rows, c, 2);
+    return _mm512_permutexvar_epi32(transpose, _mm512_inserti32x4(rows, d, 3));
+}
+
+INLINE __m128i sum_lanes_i32x16(__m512i a)
+{
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+INLINE void quantise_quad_any(const void *rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
+                              int32_t norms[4], float lengths[4], panda_dtype dtype)
+{
+    __m512i norm = _mm512_setzero_si512();
+    __m512 length[4];
+    for (int r = 0; r < 4; r++)
+        length[r] = _mm512_setzero_ps();
+    for (size_t c = 0; c < d; c += 16) {
+        __mmask16 lanes = d - c >= 16 ? 0xffff : (__mmask16)((1u << (d - c)) - 1);
+        __m512 centre = _mm512_maskz_loadu_ps(lanes, mean + c);
+        __m256i packed[4];
+        for (size_t r = 0; r < 4; r++) {
+            __mmask16 present = r < count ? lanes : 0;
+            __m512 value = load_f32x16(row_of(rows, dtype, r < count ? r : 0, d), c, present, dtype);
+            value = _mm512_maskz_mul_ps(present, _mm512_sub_ps(value, centre), _mm512_set1_ps(scale));
+            length[r] = _mm512_fmadd_ps(value, value, length[r]);
+            packed[r] = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(value));
+        }
+        __m512i quad = interleave_i16x8(_mm256_castsi256_si128(packed[0]), _mm256_castsi256_si128(packed[1]),
+                                        _mm256_castsi256_si128(packed[2]), _mm256_castsi256_si128(packed[3]));
+        _mm512_storeu_si512(out + c * QUAD, quad);
+        norm = _mm512_dpwssd_epi32(norm, quad, quad);
+        if (d - c > CHUNK) {
+            quad = interleave_i16x8(_mm256_extracti128_si256(packed[0], 1), _mm256_extracti128_si256(packed[1], 1),
+                                    _mm256_extracti128_si256(packed[2], 1), _mm256_extracti128_si256(packed[3], 1));
+            _mm512_storeu_si512(out + (c + CHUNK) * QUAD, quad);
+            norm = _mm512_dpwssd_epi32(norm, quad, quad);
+        }
+    }
+    _mm_storeu_si128((__m128i *)norms, sum_lanes_i32x16(norm));
+    _mm_storeu_ps(lengths, sum4_f32x16(length[0], length[1], length[2], length[3]));
+}
+
+TARGET static void quantise_quad_avx512(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
+                                        float scale, int16_t *out, int32_t norms[4], float lengths[4])
+{
+    if (dtype == PANDA_F16)
+        quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F16);
+    else
+        quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F32);
+}
+
+/* Sums of the four 128-bit lanes of four vectors: lane i of the result is of vector i. */
+INLINE __m512i sum4_lanes_i32x16(__m512i a, __m512i b, __m512i c, __m512i d)
+{
+    __m512i ab = _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xee));
+    __m512i cd = _mm512_add_epi32(_mm512_shuffle_i32x4(c, d, 0x44), _mm512_shuffle_i32x4(c, d, 0xee));
+    return _mm512_add_epi32(_mm512_shuffle_i32x4(ab, cd, 0x88), _mm512_shuffle_i32x4(ab, cd, 0xdd));
+}
+
+/* Four query rows against N quads: out[n] = query row i . row j in lane 4 * i + j. */
+INLINE void dot_quads(const int16_t *panel, const int16_t *const *quad, int N, size_t chunks, __m512i *out)
+{
+    __m512i sum[4][2];
+    for (int i = 0; i < 4; i++)
+        for (int n = 0; n < 2; n++)
+            sum[i][n] = _mm512_setzero_si512();
+    for (size_t chunk = 0; chunk < chunks; chunk++, panel += PANEL_CHUNK) {
+        __m512i g[2];
+        for (int n = 0; n < N; n++)
+            g[n] = _mm512_loadu_si512(quad[n] + chunk * QUAD_CHUNK);
+        for (int i = 0; i < 4; i++) {
+            __m512i q = _mm512_loadu_si512(panel + i * QUAD_CHUNK);
+            for (int n = 0; n < N; n++)
+                sum[i][n] = _mm512_dpwssd_epi32(sum[i][n], q, g[n]);
+        }
+    }
+    for (int n = 0; n < N; n++)
+        out[n] = sum4_lanes_i32x16(sum[0][n], sum[1][n], sum[2][n], sum[3][n]);
+}
+
+/* query_norms[i] + norms[j] - 2 dot in lane 4 * i + j. */
+INLINE __m512i distance_i32x16(__m512i dot, __m512i query_norms, const int32_t *norms)
+{
+    __m512i sum = _mm512_add_epi32(query_norms, _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)norms)));
+    return _mm512_sub_epi32(sum, _mm512_slli_epi32(dot, 1));
+}
+
+/* query_norms[i] in lanes 4 * i ... 4 * i + 3. */
+INLINE __m512i by_query_row(const int32_t values[4])
+{
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
+                                    _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)values)));
+}
+
+TARGET static void integer_tile_avx512(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                       const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
+{
+    __m512i own = by_query_row(query_norms);
+    for (size_t quad = 0; quad < quads; quad += 2) {
+        const int16_t *first = quads_data + quad * chunks * QUAD_CHUNK;
+        const int16_t *const two[2] = {first, first + chunks * QUAD_CHUNK};
+        size_t n = quads - quad < 2 ? 1 : 2;
+        __m512i dot[2];
+        if (n == 2)
+            dot_quads(panel, two, 2, chunks, dot);
+        else
+            dot_quads(panel, two, 1, chunks, dot);
+        for (size_t k = 0; k < n; k++) {
+            __m512i distance = distance_i32x16(dot[k], own, norms + QUAD * (quad + k));
+            int32_t *column = out + QUAD * (quad + k);
+            _mm_storeu_si128((__m128i *)column, _mm512_castsi512_si128(distance));
+            _mm_storeu_si128((__m128i *)(column + ldo), _mm512_extracti32x4_epi32(distance, 1));
+            _mm_storeu_si128((__m128i *)(column + 2 * ldo), _mm512_extracti32x4_epi32(distance, 2));
+            _mm_storeu_si128((__m128i *)(column + 3 * ldo), _mm512_extracti32x4_epi32(distance, 3));
+        }
+    }
+}
+
+/* Compressed in a register and stored whole: compressing straight to memory is slow on some CPUs. */
+TARGET static size_t select_below_avx512(const int32_t *row, size_t n, int32_t limit, uint32_t *cells)
+{
+    size_t count = 0;
+    __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (size_t j = 0; j < n; j += 16, numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16))) {
+        __mmask16 lanes = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
+        __mmask16 below =
+            _mm512_mask_cmple_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, row + j), _mm512_set1_epi32(limit));
+        _mm512_storeu_si512(cells + count, _mm512_maskz_compress_epi32(below, numbers));
+        count += (size_t)__builtin_popcount(below);
+    }
+    return count;
+}
+
+TARGET static size_t least_of_avx512(const int32_t *row, size_t n)
+{
+    __m512i least = _mm512_set1_epi32(INT32_MAX);
+    for (size_t j = 0; j < n; j += 16) {
+        __mmask16 lanes = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
+        least = _mm512_mask_min_epi32(least, lanes, least, _mm512_maskz_loadu_epi32(lanes, row + j));
+    }
+    const int32_t value = _mm512_reduce_min_epi32(least);
+    for (size_t j = 0;; j += 16) {
+        __mmask16 lanes = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
+        __mmask16 equal =
+            _mm512_mask_cmpeq_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, row + j), _mm512_set1_epi32(value));
+        if (equal)
+            return j + (size_t)__builtin_ctz(equal);
+    }
+}
+
+TARGET static size_t screen_quads_avx512(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                         const int32_t *norms, size_t chunks, const uint32_t *cells,
+                                         const int32_t *bases, size_t count, const int32_t limits[4], screen_hit *hits)
+{
+    __m512i own = by_query_row(query_norms), limit = by_query_row(limits);
+    size_t found = 0;
+    for (size_t n = 0; n < count; n += 2) {
+        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 6 ? count : n + 6);
+        size_t pair[2] = {cells[n], cells[n + 1 < count ? n + 1 : n]};
+        const int16_t *const two[2] = {quads_data + pair[0] * chunks * QUAD_CHUNK,
+                                       quads_data + pair[1] * chunks * QUAD_CHUNK};
+        __m512i dot[2];
+        dot_quads(panel, two, 2, chunks, dot);
+        for (size_t k = 0; k < 2 && n + k < count; k++) {
+            __m512i sum =
+                _mm512_add_epi32(distance_i32x16(dot[k], own, norms + QUAD * pair[k]), _mm512_set1_epi32(bases[n + k]));
+            __mmask16 below = _mm512_cmple_epi32_mask(sum, limit);
+            if (below) {
+                hits[found].cell = (uint32_t)pair[k];
+                hits[found].below = below;
+                _mm512_storeu_si512(hits[found++].sums, sum);
+            }
+        }
+    }
+    return found;
+}
+
 const panda_ops panda_ops_avx512 = {
     .l2_tile_f32 = l2_tile_f32_avx512,
     .l2_tile_f16 = l2_tile_f16_avx512,
+    .l2_quad_below = l2_quad_below_avx512,
     .blend_rows = blend_rows_avx512,
     .whitened_norm_f32 = whitened_norm_f32_avx512,
     .whitened_norm_f16 = whitened_norm_f16_avx512,
+    .quantise_quad = quantise_quad_avx512,
+    .integer_tile = integer_tile_avx512,
+    .select_below = select_below_avx512,
+    .least_of = least_of_avx512,
+    .screen_quads = screen_quads_avx512,
 };
 
 #else

@@ -2,8 +2,9 @@
 #if defined(__aarch64__)
 
 #include <arm_neon.h>
+#include <string.h>
 
-#include "half.h"
+#include "integers.h"
 #include "ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -141,12 +142,137 @@ static float whitened_norm_f16_neon(const uint16_t *factor, const float *x, size
     return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
+/* Bit 4 * i + j: sums[4 * i + j] <= limits[i]. */
+INLINE uint32_t lanes_to_bits(uint32x4_t lanes)
+{
+    const uint32x4_t bits = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(lanes, bits));
+}
+
+static uint32_t l2_quad_below_neon(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
+                                   const float limits[4], float out[16])
+{
+    uint32_t below = 0;
+    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
+    for (int i = 0; i < 4; i++) {
+        float32x4_t sum = vaddq_f32(vld1q_f32(out + 4 * i), vdupq_n_f32(bound));
+        vst1q_f32(out + 4 * i, sum);
+        below |= lanes_to_bits(vcleq_f32(sum, vdupq_n_f32(limits[i]))) << (4 * i);
+    }
+    return below;
+}
+
+static void quantise_quad_neon(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
+                               float scale, int16_t *out, int32_t norms[4], float lengths[4])
+{
+    int32x4_t norm = vdupq_n_s32(0);
+    float32x4_t length[4];
+    for (int r = 0; r < 4; r++)
+        length[r] = vdupq_n_f32(0);
+    for (size_t c = 0; c < d; c += CHUNK, out += QUAD_CHUNK) {
+        int32x4_t row[4]; /* four pairs of channels each */
+        for (size_t r = 0; r < 4; r++) {
+            int16x4_t half[2];
+            for (size_t h = 0; h < 2; h++) {
+                float32x4_t value = vdupq_n_f32(0);
+                size_t at = c + 4 * h;
+                if (r < count && at < d)
+                    value = vmulq_n_f32(vsubq_f32(load_f32x4(row_of(rows, dtype, r, d), at, d - at, dtype),
+                                                  load_f32x4(mean, at, d - at, PANDA_F32)),
+                                        scale);
+                length[r] = vfmaq_f32(length[r], value, value);
+                half[h] = vqmovn_s32(vcvtnq_s32_f32(value));
+            }
+            row[r] = vreinterpretq_s32_s16(vcombine_s16(half[0], half[1]));
+        }
+        int32x4_t a = vtrn1q_s32(row[0], row[1]), b = vtrn2q_s32(row[0], row[1]);
+        int32x4_t e = vtrn1q_s32(row[2], row[3]), f = vtrn2q_s32(row[2], row[3]);
+#define HALVES(half, x, y) vreinterpretq_s16_s64(vzip##half##q_s64(vreinterpretq_s64_s32(x), vreinterpretq_s64_s32(y)))
+        const int16x8_t pair[4] = {HALVES(1, a, e), HALVES(1, b, f), HALVES(2, a, e), HALVES(2, b, f)};
+#undef HALVES
+        for (int p = 0; p < 4; p++) {
+            vst1q_s16(out + 8 * p, pair[p]);
+            norm = vaddq_s32(norm, vpaddq_s32(vmull_s16(vget_low_s16(pair[p]), vget_low_s16(pair[p])),
+                                              vmull_high_s16(pair[p], pair[p])));
+        }
+    }
+    vst1q_s32(norms, norm);
+    vst1q_f32(lengths, vpaddq_f32(vpaddq_f32(length[0], length[1]), vpaddq_f32(length[2], length[3])));
+}
+
+/* out[4 * i + j] = query_norms[i] + norms[j] - 2 (query row i . row j). */
+INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], const int16_t *quad,
+                           const int32_t *norms, size_t chunks, int32_t out[16])
+{
+    int32x4_t low[4], high[4];
+    for (int i = 0; i < 4; i++)
+        low[i] = high[i] = vdupq_n_s32(0);
+    for (size_t chunk = 0; chunk < chunks; chunk++, panel += PANEL_CHUNK, quad += QUAD_CHUNK)
+        for (int p = 0; p < 4; p++) {
+            int16x8_t g = vld1q_s16(quad + 8 * p);
+            for (int i = 0; i < 4; i++) {
+                int16x8_t q = vld1q_s16(panel + i * QUAD_CHUNK + 8 * p);
+                low[i] = vmlal_s16(low[i], vget_low_s16(g), vget_low_s16(q));
+                high[i] = vmlal_high_s16(high[i], g, q);
+            }
+        }
+    for (int i = 0; i < 4; i++) {
+        int32x4_t both = vaddq_s32(vld1q_s32(norms), vdupq_n_s32(query_norms[i]));
+        vst1q_s32(out + 4 * i, vsubq_s32(both, vshlq_n_s32(vpaddq_s32(low[i], high[i]), 1)));
+    }
+}
+
+INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
+{
+    uint32_t below = 0;
+    for (int i = 0; i < 4; i++) {
+        int32x4_t sum = vaddq_s32(vld1q_s32(sums + 4 * i), vdupq_n_s32(base));
+        vst1q_s32(sums + 4 * i, sum);
+        below |= lanes_to_bits(vcleq_s32(sum, vdupq_n_s32(limits[i]))) << (4 * i);
+    }
+    return below;
+}
+
+static void integer_tile_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                              const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
+{
+    for (size_t quad = 0; quad < quads; quad++) {
+        int32_t tile[16];
+        quad_distances(panel, query_norms, quads_data + quad * chunks * QUAD_CHUNK, norms + QUAD * quad, chunks, tile);
+        for (size_t i = 0; i < QUAD; i++)
+            memcpy(out + i * ldo + QUAD * quad, tile + QUAD * i, QUAD * sizeof *tile);
+    }
+}
+
+static size_t screen_quads_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
+                                size_t count, const int32_t limits[4], screen_hit *hits)
+{
+    size_t found = 0;
+    for (size_t n = 0; n < count; n++) {
+        screen_hit *hit = &hits[found];
+        prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
+        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
+                       chunks, hit->sums);
+        hit->cell = cells[n];
+        hit->below = add_and_compare(hit->sums, bases[n], limits);
+        found += hit->below != 0;
+    }
+    return found;
+}
+
 const panda_ops panda_ops_neon = {
     .l2_tile_f32 = l2_tile_f32_neon,
     .l2_tile_f16 = l2_tile_f16_neon,
+    .l2_quad_below = l2_quad_below_neon,
     .blend_rows = blend_rows_neon,
     .whitened_norm_f32 = whitened_norm_f32_neon,
     .whitened_norm_f16 = whitened_norm_f16_neon,
+    .quantise_quad = quantise_quad_neon,
+    .integer_tile = integer_tile_neon,
+    .select_below = select_below_portable,
+    .least_of = least_of_portable,
+    .screen_quads = screen_quads_neon,
 };
 
 #else

@@ -1,5 +1,8 @@
 /* The reference: plain loops, accumulated in double. Every other level is tested against this file. */
+#include <math.h>
+
 #include "half.h"
+#include "integers.h"
 #include "ops.h"
 
 static void l2_tile_f32_scalar(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo)
@@ -27,6 +30,18 @@ static void l2_tile_f16_scalar(const float *a, size_t na, const uint16_t *b, siz
             }
             out[i * ldo + j] = (float)sum;
         }
+}
+
+static uint32_t l2_quad_below_scalar(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
+                                     const float limits[4], float out[16])
+{
+    uint32_t below = 0;
+    l2_tile(&panda_ops_scalar, a, 4, b, dtype, 4, d, out, 4);
+    for (size_t i = 0; i < 16; i++) {
+        out[i] += bound;
+        below |= (uint32_t)(out[i] <= limits[i / 4]) << i;
+    }
+    return below;
 }
 
 static void blend_rows_scalar(const float *weights, const float *rows, size_t n, size_t stride, size_t width,
@@ -72,10 +87,79 @@ static float whitened_norm_f16_scalar(const uint16_t *factor, const float *x, si
     return (float)norm;
 }
 
+static void quantise_quad_scalar(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
+                                 float scale, int16_t *out, int32_t norms[4], float lengths[4])
+{
+    size_t chunks = (d + CHUNK - 1) / CHUNK;
+    memset(out, 0, chunks * QUAD_CHUNK * sizeof *out);
+    for (size_t r = 0; r < QUAD; r++) {
+        int64_t norm = 0;
+        double length = 0;
+        for (size_t c = 0; r < count && c < d; c++) {
+            const void *row = row_of(rows, dtype, r, d);
+            float value = dtype == PANDA_F16 ? half_to_float(((const uint16_t *)row)[c]) : ((const float *)row)[c];
+            float scaled = (value - mean[c]) * scale;
+            length += (double)scaled * scaled;
+            int16_t rounded = fabsf(scaled) < 32767 ? (int16_t)lrintf(scaled) : 0;
+            norm += rounded * rounded;
+            out[c / CHUNK * QUAD_CHUNK + c % CHUNK / 2 * (2 * QUAD) + 2 * r + c % 2] = rounded;
+        }
+        norms[r] = (int32_t)(norm < INT32_MAX ? norm : INT32_MAX);
+        lengths[r] = (float)length;
+    }
+}
+
+static int32_t integer_distance(const int16_t *panel, const int16_t *quad, size_t i, size_t j, size_t chunks)
+{
+    int64_t dot = 0;
+    for (size_t c = 0; c < chunks * CHUNK; c++)
+        dot += panel[c / CHUNK * PANEL_CHUNK + i * QUAD_CHUNK + c % CHUNK / 2 * (2 * QUAD) + 2 * j + c % 2] *
+               quad[c / CHUNK * QUAD_CHUNK + c % CHUNK / 2 * (2 * QUAD) + 2 * j + c % 2];
+    return (int32_t)(-2 * dot);
+}
+
+static void integer_tile_scalar(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
+{
+    for (size_t quad = 0; quad < quads; quad++)
+        for (size_t i = 0; i < QUAD; i++)
+            for (size_t j = 0; j < QUAD; j++)
+                out[i * ldo + QUAD * quad + j] =
+                    query_norms[i] + norms[QUAD * quad + j] +
+                    integer_distance(panel, quads_data + quad * chunks * QUAD_CHUNK, i, j, chunks);
+}
+
+static size_t screen_quads_scalar(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                                  const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
+                                  size_t count, const int32_t limits[4], screen_hit *hits)
+{
+    size_t found = 0;
+    for (size_t n = 0; n < count; n++) {
+        screen_hit *hit = &hits[found];
+        size_t cell = cells[n];
+        hit->cell = cells[n];
+        hit->below = 0;
+        integer_tile_scalar(panel, query_norms, quads_data + cell * chunks * QUAD_CHUNK, norms + QUAD * cell, 1, chunks,
+                            hit->sums, QUAD);
+        for (size_t i = 0; i < 16; i++) {
+            hit->sums[i] += bases[n];
+            hit->below |= (uint32_t)(hit->sums[i] <= limits[i / 4]) << i;
+        }
+        found += hit->below != 0;
+    }
+    return found;
+}
+
 const panda_ops panda_ops_scalar = {
     .l2_tile_f32 = l2_tile_f32_scalar,
     .l2_tile_f16 = l2_tile_f16_scalar,
+    .l2_quad_below = l2_quad_below_scalar,
     .blend_rows = blend_rows_scalar,
     .whitened_norm_f32 = whitened_norm_f32_scalar,
     .whitened_norm_f16 = whitened_norm_f16_scalar,
+    .quantise_quad = quantise_quad_scalar,
+    .integer_tile = integer_tile_scalar,
+    .select_below = select_below_portable,
+    .least_of = least_of_portable,
+    .screen_quads = screen_quads_scalar,
 };

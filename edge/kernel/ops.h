@@ -8,6 +8,10 @@
  * not depend on where in the tile it stands, so equal rows give bitwise equal distances. */
 typedef void l2_tile_f32(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo);
 typedef void l2_tile_f16(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out, size_t ldo);
+/* out[4 * i + j] = bound + |a_i - b_j|^2 for 4 rows against 4. Bit 4 * i + j of the result: whether that is at most
+ * limits[i]. The distances are those of l2_tile to the bit. */
+typedef uint32_t l2_quad_below(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
+                               const float limits[4], float out[16]);
 /* out[x] = sum over j < n of weights[j] * rows[j * stride + x], x < width. */
 typedef void blend_rows(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out);
 
@@ -15,12 +19,50 @@ typedef void blend_rows(const float *weights, const float *rows, size_t n, size_
 typedef float whitened_norm_f32(const float *factor, const float *x, size_t d, size_t panels, bool triangular);
 typedef float whitened_norm_f16(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular);
 
+/* --- 16-bit integer screening (screen.c tells what for) ---
+ * Rows are handled four at a time, as quads: (chunks, 4 pairs, 4 rows, 2) int16, a chunk being 8 channels, so that
+ * 64 bytes hold 8 channels of 4 rows. A query quad is spread out to a panel, (chunks, 4 rows, 4 pairs, 4 copies, 2),
+ * to meet them lane by lane. */
+enum { CHUNK = 8, QUAD = 4, QUAD_CHUNK = CHUNK * QUAD, PANEL_CHUNK = CHUNK * QUAD * 4 };
+
+/* out = the quad of round((row - mean) * scale), for count <= 4 rows; missing rows and channels are zero.
+ * norms: squared length of each integer row. lengths: of each row before rounding, where more than 2^28, or NaN,
+ * the integers are worthless. */
+typedef void quantise_quad(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean, float scale,
+                           int16_t *out, int32_t norms[4], float lengths[4]);
+/* out[i * ldo + j] = query_norms[i] + norms[j] - 2 (query row i . row j), for 4 query rows, j < 4 * quads. */
+typedef void integer_tile(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                          const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo);
+/* Positions j < n with row[j] <= limit, ascending, to cells; returns how many. cells has room for n + 16. */
+typedef size_t select_below(const int32_t *row, size_t n, int32_t limit, uint32_t *cells);
+
+/* The lowest position of the least of row (n,). */
+typedef size_t least_of(const int32_t *row, size_t n);
+
+typedef struct {
+    uint32_t cell;
+    uint32_t below; /* bit 4 i + j: sums[4 * i + j] <= limits[i] */
+    int32_t sums[16];
+} screen_hit;
+
+/* For each of count quads (numbers in cells): sums[4 * i + j] = its base + the integer tile of the query panel and the
+ * quad. Those with anything at or below its query row's limit go to hits; returns how many. */
+typedef size_t screen_quads(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+                            const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
+                            size_t count, const int32_t limits[4], screen_hit *hits);
+
 typedef struct {
     l2_tile_f32 *l2_tile_f32;
     l2_tile_f16 *l2_tile_f16;
+    l2_quad_below *l2_quad_below;
     blend_rows *blend_rows;
     whitened_norm_f32 *whitened_norm_f32;
     whitened_norm_f16 *whitened_norm_f16;
+    quantise_quad *quantise_quad;
+    integer_tile *integer_tile;
+    select_below *select_below;
+    least_of *least_of;
+    screen_quads *screen_quads;
 } panda_ops;
 
 extern const panda_ops panda_ops_scalar;
@@ -41,6 +83,15 @@ static inline void l2_tile(const panda_ops *ops, const float *a, size_t na, cons
         ops->l2_tile_f16(a, na, b, nb, d, out, ldo);
     else
         ops->l2_tile_f32(a, na, b, nb, d, out, ldo);
+}
+
+/* Asks for the quads cells[from ... to) ahead of time; the hardware follows long ones on its own. */
+static inline void prefetch_quads(const int16_t *quads_data, size_t chunks, const uint32_t *cells, size_t from,
+                                  size_t to)
+{
+    for (size_t n = from; n < to; n++)
+        for (size_t chunk = 0; chunk < chunks && chunk < 8; chunk++)
+            __builtin_prefetch(quads_data + (cells[n] * chunks + chunk) * QUAD_CHUNK);
 }
 
 static inline size_t panel_count(size_t rows) { return (rows + PANDA_PANEL - 1) / PANDA_PANEL; }

@@ -77,6 +77,108 @@ static void blend_rows_test(void)
         }
 }
 
+/* The integer operations are exact, so every level must agree with scalar to the bit. */
+static void integers_case(size_t d, size_t count, panda_dtype dtype)
+{
+    enum { QUADS = 5 };
+    const panda_ops *ops = panda_ops_current(), *reference = &panda_ops_scalar;
+    size_t chunks = (d + CHUNK - 1) / CHUNK, size = chunks * QUAD_CHUNK;
+    float *mean = random_floats(d), *rows = random_floats(4 * d);
+    uint16_t *halves = random_halves(4 * d);
+    const void *data = dtype == PANDA_F16 ? (void *)halves : (void *)rows;
+    int16_t *quads = allocate(QUADS * size * sizeof *quads), *wanted_quad = allocate(size * sizeof *wanted_quad);
+    int16_t *panel = allocate(chunks * PANEL_CHUNK * sizeof *panel);
+    int32_t norms[4 * QUADS], wanted_norms[4], query_norms[4];
+    float lengths[4], wanted_lengths[4];
+    ops->quantise_quad(data, dtype, count, d, mean, 50, quads, norms, lengths);
+    reference->quantise_quad(data, dtype, count, d, mean, 50, wanted_quad, wanted_norms, wanted_lengths);
+    for (size_t i = 0; i < size; i++)
+        CHECK(abs(quads[i] - wanted_quad[i]) <= 1, "d %zu, %zu rows, at %zu: %d and %d", d, count, i, quads[i],
+              wanted_quad[i]);
+    for (int r = 0; r < 4; r++) {
+        int32_t norm = 0;
+        for (size_t c = 0; c < chunks * CHUNK; c++) {
+            int value = quads[c / CHUNK * QUAD_CHUNK + c % CHUNK / 2 * 8 + 2 * (size_t)r + c % 2];
+            norm += value * value;
+        }
+        CHECK(norms[r] == norm, "d %zu, row %d: norm %d, wanted %d", d, r, norms[r], norm);
+        CHECK(near(lengths[r], wanted_lengths[r], 1e-5), "d %zu, row %d: %g, wanted %g", d, r, lengths[r],
+              wanted_lengths[r]);
+    }
+
+    for (size_t i = 0; i < QUADS * size; i++)
+        quads[i] = (int16_t)(random_bits() % 401) - 200;
+    for (size_t i = 0; i < chunks * PANEL_CHUNK; i++)
+        panel[i] = (int16_t)(random_bits() % 401) - 200;
+    for (size_t i = 0; i < 4 * QUADS; i++)
+        norms[i] = (int32_t)(random_bits() % 1000000);
+    for (int i = 0; i < 4; i++)
+        query_norms[i] = (int32_t)(random_bits() % 1000000);
+    int32_t got[4 * 4 * QUADS], wanted[4 * 4 * QUADS];
+    ops->integer_tile(panel, query_norms, quads, norms, QUADS, chunks, got, 4 * QUADS);
+    reference->integer_tile(panel, query_norms, quads, norms, QUADS, chunks, wanted, 4 * QUADS);
+    CHECK(memcmp(got, wanted, sizeof got) == 0, "integer_tile, d %zu", d);
+
+    const uint32_t cells[] = {4, 0, 2, 2, 1};
+    const int32_t bases[] = {7, -500000, 100000, 0, 3}, limits[] = {500000, 1000000, -200000, 1500000};
+    screen_hit hits[QUADS], wanted_hits[QUADS];
+    for (size_t n = 0; n <= QUADS; n++) {
+        size_t found = ops->screen_quads(panel, query_norms, quads, norms, chunks, cells, bases, n, limits, hits);
+        size_t expected =
+            reference->screen_quads(panel, query_norms, quads, norms, chunks, cells, bases, n, limits, wanted_hits);
+        CHECK(found == expected && memcmp(hits, wanted_hits, found * sizeof *hits) == 0, "screen_quads, d %zu", d);
+    }
+    free(mean), free(rows), free(halves), free(quads), free(wanted_quad), free(panel);
+}
+
+static void integers_test(void)
+{
+    for (size_t d = 1; d <= 97; d++)
+        for (size_t count = 1; count <= 4; count++)
+            integers_case(d, count, d % 2 ? PANDA_F16 : PANDA_F32);
+    for (size_t n = 1; n <= 70; n++) {
+        int32_t row[70];
+        uint32_t cells[70 + 16], wanted[70 + 16];
+        for (size_t i = 0; i < n; i++)
+            row[i] = (int32_t)(random_bits() % 9) - 4;
+        CHECK(panda_ops_current()->least_of(row, n) == panda_ops_scalar.least_of(row, n), "n %zu", n);
+        size_t found = panda_ops_current()->select_below(row, n, 0, cells);
+        CHECK(found == panda_ops_scalar.select_below(row, n, 0, wanted), "n %zu", n);
+        CHECK(memcmp(cells, wanted, found * sizeof *cells) == 0, "n %zu", n);
+    }
+}
+
+static void l2_quad_below_test(void)
+{
+    for (size_t d = 1; d <= 97; d++) {
+        float *a = random_floats(4 * d), *b = random_floats(4 * d), out[16], tile[16];
+        float limits[4] = {0.3F * (float)d, 0.9F * (float)d, -1, INFINITY};
+        uint32_t below = panda_ops_current()->l2_quad_below(a, b, PANDA_F32, d, 0.25F, limits, out);
+        panda_ops_current()->l2_tile_f32(a, 4, b, 4, d, tile, 4);
+        for (size_t i = 0; i < 16; i++) {
+            CHECK(out[i] == tile[i] + 0.25F, "d %zu, at %zu", d, i);
+            CHECK((below >> i & 1) == (out[i] <= limits[i / 4]), "d %zu, at %zu", d, i);
+        }
+        free(a), free(b);
+    }
+}
+
+static void whitened_norm_test(void)
+{
+    for (size_t d = 1; d <= 50; d++)
+        for (int triangular = 0; triangular < 2; triangular++) {
+            size_t size = panda_factor_size(d, d, triangular);
+            float *factor = random_floats(size), *x = random_floats(d);
+            uint16_t *halves = random_halves(size);
+            size_t panels = panel_count(d);
+            float got = panda_ops_current()->whitened_norm_f32(factor, x, d, panels, triangular);
+            CHECK(near(got, panda_ops_scalar.whitened_norm_f32(factor, x, d, panels, triangular), 1e-5), "d %zu", d);
+            got = panda_ops_current()->whitened_norm_f16(halves, x, d, panels, triangular);
+            CHECK(near(got, panda_ops_scalar.whitened_norm_f16(halves, x, d, panels, triangular), 1e-5), "d %zu", d);
+            free(factor), free(x), free(halves);
+        }
+}
+
 /* Halves of every kind reach float as IEEE 754 says: checked through the level's own conversion. */
 static void half_test(void)
 {
@@ -101,5 +203,8 @@ int main(void)
     at_every_level("equal rows, equal bits", position_test);
     at_every_level("blend_rows", blend_rows_test);
     at_every_level("halves", half_test);
+    at_every_level("l2_quad_below", l2_quad_below_test);
+    at_every_level("whitened_norm", whitened_norm_test);
+    at_every_level("integers", integers_test);
     return 0;
 }

@@ -1,0 +1,29 @@
+/* Integer operations that plain C does well enough for the levels without instructions of their own. */
+#ifndef PANDA_INTEGERS_H
+#define PANDA_INTEGERS_H
+
+#include "ops.h"
+
+static inline size_t select_below_portable(const int32_t *row, size_t n, int32_t limit, uint32_t *cells)
+{
+    size_t count = 0;
+    for (size_t j = 0; j < n; j++) { /* no branch: which ones pass cannot be predicted */
+        cells[count] = (uint32_t)j;
+        count += row[j] <= limit;
+    }
+    return count;
+}
+
+static inline size_t least_of_portable(const int32_t *row, size_t n)
+{
+    size_t at = 0;
+    int32_t least = row[0];
+    for (size_t j = 1; j < n; j++)
+        if (row[j] < least) {
+            least = row[j];
+            at = j;
+        }
+    return at;
+}
+
+#endif

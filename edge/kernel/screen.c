@@ -1,0 +1,592 @@
+#define _DEFAULT_SOURCE /* madvise */
+/* Pyramid search with a screen of 16-bit integers before the exact distances.
+ *
+ * The coarser levels, up to three, are rounded to integers of one common step s, about the mean of the query. With a
+ * and b the rounded query and gallery rows, both within s * sqrt(C) / 2 of the true ones (C the channels of these
+ * levels), the triangle inequality gives root of the true distance >= s * |a - b| - E,    E = s * sqrt(C), and |a -
+ * b|^2 is exact in 32-bit integers. So a pair whose integer distance, summed over the levels so far, exceeds
+ * ((sqrt(limit) + E) / s)^2 cannot be nearer than the limit. The few pairs that pass the last screened level are
+ * measured exactly, from the differences.
+ */
+#include "pyramid.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "pool.h"
+
+enum {
+    SCREENED = 3,            /* levels that are screened, at most */
+    TASK_CELLS = 8,          /* coarse query cells of a task: two quads */
+    GALLERY_BLOCK = 32 << 20 /* bytes of gallery integers that are held at once, unless one image takes more */
+};
+
+/* Integers reach LONGEST in length, so that three levels' distances, of at most (2 LONGEST)^2 each, fit 32 bits.
+ * The query reaches 1 / HEADROOM of that; gallery rows may be longer than the query's. */
+static const float LONGEST = 13000;
+static const float HEADROOM = 1.6F;
+static const float MOST_INTEGER = 2147483520; /* the largest float below 2^31 */
+enum {
+    FAR_NORM = 500000000,  /* of a gallery row that is far off or not finite */
+    PAD_NORM = 1500000000, /* of a row that is not there: its distance exceeds LEVEL_0_MAX, so it is never selected */
+    LEVEL_0_MAX = 1200000000
+};
+
+enum {
+    BATCH = 64,     /* gallery cells screened between two looks at the limit */
+    PARTS = 3,      /* a child's pairs are opened nearest first, then up to 1/4, 1/2 and all of the way to its limit */
+    MOST_HITS = 192 /* hits gathered before they are opened, so that the most promising can go first */
+};
+
+struct screen_workspace {
+    int screened;
+    size_t chunks[SCREENED];
+    size_t quad_size[SCREENED]; /* int16 in a quad of a level */
+    size_t image_bytes;         /* of one gallery image's integers */
+    float *mean[SCREENED];
+    int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
+    int32_t *norms[SCREENED];
+    size_t capacity;     /* padded coarse cells of a block that there is room for */
+    cell_search *search; /* (cells,): lasts over the gallery blocks */
+    char *worker_memory;
+    size_t worker_size;
+    int workers;
+};
+
+typedef struct {
+    pyramid_run run;
+    screen_workspace *w;
+    float scale, step, error; /* 1 / s, s, E */
+    float query_norm;         /* the longest query row, in steps */
+    size_t padded;            /* coarse cells of a gallery image, filled up to whole quads */
+    size_t from, units;       /* the present block of gallery units */
+} screen_run;
+
+/* One worker's memory. */
+typedef struct {
+    int16_t
+        *panel[SCREENED]; /* of a coarse query quad; of a query cell's children; of its four times four grandchildren */
+    int16_t *quad;
+    int32_t *rows; /* (4, padded cells of the block): distances at level 0 */
+    uint32_t *cells;
+    screen_hit *hits, *finer_hits;
+    uint32_t *open_cells; /* pairs of one query child that passed level 1 */
+    int32_t *open_bases;
+} worker_memory;
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *size)
+{
+    size_t most_chunks = 0, at = 0;
+    for (int l = 0; l < w->screened; l++)
+        most_chunks = w->chunks[l] > most_chunks ? w->chunks[l] : most_chunks;
+    const size_t bytes[] = {
+        w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
+        w->chunks[1] * PANEL_CHUNK * sizeof(int16_t),
+        w->chunks[2] * PANEL_CHUNK * sizeof(int16_t) * 4,
+        most_chunks * QUAD_CHUNK * sizeof(int16_t),
+        QUAD * w->capacity * sizeof(int32_t),
+        (w->capacity + 16) * sizeof(uint32_t),
+        (MOST_HITS + BATCH) * sizeof(screen_hit),
+        BATCH * sizeof(screen_hit),
+        4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
+        4 * (MOST_HITS + BATCH) * sizeof(int32_t),
+    };
+    enum { COUNT = sizeof bytes / sizeof *bytes };
+    char *part[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        part[i] = memory ? memory + at : NULL;
+        at += aligned(bytes[i]);
+    }
+    *size = at;
+    return (worker_memory){
+        .panel = {(int16_t *)part[0], (int16_t *)part[1], (int16_t *)part[2]},
+        .quad = (int16_t *)part[3],
+        .rows = (int32_t *)part[4],
+        .cells = (uint32_t *)part[5],
+        .hits = (screen_hit *)part[6],
+        .finer_hits = (screen_hit *)part[7],
+        .open_cells = (uint32_t *)part[8],
+        .open_bases = (int32_t *)part[9],
+    };
+}
+
+/* Large pages, where the system has them: the gallery's integers are read in no order, 4 KB pages would cost a
+ * table walk each. */
+static void *allocate_block(size_t bytes)
+{
+    const size_t large = 2 << 20;
+    bytes = (bytes + large - 1) / large * large;
+    void *memory = aligned_alloc(large, bytes);
+#ifdef MADV_HUGEPAGE
+    if (memory != NULL)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+void screen_workspace_free(screen_workspace *w)
+{
+    if (w == NULL)
+        return;
+    for (int l = 0; l < SCREENED; l++) {
+        free(w->mean[l]);
+        free(w->quads[l]);
+        free(w->norms[l]);
+    }
+    free(w->search);
+    free(w->worker_memory);
+    free(w);
+}
+
+static size_t padded_cells(const panda_pyramid *p) { return (p->cells + QUAD - 1) / QUAD * QUAD; }
+
+static screen_workspace *new_workspace(const panda_pyramid *p)
+{
+    screen_workspace *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
+    bool complete = (w->search = malloc(p->cells * sizeof *w->search)) != NULL;
+    for (int l = 0; l < w->screened; l++) {
+        w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
+        w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
+        w->image_bytes += padded_cells(p) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
+        complete &= (w->mean[l] = malloc(p->level[l].channels * sizeof(float))) != NULL;
+    }
+    if (complete)
+        return w;
+    screen_workspace_free(w);
+    return NULL;
+}
+
+/* Room for a block of `capacity` padded coarse gallery cells and for `threads` workers. Grows only. */
+static bool reserve(screen_workspace *w, size_t capacity, int threads)
+{
+    if (capacity > w->capacity) {
+        w->capacity = 0;
+        for (int l = 0; l < w->screened; l++) {
+            size_t quads = capacity / QUAD * power_of_4(l);
+            free(w->quads[l]);
+            free(w->norms[l]);
+            w->quads[l] = allocate_block(quads * w->quad_size[l] * sizeof(int16_t));
+            w->norms[l] = allocate_block(quads * QUAD * sizeof(int32_t));
+            if (w->quads[l] == NULL || w->norms[l] == NULL)
+                return false;
+        }
+        w->capacity = capacity;
+        w->workers = 0;
+    }
+    if (threads > w->workers) {
+        lay_out(NULL, w, &w->worker_size);
+        free(w->worker_memory);
+        w->worker_memory = aligned_alloc(64, w->worker_size * (size_t)threads);
+        w->workers = w->worker_memory ? threads : 0;
+    }
+    return w->workers >= threads;
+}
+
+/* The step, from the query alone. False where the query's spread is nothing that integers can take. */
+static bool choose_step(screen_run *s)
+{
+    const panda_pyramid *p = s->run.p;
+    float longest = 0;
+    size_t channels = 0;
+    for (int l = 0; l < s->w->screened; l++) {
+        size_t d = p->level[l].channels, rows = p->cells * power_of_4(l), finite = 0;
+        float *mean = s->w->mean[l];
+        channels += d;
+        memset(mean, 0, d * sizeof *mean);
+        for (size_t r = 0; r < rows; r++) {
+            const float *row = s->run.query[l] + r * d;
+            float sum = 0;
+            for (size_t c = 0; c < d; c++)
+                sum += fabsf(row[c]);
+            if (!(sum < 1e15F))
+                continue;
+            finite++;
+            for (size_t c = 0; c < d; c++)
+                mean[c] += row[c];
+        }
+        for (size_t c = 0; c < d && finite > 0; c++)
+            mean[c] /= (float)finite;
+        for (size_t r = 0; r < rows; r++) {
+            float length;
+            s->run.ops->l2_tile_f32(s->run.query[l] + r * d, 1, mean, 1, d, &length, 1);
+            if (isfinite(length))
+                longest = larger(longest, length);
+        }
+    }
+    longest = sqrtf(longest);
+    if (!(longest > 1e-12F && longest < 1e12F) || channels > 100000)
+        return false;
+    s->query_norm = LONGEST / HEADROOM;
+    s->scale = s->query_norm / longest;
+    s->step = 1 / s->scale;
+    s->error = s->step * sqrtf((float)channels) * 1.01F; /* and the rounding of (row - mean) * scale itself */
+    return true;
+}
+
+/* A row too long for the integers is replaced by the origin, at a distance that its length guarantees. */
+static void quantise_gallery(const screen_run *s, const void *rows, const panda_level *level, size_t count,
+                             const float *mean, int16_t *quad, int32_t norms[4])
+{
+    float lengths[4];
+    s->run.ops->quantise_quad(rows, level->dtype, count, level->channels, mean, s->scale, quad, norms, lengths);
+    for (size_t r = 0; r < count; r++) {
+        if (lengths[r] <= LONGEST * LONGEST)
+            continue;
+        for (size_t c = 0; c < (level->channels + CHUNK - 1) / CHUNK * CHUNK; c += 2)
+            memset(quad + c * QUAD + 2 * r, 0, 2 * sizeof *quad);
+        float beyond = sqrtf(lengths[r]) * (1 - 1e-5F) - s->query_norm * (1 + 1e-5F);
+        /* The query's own norm, at most 2 % above query_norm^2 in integers, is added later. */
+        float norm = beyond * beyond - s->query_norm * s->query_norm * 1.02F;
+        norms[r] = norm < (float)FAR_NORM ? (int32_t)norm : FAR_NORM;
+    }
+    for (size_t r = count; r < 4; r++)
+        norms[r] = PAD_NORM;
+}
+
+static void quantise_unit(void *context, size_t task, int worker)
+{
+    (void)worker;
+    const screen_run *s = context;
+    const panda_pyramid *p = s->run.p;
+    size_t image = gallery_image(&s->run, s->from + task);
+    for (int l = 0; l < s->w->screened; l++) {
+        const panda_level *level = &p->level[l];
+        size_t rows = p->cells * power_of_4(l), quads = s->padded * power_of_4(l) / QUAD;
+        for (size_t row = 0; row < rows; row += QUAD) {
+            size_t quad = task * quads + row / QUAD;
+            quantise_gallery(s, row_of(level->data, level->dtype, image * rows + row, level->channels), level,
+                             rows - row < QUAD ? rows - row : QUAD, s->w->mean[l],
+                             s->w->quads[l] + quad * s->w->quad_size[l], s->w->norms[l] + quad * QUAD);
+        }
+    }
+}
+
+/* A query quad as a panel. Rows that are not finite have all their positions closed: what they hold is no matter. */
+static void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
+                           int32_t norms[4])
+{
+    size_t d = s->run.p->level[l].channels;
+    float lengths[4];
+    s->run.ops->quantise_quad(s->run.query[l] + row * d, PANDA_F32, count, d, s->w->mean[l], s->scale, m->quad, norms,
+                              lengths);
+    for (size_t r = 0; r < QUAD; r++)
+        if (r >= count || !(lengths[r] <= LONGEST * LONGEST))
+            norms[r] = 0;
+    for (size_t chunk = 0; chunk < s->w->chunks[l]; chunk++)
+        for (size_t r = 0; r < QUAD; r++)
+            for (size_t pair = 0; pair < 4; pair++)
+                for (size_t copy = 0; copy < 4; copy++)
+                    memcpy(panel + chunk * PANEL_CHUNK + r * QUAD_CHUNK + pair * 8 + copy * 2,
+                           m->quad + chunk * QUAD_CHUNK + pair * 8 + r * 2, 2 * sizeof(int16_t));
+}
+
+/* The largest integer distance at which a pair may still be within the limit; -1 where nothing may. */
+static int32_t integer_limit(const screen_run *s, float limit, float most)
+{
+    if (!(limit >= 0))
+        return -INT32_MAX;
+    float root = (sqrtf(limit) + s->error) * s->scale;
+    float squared = root * root * (1 + 1e-5F) + 1;
+    return squared < most ? (int32_t)squared : (int32_t)most;
+}
+
+static int32_t limit_of_level_0(const screen_run *s, const cell_search *c)
+{
+    return integer_limit(s, c->limit[0][0], (float)LEVEL_0_MAX);
+}
+
+static void integer_limits(const screen_run *s, const float limits[4], int32_t integers[4])
+{
+    for (int i = 0; i < 4; i++)
+        integers[i] = integer_limit(s, limits[i], MOST_INTEGER);
+}
+
+/* What levels 0 to `level` add up to for row `q` of the query and row g of the gallery, both of that level. */
+static float exact_sum(const pyramid_run *run, int level, size_t q, size_t g)
+{
+    float sum = 0;
+    for (int l = 0; l <= level; l++) {
+        const panda_level *of = &run->p->level[l];
+        size_t below = 2 * (size_t)(level - l);
+        float term;
+        l2_tile(run->ops, run->query[l] + (q >> below) * of->channels, 1,
+                row_of(of->data, of->dtype, g >> below, of->channels), of->dtype, 1, of->channels, &term, 1);
+        sum += term;
+    }
+    return sum;
+}
+
+/* Position q (numbered below the coarse cell) and gallery row g of the finest level, where that is a screened one. */
+static void measure(cell_search *c, size_t q, size_t g)
+{
+    const pyramid_run *run = c->run;
+    int finest = run->p->level_count - 1;
+    cell_search_update(c, q, g, exact_sum(run, finest, c->cell * run->p->finest + q, g));
+}
+
+/* Opens the pair of query cell q (numbered below the coarse cell) and gallery row g, both of the last screened level,
+ * where one more level is finer: there the distances are exact. */
+static void open_pair(cell_search *c, size_t q, size_t g)
+{
+    const pyramid_run *run = c->run;
+    const panda_level *level = &run->p->level[SCREENED];
+    float *limit = c->limit[SCREENED] + 4 * q, sums[16];
+    float sum = exact_sum(run, SCREENED - 1, c->cell * power_of_4(SCREENED - 1) + q, g);
+    uint32_t below = run->ops->l2_quad_below(
+        run->query[SCREENED] + (c->cell * power_of_4(SCREENED) + 4 * q) * level->channels,
+        row_of(level->data, level->dtype, 4 * g, level->channels), level->dtype, level->channels, sum, limit, sums);
+    for (; below != 0; below &= below - 1) {
+        size_t bit = (size_t)__builtin_ctz(below);
+        cell_search_update(c, 4 * q + bit / 4, 4 * g + bit % 4, sums[bit]);
+    }
+    c->limit[SCREENED - 1][q] = largest_of_4(limit);
+}
+
+/* A pair that has passed the screen of its last level. */
+static void pass(const screen_run *s, cell_search *c, size_t q, size_t g)
+{
+    if (s->run.p->level_count > SCREENED)
+        open_pair(c, q, g);
+    else
+        measure(c, q, g);
+}
+
+/* Gallery row of level 0 that a padded cell number of the block stands for. */
+static size_t gallery_cell(const screen_run *s, size_t padded_cell)
+{
+    return gallery_image(&s->run, s->from + padded_cell / s->padded) * s->run.p->cells + padded_cell % s->padded;
+}
+
+/* The search of one query cell within one gallery block. */
+typedef struct {
+    const screen_run *s;
+    const worker_memory *m;
+    const int32_t *row; /* distances to the block's cells at level 0 */
+    cell_search *c;
+    int32_t norms[1 + 4][4]; /* of the query rows in panel 1, and in the four of panel 2 */
+} block_search;
+
+/* Screens pairs of query cell `child` of level 1 with gallery cells of level 1, at level 2. */
+static void screen_finer(const block_search *b, size_t child, const uint32_t *cells, const int32_t *bases, size_t count)
+{
+    const screen_run *s = b->s;
+    const screen_workspace *w = s->w;
+    float *limits = b->c->limit[2] + 4 * child;
+    int32_t integers[4];
+    integer_limits(s, limits, integers);
+    size_t hits =
+        s->run.ops->screen_quads(b->m->panel[2] + child * w->chunks[2] * PANEL_CHUNK, b->norms[1 + child], w->quads[2],
+                                 w->norms[2], w->chunks[2], cells, bases, count, integers, b->m->finer_hits);
+    for (size_t n = 0; n < hits; n++) {
+        const screen_hit *hit = &b->m->finer_hits[n];
+        size_t gallery = 16 * gallery_cell(s, hit->cell / 4) + 4 * (hit->cell % 4);
+        b->c->visiting = hit->cell / 4;
+        for (uint32_t left = hit->below; left != 0; left &= left - 1) {
+            size_t bit = (size_t)__builtin_ctz(left), i = bit / 4, j = bit % 4;
+            if (hit->sums[bit] > integers[i])
+                continue;
+            float limit = limits[i];
+            pass(s, b->c, 4 * child + i, gallery + j);
+            if (limits[i] != limit)
+                integers[i] = integer_limit(s, limits[i], MOST_INTEGER);
+        }
+    }
+    b->c->limit[1][child] = largest_of_4(limits);
+}
+
+/* Opens, for one child of the query cell, its `count` open pairs, the more promising ones first: the sooner the
+ * limit falls, the less there is to open. */
+static void open_in_parts(const block_search *b, size_t child, size_t count)
+{
+    uint32_t *cells = b->m->open_cells, batch_cells[BATCH];
+    int32_t *bases = b->m->open_bases, batch_bases[BATCH];
+    const float *limit = &b->c->limit[1][child];
+    int32_t nearest = count ? bases[b->s->run.ops->least_of(bases, count)] : 0;
+    for (int part = PARTS; part >= 0 && count > 0; part--) {
+        int32_t farthest = integer_limit(b->s, *limit, MOST_INTEGER);
+        if (farthest < nearest)
+            return;
+        int32_t ceiling = part == PARTS ? nearest : nearest + (int32_t)(((int64_t)farthest - nearest) >> part);
+        size_t left = 0, size = 0;
+        for (size_t n = 0; n < count; n++) {
+            if (bases[n] > ceiling) {
+                cells[left] = cells[n];
+                bases[left++] = bases[n];
+                continue;
+            }
+            batch_cells[size] = cells[n];
+            batch_bases[size++] = bases[n];
+            if (size == BATCH) {
+                screen_finer(b, child, batch_cells, batch_bases, size);
+                size = 0;
+            }
+        }
+        screen_finer(b, child, batch_cells, batch_bases, size);
+        count = left;
+    }
+}
+
+static void open_hits(const block_search *b, size_t hits)
+{
+    cell_search *c = b->c;
+    if (b->s->w->screened > 2)
+        for (size_t i = 0; i < 4; i++) {
+            size_t count = 0;
+            for (size_t n = 0; n < hits; n++)
+                for (uint32_t left = b->m->hits[n].below >> 4 * i & 15; left != 0; left &= left - 1) {
+                    size_t j = (size_t)__builtin_ctz(left);
+                    b->m->open_cells[count] = 4 * b->m->hits[n].cell + (uint32_t)j;
+                    b->m->open_bases[count++] = b->m->hits[n].sums[4 * i + j];
+                }
+            open_in_parts(b, i, count);
+        }
+    else
+        for (size_t n = 0; n < hits; n++) {
+            const screen_hit *hit = &b->m->hits[n];
+            size_t gallery = 4 * gallery_cell(b->s, hit->cell);
+            c->visiting = hit->cell;
+            for (uint32_t left = hit->below; left != 0; left &= left - 1) {
+                size_t bit = (size_t)__builtin_ctz(left);
+                if (hit->sums[bit] <= integer_limit(b->s, c->limit[1][bit / 4], MOST_INTEGER))
+                    measure(c, bit / 4, gallery + bit % 4);
+            }
+        }
+    c->limit[0][0] = largest_of_4(c->limit[1]);
+}
+
+/* Screens gallery cells of level 0 at level 1; what passes is added to the `pending` hits. Returns their number. */
+static size_t screen_cells(const block_search *b, const uint32_t *cells, size_t count, size_t pending)
+{
+    const screen_workspace *w = b->s->w;
+    int32_t limits[4], bases[BATCH];
+    for (size_t k = 0; k < count; k++)
+        bases[k] = b->row[cells[k]];
+    integer_limits(b->s, b->c->limit[1], limits);
+    return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms[0], w->quads[1], w->norms[1], w->chunks[1],
+                                                 cells, bases, count, limits, b->m->hits + pending);
+}
+
+/* Gallery cells worth trying first: the nearest one at level 0, and where the matches of the query cell on the left
+ * go on to the right. */
+static size_t find_seeds(const screen_run *s, const cell_search *left, const int32_t *row, uint32_t *seeds)
+{
+    const panda_pyramid *p = s->run.p;
+    size_t n = s->units * s->padded, count = 1, side = (size_t)1 << (p->level_count - 1);
+    seeds[0] = (uint32_t)s->run.ops->least_of(row, n);
+    for (size_t y = 0; left != NULL && y < side; y++) {
+        size_t position = 0; /* nested number of the cell's position (y, side - 1) */
+        for (int bit = p->level_count - 2; bit >= 0; bit--)
+            position = 4 * position + 2 * (y >> bit & 1) + 1;
+        size_t unit = left->origin[position] / s->padded, place = (size_t)left->index[position];
+        size_t column = place % p->width + 1, line = place / p->width % p->height;
+        if (!isfinite(left->best[position]) || unit >= s->units || column >= p->width)
+            continue;
+        uint32_t seed = (uint32_t)(unit * s->padded + line / side * (p->width / side) + column / side);
+        bool known = false;
+        for (size_t k = 0; k < count; k++)
+            known |= seeds[k] == seed;
+        if (!known)
+            seeds[count++] = seed;
+    }
+    return count;
+}
+
+static void search_leaves(const screen_run *s, cell_search *c, const worker_memory *m, const int32_t *row)
+{
+    int32_t limit = limit_of_level_0(s, c);
+    size_t count = s->run.ops->select_below(row, s->units * s->padded, limit, m->cells);
+    for (size_t k = 0; k < count; k++)
+        if (row[m->cells[k]] <= limit) {
+            measure(c, 0, gallery_cell(s, m->cells[k]));
+            limit = limit_of_level_0(s, c);
+        }
+}
+
+static void search_cell(const screen_run *s, cell_search *c, const cell_search *left, const worker_memory *m,
+                        const int32_t *row)
+{
+    block_search b = {.s = s, .m = m, .row = row, .c = c};
+    uint32_t batch[BATCH];
+    size_t size = find_seeds(s, left, row, batch);
+    if (s->w->screened == 1) {
+        measure(c, 0, gallery_cell(s, batch[0]));
+        search_leaves(s, c, m, row);
+        return;
+    }
+    quantise_query(s, m, 1, 4 * c->cell, 4, m->panel[1], b.norms[0]);
+    for (size_t child = 0; child < 4 && s->w->screened > 2; child++)
+        quantise_query(s, m, 2, 16 * c->cell + 4 * child, 4, m->panel[2] + child * s->w->chunks[2] * PANEL_CHUNK,
+                       b.norms[1 + child]);
+    open_hits(&b, screen_cells(&b, batch, size, 0));
+    int32_t limit = limit_of_level_0(s, c);
+    size_t count = s->run.ops->select_below(row, s->units * s->padded, limit, m->cells), pending = 0;
+    for (size_t k = 0; k < count;) {
+        for (size = 0; k < count && size < BATCH; k++) {
+            batch[size] = m->cells[k];
+            size += row[m->cells[k]] <= limit;
+        }
+        pending = screen_cells(&b, batch, size, pending);
+        if (pending >= MOST_HITS || k == count) {
+            open_hits(&b, pending);
+            pending = 0;
+            limit = limit_of_level_0(s, c);
+        }
+    }
+}
+
+static void search_cells(void *context, size_t task, int worker)
+{
+    const screen_run *s = context;
+    const panda_pyramid *p = s->run.p;
+    size_t size, n = s->units * s->padded;
+    worker_memory m = lay_out(s->w->worker_memory + (size_t)worker * s->w->worker_size, s->w, &size);
+    for (size_t first = task * TASK_CELLS; first < p->cells && first < (task + 1) * TASK_CELLS; first += QUAD) {
+        size_t count = p->cells - first < QUAD ? p->cells - first : QUAD;
+        int32_t query_norms[4];
+        quantise_query(s, &m, 0, first, count, m.panel[0], query_norms);
+        s->run.ops->integer_tile(m.panel[0], query_norms, s->w->quads[0], s->w->norms[0], n / QUAD, s->w->chunks[0],
+                                 m.rows, n);
+        for (size_t i = 0; i < count; i++) {
+            cell_search *c = &s->w->search[first + i];
+            if (s->from == 0)
+                cell_search_begin(c, &s->run, first + i);
+            search_cell(s, c, first + i > task * TASK_CELLS ? c - 1 : NULL, &m, m.rows + i * n);
+            if (s->from + s->units == s->run.count)
+                cell_search_end(c);
+        }
+    }
+}
+
+bool screen_search(const pyramid_run *run, panda_status *status)
+{
+    panda_pyramid *p = run->p;
+    if (p->fan == 1 || run->ops == &panda_ops_scalar)
+        return false;
+    if (p->screen == NULL)
+        p->screen = new_workspace(p);
+    screen_run s = {.run = *run, .w = p->screen};
+    *status = PANDA_NO_MEMORY;
+    if (s.w == NULL)
+        return true;
+    s.padded = (p->cells + QUAD - 1) / QUAD * QUAD;
+    size_t block = GALLERY_BLOCK / s.padded + 1;
+    if (block > run->count)
+        block = run->count;
+    if (!reserve(s.w, block * s.padded, run->threads))
+        return true;
+    if (!choose_step(&s))
+        return false;
+    for (s.from = 0; s.from < run->count; s.from += s.units) {
+        s.units = run->count - s.from < block ? run->count - s.from : block;
+        panda_parallel(run->threads, s.units, quantise_unit, &s);
+        panda_parallel(run->threads, (p->cells + TASK_CELLS - 1) / TASK_CELLS, search_cells, &s);
+    }
+    *status = PANDA_OK;
+    return true;
+}
