@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from skimage import measure
 from sklearn import metrics as sk
 
-from panda_train.metrics import PixelScores, auroc, average_precision, best_f1, bootstrap_interval
+from panda_train.metrics import (
+    PixelScores,
+    auroc,
+    average_precision,
+    best_f1,
+    binomial_interval,
+    bootstrap_interval,
+    pixel_intervals,
+    roc_points,
+)
 
 RNG = np.random.default_rng(7)
 
@@ -186,3 +196,51 @@ def test_curves_keep_their_ends_and_their_area() -> None:
     assert (rate[0], found[0], rate[-1], found[-1]) == (0, 0, 1, 1)
     assert len(rate) <= 400
     assert np.trapezoid(found, rate) == pytest.approx(pixels.auroc(), abs=5e-3)
+
+
+def test_roc_points_equal_scikit_learn() -> None:
+    scores, labels = some_scores(ties=True)
+    false, true = roc_points(scores, labels)
+    expected_false, expected_true, _ = sk.roc_curve(labels, scores, drop_intermediate=False)
+    np.testing.assert_allclose(false, expected_false)
+    np.testing.assert_allclose(true, expected_true)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 190), (1, 190), (95, 190), (190, 190)])
+def test_binomial_interval_ends_where_the_tails_are(successes: int, trials: int) -> None:
+    low, high = binomial_interval(successes, trials)
+    assert stats.binom.sf(successes - 1, trials, low) == pytest.approx(0.025 if successes else 1.0)
+    assert stats.binom.cdf(successes, trials, high) == pytest.approx(0.025 if successes < trials else 1.0)
+    assert binomial_interval(0, 0) is None
+
+
+def test_coarse_counts_give_nearly_the_same_figures() -> None:
+    heat, masks = some_maps()
+    pixels = counted(heat, masks)
+    coarse = pixels.coarsened()
+    assert coarse.auroc() == pytest.approx(pixels.auroc(), abs=2e-3)
+    assert coarse.pro() == pytest.approx(pixels.pro(), abs=2e-3)
+    assert len(coarse._codes) < len(pixels._codes)
+
+
+def test_pixel_intervals_hold_the_figure_and_shrink_with_images() -> None:
+    def spans(count: int) -> dict[str, tuple[float, float] | None]:
+        heat, masks = some_maps(count)
+        alone = [counted(one[None], mask[None]).coarsened() for one, mask in zip(heat, masks, strict=True)]
+        whole = counted(heat, masks)
+        found = pixel_intervals(alone, resamples=200)
+        for name, value in (("pixel_auroc", whole.auroc()), ("pro", whole.pro())):
+            low, high = found[name]
+            assert low < value < high
+        return found
+
+    few, many = spans(8), spans(80)
+    for name in few:
+        assert many[name][1] - many[name][0] < few[name][1] - few[name][0]
+
+
+def test_undefined_pixel_intervals_are_none() -> None:
+    heat, masks = some_maps()
+    alone = [counted(one[None], np.zeros_like(mask)[None]).coarsened() for one, mask in zip(heat, masks, strict=True)]
+    assert pixel_intervals(alone) == {"pixel_auroc": None, "pro": None}
+    assert pixel_intervals([]) == {"pixel_auroc": None, "pro": None}

@@ -1,0 +1,54 @@
+"""What descriptor options and image scores do: `python -m benchmarks.ablation NAME DATA`, one row a configuration.
+
+Each is fitted on all normal images and evaluated through the device's code. Rows are kept in
+`benchmarks/results/ablation.json`, so that a run takes up where it stopped; no configuration is chosen by them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.results_file import ResultsFile
+from panda_export.options import BankOptions
+from panda_train.data import open_dataset
+from panda_train.evaluate import evaluate
+from panda_train.fit import FitOptions, fit
+
+CONFIGURATIONS: dict[str, BankOptions] = {
+    "gaussian, average 5": BankOptions("gaussian"),
+    "gaussian, average 3": BankOptions("gaussian", average=3),
+    "SPADE": BankOptions("exact"),
+    "SPADE, standardised": BankOptions("exact", standardise=True),
+    "gaussian, average 1": BankOptions("gaussian", average=1),
+    "SPADE, average 3": BankOptions("exact", average=3),
+    "SPADE, standardised, average 3": BankOptions("exact", standardise=True, average=3),
+    "SPADE, coarse two levels": BankOptions("exact", level_weights=(1, 1, 0)),
+    "gaussian, average 5, standardised": BankOptions("gaussian", standardise=True),
+}
+_OVERALL = ("image_auroc", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
+_OF_KIND = ("image_auroc_map", "pixel_auroc", "pro")
+
+
+def measure(name: str, data: Path, threads: int) -> None:
+    """Fill the rows of one data set that are not there yet."""
+    rows = ResultsFile("ablation")
+    dataset = open_dataset(data)
+    for configuration, options in CONFIGURATIONS.items():
+        key = f"{name}: {configuration}"
+        if rows.get(key):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder) / "x.panda"
+            fit(data, bundle, FitOptions(bank=options, held_out=0, device="cpu"))
+            found = evaluate(bundle, dataset, threads)
+        row = {figure: round(found[figure], 4) for figure in _OVERALL}
+        spans = {figure: [round(edge, 3) for edge in found["intervals"][figure]] for figure in _OVERALL}
+        kinds = {kind: {figure: round(of[figure], 3) for figure in _OF_KIND} for kind, of in found["kinds"].items()}
+        rows.update(key, **row, intervals=spans, kinds=kinds, normal_images=len(dataset.train))
+        print(key, row, flush=True)
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], Path(sys.argv[2]), threads=1)
