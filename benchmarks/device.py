@@ -7,11 +7,10 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks.bank_table import CONFIGURATIONS, Configuration, keys
+from benchmarks.bank_table import CONFIGURATIONS, README, Configuration, keys
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
 
-_CHOSEN = ("exact, K=50", "k-means, M=50", "coreset, 5000", "gaussian")
 _BENCH = "import sys; from panda_edge.cli import main; sys.argv[0] = 'panda-edge'; main()"
 
 
@@ -38,4 +37,4 @@ def measure_device(
 
 def _chosen(subject: Subject, banks: ResultsFile) -> list[tuple[str, Configuration]]:
     pairs = zip(keys(subject), CONFIGURATIONS, strict=True)
-    return [(key, c) for key, c in pairs if c.name in _CHOSEN and "accuracy" in banks.get(key)]
+    return [(key, c) for key, c in pairs if c.name in README and "accuracy" in banks.get(key)]

@@ -12,7 +12,7 @@ _FIGURES = ("image_auroc", "image_auroc_map", "pixel_auroc", "pro")
 def banks(rows: Sequence[Row]) -> str:
     """One line a configuration; rows have accuracy and, once timed, speed."""
     header = (
-        "bank", "bundle MB", "fit s", "frame p50 ms", "p95", "least", "search ms", "image AUROC", "by map maximum",
+        "bank", "bundle MB", "frame p50 ms", "p95", "least", "search ms", "image AUROC", "by map maximum",
         "pixel AUROC", "PRO", "recall@1", "calibrated on",
     )  # fmt: skip
     lines = []
@@ -22,7 +22,6 @@ def banks(rows: Sequence[Row]) -> str:
             [
                 row["name"],
                 number(row["bundle_mb"], 1),
-                number(row.get("fit_seconds"), 0),
                 number(speed.get("p50_ms"), 1),
                 number(speed.get("p95_ms"), 1),
                 number(speed.get("least_ms"), 1),
@@ -51,12 +50,11 @@ def by_kind(rows: Sequence[Row]) -> str:
 
 def anomalib(rows: Sequence[Row]) -> str:
     """anomalib's models and ours, of one run."""
-    header = ("", "MB", "frame p50 ms", "p95", "least", "image AUROC", "by map maximum", "pixel AUROC", "PRO", "fit s")
+    header = ("", "MB", "frame p50 ms", "p95", "least", "image AUROC", "by map maximum", "pixel AUROC", "PRO")
     lines = [
         [
             row["title"], number(row["mb"], 1), number(row["p50_ms"], 1), number(row["p95_ms"], 1),
             number(row["least_ms"], 1), *(number(row["accuracy"][figure], 3) for figure in _FIGURES),
-            number(row.get("fit_seconds"), 0),
         ]
         for row in rows
     ]  # fmt: skip

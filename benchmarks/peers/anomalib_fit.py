@@ -52,10 +52,9 @@ def main() -> None:
         model = padim() if name == "padim" else patchcore()
         load_weights(model)
         difference = check_features(model, frames[:4], given.onnx)
-        started = time.perf_counter()
-        fit(model, frames, None if name == "padim" else int(name.partition("-")[2]) / 100)
-        seconds = time.perf_counter() - started
-        exported = model.to_onnx(given.out / "export", name, (SIDE, SIDE))
+        seconds = fit(model, frames) if name == "padim" else fit_coreset(model, frames, given.out / f"{name}.npz", name)
+        # One image at a time: with a dynamic batch, PatchCore's graph comes out for a fixed batch of 2.
+        exported = model.to_onnx(given.out / "export", name, (SIDE, SIDE), dynamic_axes=None, dynamic_shapes=None)
         for file in exported.parent.glob(f"{name}.onnx*"):  # weights may lie beside the graph
             file.replace(given.out / file.name)
         facts = {"fit_seconds": round(seconds, 1), "features_differ": difference, "frames": len(frames)}
@@ -112,19 +111,38 @@ def check_features(model: Padim | Patchcore, frames: np.ndarray, onnx: Path) -> 
     return worst
 
 
-def fit(model: Padim | Patchcore, frames: np.ndarray, ratio: float | None) -> None:
-    """What anomalib's training step and its `fit` do. ratio: of PatchCore's coreset."""
+def fit(model: Padim, frames: np.ndarray) -> float:
+    """What anomalib's training steps and its `fit` do. Returns seconds."""
+    started = time.perf_counter()
+    _embed(model, frames)
+    model.fit()
+    model.eval()
+    return time.perf_counter() - started
+
+
+def fit_coreset(model: Patchcore, frames: np.ndarray, kept: Path, name: str) -> float:
+    """PatchCore's memory bank, of which `kept` saves the next run the work. Returns the seconds that it took."""
+    if kept.exists():
+        with np.load(kept) as arrays:
+            vectors, seconds = arrays["vectors"], float(arrays["seconds"])
+    else:
+        started = time.perf_counter()
+        _embed(model, frames)
+        stored = torch.vstack(model.model.embedding_store).numpy()
+        model.model.embedding_store.clear()
+        count = len(stored) * int(name.partition("-")[2]) // 100
+        vectors = stored[kernel.k_centre(stored, count, threads=torch.get_num_threads())]
+        seconds = time.perf_counter() - started
+        np.savez(kept, vectors=vectors, seconds=seconds)
+    model.model.memory_bank = torch.from_numpy(vectors)
+    model.eval()
+    return seconds
+
+
+def _embed(model: Padim | Patchcore, frames: np.ndarray) -> None:
     model.train()
     for first in range(0, len(frames), BATCH):
         model.model(model.pre_processor(_input(frames[first : first + BATCH])))
-    if ratio is None:
-        model.fit()
-    else:
-        stored = torch.vstack(model.model.embedding_store)
-        model.model.embedding_store.clear()
-        chosen = kernel.k_centre(stored.numpy(), int(len(stored) * ratio), threads=torch.get_num_threads())
-        model.model.memory_bank = stored[torch.from_numpy(chosen)]
-    model.eval()
 
 
 def _input(frames: np.ndarray) -> Tensor:
