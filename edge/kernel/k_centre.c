@@ -1,8 +1,9 @@
 /* Greedy k-centre (Gonzalez 1985): again and again, take the point farthest from the centres taken so far.
  *
- * The plain method measures every point against every new centre. Here a point whose nearest centre c lies at
- * d(p, c) is left alone when the new centre is at 2 d(p, c) or more from c: by the triangle inequality it cannot
- * be nearer. That costs one distance per centre and one comparison per point instead of one distance per point.
+ * The plain method measures every point against every new centre. Here a point's distance to its nearest centre is
+ * kept as it was when the point was last looked at. It can only have shrunk since, so it is an upper bound, and a
+ * point is looked at again, catching up with all centres it has missed in one go, only when its bound reaches the
+ * largest up-to-date distance. Most points never come near that for long stretches.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -12,102 +13,109 @@
 #include "ops.h"
 #include "pool.h"
 
-enum { POINT_BLOCK = 4096, CENTRE_BLOCK = 1024, INTERRUPT_EVERY = 256 };
-
-typedef struct {
-    float distance;
-    int64_t index;
-} farthest_point;
+enum { POINT_BLOCK = 512, CENTRE_BATCH = 256, INTERRUPT_EVERY = 256, WORTH_A_THREAD = 4 /* blocks */ };
 
 typedef struct {
     const panda_ops *ops;
     const void *points;
     panda_dtype dtype;
-    size_t n, d, taken;
-    float *newest;             /* (d,) the newest centre */
-    char *centres;             /* (taken, d) rows of the points' own dtype, close together in memory */
-    float *to_centre;          /* (taken,) squared distance of the newest centre to each centre */
-    float *nearest;            /* (n,) squared distance to the nearest centre, -1 for a centre */
-    uint32_t *owner;           /* (n,) number of that centre */
-    farthest_point *candidate; /* (blocks of points,) */
+    size_t n, d, row_bytes, taken, blocks;
+    char *centres;    /* (taken, d) rows of the points' own dtype, close together in memory */
+    float *nearest;   /* (n,) squared distance to the nearest of the first `seen` centres, -1 for a centre */
+    uint32_t *seen;   /* (n,) */
+    size_t *farthest; /* (blocks,) point of the largest `nearest`, the lowest of equals */
+    float *rows;      /* (worker, d) */
+    uint32_t *open;   /* blocks to look at */
+    float threshold;  /* the largest distance known to be up to date */
 } k_centre_run;
 
-static void measure_centres(void *context, size_t task, int worker)
+static void load_row(const k_centre_run *run, size_t point, float *row)
 {
-    (void)worker;
-    const k_centre_run *run = context;
-    size_t from = task * CENTRE_BLOCK, count = run->taken - from < CENTRE_BLOCK ? run->taken - from : CENTRE_BLOCK;
-    l2_tile(run->ops, run->newest, 1, row_of(run->centres, run->dtype, from, run->d), run->dtype, count, run->d,
-            run->to_centre + from, count);
-}
-
-static void measure_points(void *context, size_t task, int worker)
-{
-    (void)worker;
-    const k_centre_run *run = context;
-    const float slack = 4 * (1 + 1e-5F); /* squared: (2 d)^2, and rounding must not prune */
-    size_t from = task * POINT_BLOCK, to = run->n - from < POINT_BLOCK ? run->n : from + POINT_BLOCK;
-    farthest_point farthest = {-INFINITY, (int64_t)from};
-    for (size_t p = from; p < to; p += 4) { /* neighbours are alike: four share a decision */
-        size_t count = to - p < 4 ? to - p : 4;
-        bool open = false;
-        for (size_t i = p; i < p + count; i++)
-            open |= run->to_centre[run->owner[i]] < run->nearest[i] * slack;
-        if (open) {
-            float distance[4];
-            l2_tile(run->ops, run->newest, 1, row_of(run->points, run->dtype, p, run->d), run->dtype, count, run->d,
-                    distance, 4);
-            for (size_t i = 0; i < count; i++)
-                if (!(distance[i] >= run->nearest[p + i])) { /* NaN is nearest to nothing, as infinity is */
-                    run->nearest[p + i] = isnan(distance[i]) ? INFINITY : distance[i];
-                    run->owner[p + i] = (uint32_t)(run->taken - 1);
-                }
-        }
-        for (size_t i = p; i < p + count; i++)
-            if (run->nearest[i] > farthest.distance)
-                farthest = (farthest_point){run->nearest[i], (int64_t)i};
-    }
-    run->candidate[task] = farthest;
-}
-
-static void take(k_centre_run *run, int64_t point)
-{
-    const void *row = row_of(run->points, run->dtype, (size_t)point, run->d);
-    size_t bytes = run->d * (run->dtype == PANDA_F16 ? sizeof(uint16_t) : sizeof(float));
-    memcpy(run->centres + run->taken * bytes, row, bytes);
-    if (run->dtype == PANDA_F16)
-        for (size_t c = 0; c < run->d; c++)
-            run->newest[c] = half_to_float(((const uint16_t *)row)[c]);
+    const void *stored = row_of(run->points, run->dtype, point, run->d);
+    if (run->dtype == PANDA_F32)
+        memcpy(row, stored, run->row_bytes);
     else
-        memcpy(run->newest, row, bytes);
-    run->nearest[point] = -1;
-    run->taken++;
+        for (size_t c = 0; c < run->d; c++)
+            row[c] = half_to_float(((const uint16_t *)stored)[c]);
 }
 
-static panda_status run_k_centre(k_centre_run *run, size_t count, int64_t start, int threads,
+static void catch_up(const k_centre_run *run, size_t point, float *row)
+{
+    float nearest = run->nearest[point], distances[CENTRE_BATCH];
+    load_row(run, point, row);
+    for (size_t from = run->seen[point]; from < run->taken; from += CENTRE_BATCH) {
+        size_t count = run->taken - from < CENTRE_BATCH ? run->taken - from : CENTRE_BATCH;
+        l2_tile(run->ops, row, 1, row_of(run->centres, run->dtype, from, run->d), run->dtype, count, run->d, distances,
+                count);
+        for (size_t i = 0; i < count; i++)
+            nearest = distances[i] < nearest ? distances[i] : nearest; /* NaN is near to nothing */
+    }
+    run->nearest[point] = nearest;
+    run->seen[point] = (uint32_t)run->taken;
+}
+
+static void find_farthest(const k_centre_run *run, size_t block)
+{
+    size_t from = block * POINT_BLOCK, to = run->n - from < POINT_BLOCK ? run->n : from + POINT_BLOCK, best = from;
+    for (size_t i = from + 1; i < to; i++)
+        best = run->nearest[i] > run->nearest[best] ? i : best;
+    run->farthest[block] = best;
+}
+
+static void look_at_block(void *context, size_t task, int worker)
+{
+    const k_centre_run *run = context;
+    size_t block = run->open[task], from = block * POINT_BLOCK;
+    size_t to = run->n - from < POINT_BLOCK ? run->n : from + POINT_BLOCK;
+    for (size_t i = from; i < to; i++)
+        if (run->nearest[i] >= run->threshold && run->seen[i] < run->taken)
+            catch_up(run, i, run->rows + (size_t)worker * run->d);
+    find_farthest(run, block);
+}
+
+static size_t farthest_of_all(const k_centre_run *run)
+{
+    size_t best = run->farthest[0];
+    for (size_t block = 1; block < run->blocks; block++)
+        best = run->nearest[run->farthest[block]] > run->nearest[best] ? run->farthest[block] : best;
+    return best;
+}
+
+/* The point farthest from the centres taken. */
+static size_t next_centre(k_centre_run *run, int threads)
+{
+    size_t likely = farthest_of_all(run), count = 0;
+    catch_up(run, likely, run->rows);
+    run->threshold = run->nearest[likely];
+    find_farthest(run, likely / POINT_BLOCK);
+    for (size_t block = 0; block < run->blocks; block++)
+        if (run->nearest[run->farthest[block]] >= run->threshold)
+            run->open[count++] = (uint32_t)block;
+    panda_parallel(count < WORTH_A_THREAD ? 1 : threads, count, look_at_block, run);
+    return farthest_of_all(run);
+}
+
+static panda_status run_k_centre(k_centre_run *run, size_t count, size_t start, int threads,
                                  bool (*interrupted)(void *), void *context, int64_t *indices)
 {
-    size_t blocks = (run->n + POINT_BLOCK - 1) / POINT_BLOCK;
     for (size_t i = 0; i < run->n; i++)
         run->nearest[i] = INFINITY;
-    memset(run->owner, 0, run->n * sizeof *run->owner);
-    run->taken = 0;
-    for (int64_t next = start; run->taken < count;) {
-        indices[run->taken] = next;
-        take(run, next);
-        panda_parallel(threads, (run->taken + CENTRE_BLOCK - 1) / CENTRE_BLOCK, measure_centres, run);
-        panda_parallel(threads, blocks, measure_points, run);
-        farthest_point farthest = run->candidate[0];
-        for (size_t block = 1; block < blocks; block++)
-            if (run->candidate[block].distance > farthest.distance)
-                farthest = run->candidate[block];
-        if (!isfinite(farthest.distance))
+    memset(run->seen, 0, run->n * sizeof *run->seen);
+    for (size_t block = 0; block < run->blocks; block++)
+        run->farthest[block] = block * POINT_BLOCK;
+    for (size_t next = start;; next = next_centre(run, threads)) {
+        if (run->taken > 0 && isinf(run->nearest[next]))
             return PANDA_NOT_FINITE;
-        next = farthest.index;
+        indices[run->taken] = (int64_t)next;
+        memcpy(run->centres + run->taken * run->row_bytes, row_of(run->points, run->dtype, next, run->d),
+               run->row_bytes);
+        run->nearest[next] = -1;
+        find_farthest(run, next / POINT_BLOCK);
+        if (++run->taken == count)
+            return PANDA_OK;
         if (run->taken % INTERRUPT_EVERY == 0 && interrupted != NULL && interrupted(context))
             return PANDA_INTERRUPTED;
     }
-    return PANDA_OK;
 }
 
 panda_status panda_k_centre(const void *points, panda_dtype dtype, size_t n, size_t d, size_t count, size_t start,
@@ -116,20 +124,24 @@ panda_status panda_k_centre(const void *points, panda_dtype dtype, size_t n, siz
     k_centre_run run = {.ops = panda_ops_current(), .points = points, .dtype = dtype, .n = n, .d = d};
     if (run.ops == NULL)
         return PANDA_BAD_SIMD;
-    run.newest = malloc(d * sizeof *run.newest);
-    run.centres = malloc(count * d * (dtype == PANDA_F16 ? sizeof(uint16_t) : sizeof(float)));
-    run.to_centre = malloc(count * sizeof *run.to_centre);
+    if (threads > PANDA_MAX_THREADS)
+        threads = PANDA_MAX_THREADS;
+    run.row_bytes = d * (dtype == PANDA_F16 ? sizeof(uint16_t) : sizeof(float));
+    run.blocks = (n + POINT_BLOCK - 1) / POINT_BLOCK;
+    run.centres = malloc(count * run.row_bytes);
     run.nearest = malloc(n * sizeof *run.nearest);
-    run.owner = malloc(n * sizeof *run.owner);
-    run.candidate = malloc((n / POINT_BLOCK + 1) * sizeof *run.candidate);
+    run.seen = malloc(n * sizeof *run.seen);
+    run.farthest = malloc(run.blocks * sizeof *run.farthest);
+    run.rows = malloc((size_t)threads * d * sizeof *run.rows);
+    run.open = malloc(run.blocks * sizeof *run.open);
     panda_status status = PANDA_NO_MEMORY;
-    if (run.newest && run.centres && run.to_centre && run.nearest && run.owner && run.candidate)
-        status = run_k_centre(&run, count, (int64_t)start, threads, interrupted, context, indices);
-    free(run.newest);
+    if (run.centres && run.nearest && run.seen && run.farthest && run.rows && run.open)
+        status = run_k_centre(&run, count, start, threads, interrupted, context, indices);
     free(run.centres);
-    free(run.to_centre);
     free(run.nearest);
-    free(run.owner);
-    free(run.candidate);
+    free(run.seen);
+    free(run.farthest);
+    free(run.rows);
+    free(run.open);
     return status;
 }
