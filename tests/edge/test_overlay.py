@@ -1,0 +1,67 @@
+"""Overlays: outlines where the decision is, a caption that fits, and colours that are one scale for a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from panda_edge.decision import Decision
+from panda_edge.detector import Result
+from panda_edge.images import Preprocessing
+from panda_edge.overlay import overlay
+
+BLUE = np.array([86, 180, 233])
+
+
+def result_of(side: int, decided: bool = True, width: int = 128, height: int = 96) -> Result:
+    """A heat map whose square of so many cells, in the middle of 64 × 64, is above the pixel threshold."""
+    heatmap = np.zeros((64, 64), np.float32)
+    heatmap[32 - side // 2 : 32 + side // 2, 32 - side // 2 : 32 + side // 2] = 3.0
+    decision = Decision("max", 3.0, 2.0, 0.01, True, 0.05, 2.0, ()) if decided else None
+    return Result(1.0, heatmap, (width, height), Preprocessing(64, 64), decision=decision)
+
+
+def outlined(picture: np.ndarray) -> np.ndarray:
+    return np.abs(picture.astype(int) - BLUE).sum(axis=2) < 10
+
+
+def test_the_outline_goes_around_the_region() -> None:
+    image = np.full((96, 128, 3), 90, np.uint8)
+    drawn = np.asarray(overlay(image, result_of(16), (0.0, 4.0)))[:96]
+    ys, xs = np.nonzero(outlined(drawn))
+    # 16 of 64 cells in the middle: columns 48 … 79 and rows 36 … 59, and the line lies just outside.
+    assert (xs.min(), xs.max(), ys.min(), ys.max()) == pytest.approx((47, 80, 35, 60), abs=2)
+    assert not outlined(drawn)[40:56, 52:76].any(), "the inside shows the heat map"
+
+
+def test_nothing_is_outlined_below_the_threshold() -> None:
+    image = np.full((96, 128, 3), 90, np.uint8)
+    faint = dataclasses.replace(result_of(16), heatmap=np.ones((64, 64), np.float32))
+    assert not outlined(np.asarray(overlay(image, faint, (0.0, 4.0)))[:96]).any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 300), (128, 96), (900, 64), (12, 12)])
+def test_the_caption_lies_below_and_fits(width: int, height: int) -> None:
+    image = np.full((height, width, 3), 90, np.uint8)
+    drawn = np.asarray(overlay(image, result_of(8, width=width, height=height), (0.0, 4.0)))
+    assert drawn.shape[1] == width
+    assert drawn.shape[0] > height
+    caption = drawn[height:]
+    assert caption[:, -1].max() < 60, "the text runs out of the picture"
+
+
+def test_without_calibration_the_picture_keeps_its_size() -> None:
+    image = np.full((96, 128, 3), 90, np.uint8)
+    plain = np.asarray(overlay(image, result_of(16, decided=False), (0.0, 4.0)))
+    assert plain.shape == image.shape
+    assert not outlined(plain).any()
+    assert (image == 90).all(), "the input is not drawn on"
+
+
+def test_one_value_has_one_colour_whatever_else_is_in_the_image() -> None:
+    image = np.full((64, 64, 3), 90, np.uint8)
+    small, large = (result_of(side, decided=False, width=64, height=64) for side in (8, 40))
+    colours = [np.asarray(overlay(image, result, (0.0, 4.0)))[32, 32] for result in (small, large)]
+    assert np.array_equal(*colours)
