@@ -15,6 +15,7 @@ import numpy as np
 
 import panda_edge
 from benchmarks.accuracy import accuracy
+from benchmarks.conditions import commit
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import FitError, Subject, say
 from panda_edge import kernel
@@ -53,21 +54,25 @@ CONFIGURATIONS = (
 )
 
 
-def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: bool) -> None:
-    """Fit and evaluate what the rows do not hold yet, the README's first, so that an early stop leaves those."""
+def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: Sequence[str] = ()) -> None:
+    """Fit and evaluate what the rows do not hold yet, the README's first, so that an early stop leaves those.
+
+    fresh: names of configurations to fit and evaluate in any case.
+    """
+    fitted: set[tuple[str, ...]] = set()  # configurations that differ in ε share a bundle
     for configuration in sorted(CONFIGURATIONS, key=lambda c: c.name not in README):
         key = key_of(subject, configuration)
-        if not fresh and "accuracy" in rows.get(key):
+        if configuration.name not in fresh and "accuracy" in rows.get(key):
             continue
         say(f"accuracy: {configuration.name}")
-        started = time.perf_counter()
         try:
-            bundle = subject.bundle(configuration.args)
+            again = configuration.name in fresh and configuration.args not in fitted
+            bundle = subject.bundle(configuration.args, again)
+            fitted.add(configuration.args)
         except FitError as error:
             say(f"left out: {error}")
             rows.update(key, left_out=str(error))
             continue
-        fitted = time.perf_counter() - started
         detector = panda_edge.load(bundle, threads, epsilon=configuration.epsilon)
 
         def method(path: Path, detector: Detector = detector) -> tuple[float, np.ndarray]:
@@ -86,7 +91,7 @@ def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: b
             bundle_mb=round(_folder_mb(bundle), 1),
             calibrated_on=_in_words(detector.bundle.manifest.calibration),
             accuracy=figures,
-            fit_seconds=round(fitted, 1) if fitted > 1 else rows.get(key).get("fit_seconds"),
+            commit=commit(),
             left_out=None,
         )
         if detector.bundle.manifest.segmentation.bank == "hnsw":

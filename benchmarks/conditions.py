@@ -21,7 +21,7 @@ def conditions(threads: int, packages: Iterable[str] = PACKAGES) -> dict[str, An
     """The facts beside every table, at this moment. `load` is the machine's 1-minute load average (of others, too)."""
     return {
         "time": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "commit": _commit(),
+        "commit": commit(),
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -49,7 +49,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The repository's, abbreviated; `unknown` outside a clone."""
     command = ["git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=min(2, default_threads()))
     parser.add_argument("--max-age", type=float, default=3.0, metavar="HOURS", help="of timings that are kept")
-    parser.add_argument("--fresh", action="store_true", help="also evaluate accuracy again")
+    parser.add_argument("--fresh", choices=("readme", "all"), help="fit and evaluate these banks again")
     parser.add_argument("--only", nargs="*", metavar="PART", help=f"measure only these: {', '.join(PARTS)}")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
     given = parser.parse_args()
-    run = Run(open_subject(), given.threads, given.fresh)
+    fresh = {"readme": bank_table.README, "all": [c.name for c in bank_table.CONFIGURATIONS]}.get(given.fresh, ())
+    run = Run(open_subject(), given.threads, fresh)
     say(f"measuring on {run.subject.in_words}")
     for name in PARTS if given.only is None else given.only:
         if run.is_recent(name, given.max_age):
@@ -48,7 +49,7 @@ def main() -> None:
 class Run:
     """The subject, the settings and the files of rows of one run."""
 
-    def __init__(self, subject: Subject, threads: int, fresh: bool) -> None:
+    def __init__(self, subject: Subject, threads: int, fresh: Sequence[str]) -> None:
         self.subject = subject
         self.threads = threads
         self.fresh = fresh
