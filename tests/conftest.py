@@ -85,10 +85,8 @@ def odd_image(sample_data: Path) -> Path:
     return sample_data / "test" / "hole" / "brick-000.png"
 
 
-@pytest.fixture(scope="session")
-def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[Path]) -> dict[str, Path]:
-    """A bundle of the tiny backbone for each kind of bank. Tests must not change them: see `bundle_copy`."""
-    folder = tmp_path_factory.mktemp("bundles")
+def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
+    """A bundle of the tiny backbone for each kind of bank."""
     bundles = {bank: folder / f"{bank}.panda" for bank in BANKS}
     differences: dict[str, float] = {}
 
@@ -106,12 +104,18 @@ def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[P
             panda_export.export.export_bundle(
                 path,
                 TinyBackbone(),
-                normal_images,
+                images,
                 Preprocessing(SIDE, SIDE),
                 BankOptions(bank, means=5, vectors=200, neighbors=4),
                 method={"name": "dn2"},
             )
     return bundles
+
+
+@pytest.fixture(scope="session")
+def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[Path]) -> dict[str, Path]:
+    """The bundles of `make_bundles`. Tests must not change them: see `bundle_copy`."""
+    return make_bundles(tmp_path_factory.mktemp("bundles"), normal_images)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,8 @@ def run(app: typer.Typer) -> None:
         _drop_output()  # the reader (head, say) has what it wanted
         sys.exit(1)
     except OSError as error:  # the machine's state, not a defect: a full disk, a folder that may not be entered
-        _drop_output()
+        if error.filename is None:
+            _drop_output()
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(2)
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from panda_edge.images import Preprocessing
 MAGIC = "panda-edge bundle"
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
+MAX_EF = 1_000_000
 
 _SEAL = "manifest_sha256"
 _MAX_MANIFEST_BYTES = 4_000_000
@@ -39,13 +40,16 @@ class Detection:
     """How the image score is made: which bank is searched, and with what.
 
     bank: `exact`, `kmeans` or `hnsw`; count: stored vectors; knn: neighbours the score averages;
-    ef: hnsw's query-time candidate list (hnswlib does not save it with the index).
+    ef: hnsw's query-time candidate list (hnswlib does not save it with the index). scoring: `knn`, or `graph` where
+    the model's output `score` is the image score (PANDA-SES, PANDA-OE, distance to the centre) and the bank only says
+    which images are similar.
     """
 
     bank: str
     count: int
     knn: int
     ef: int | None = None
+    scoring: str = "knn"
 
 
 @dataclass(frozen=True)
@@ -248,7 +252,8 @@ def _detection(fields: _Fields) -> Detection:
         bank=bank,
         count=count,
         knn=fields.integer("knn", 1, count),
-        ef=fields.integer("ef", 1, 1_000_000) if bank == "hnsw" else None,
+        ef=fields.integer("ef", 1, MAX_EF) if bank == "hnsw" else None,
+        scoring=fields.choice("scoring", ("knn", "graph")) if "scoring" in fields.plain else "knn",
     )
 
 
@@ -265,7 +270,7 @@ def _segmentation(fields: _Fields) -> Segmentation:
         sigma=fields.number("sigma", 0, 100),
         normal_low=fields.number("normal_low", 0, 1e12),
         normal_high=fields.number("normal_high", 0, 1e12),
-        ef=fields.integer("ef", 1, 1_000_000) if bank == "hnsw" else None,
+        ef=fields.integer("ef", 1, MAX_EF) if bank == "hnsw" else None,
         average=average,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
 import shutil
@@ -24,6 +25,7 @@ def staged_bundle(out: Path) -> Iterator[Path]:
     work begins, where `out` is something else or cannot be written.
     """
     check_target(out)
+    out = Path(os.path.realpath(out))  # a link to a bundle stays a link, to the new one
     staging = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,11 @@ def check_target(out: Path) -> None:
     """Raise PandaError unless `out` is free, or a bundle that may be replaced."""
     if out.suffix != SUFFIX:
         raise PandaError(f"{out}: a bundle's name ends in {SUFFIX}; give --out NAME{SUFFIX}")
-    if out.exists() and not _is_bundle(out):
+    try:
+        exists = out.exists()
+    except OSError as error:  # a name that no file system takes, a folder that may not be entered
+        raise PandaError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
+    if exists and not _is_bundle(out):
         raise PandaError(f"{out}: exists and is not a bundle; move it away or choose another --out")
 
 
@@ -68,18 +74,29 @@ def _is_bundle(path: Path) -> bool:
 
 
 def _replace(staging: Path, out: Path) -> None:
-    """Put the new folder in the old one's place. The old one is moved, not deleted, until the new one stands."""
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    if out.exists():
-        os.rename(out, old)
-    try:
+    """Put the new folder in the old one's place, so that at every moment a whole bundle stands at `out`."""
+    if not out.exists():
         os.rename(staging, out)
-    except OSError:
-        if old.exists():
+    elif not _exchange(staging, out):
+        # Where a system cannot exchange: the old one is moved, not deleted, until the new one stands.
+        old = out.with_name(f".{out.name}.{os.getpid()}.old")
+        os.rename(out, old)
+        try:
+            os.rename(staging, out)
+        except OSError:
             os.rename(old, out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     _fsync(out.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where this system or file system cannot (Linux can, mostly)."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    current_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if renameat2 is None:
+        return False
+    return bool(renameat2(current_folder, os.fsencode(one), current_folder, os.fsencode(other), exchange) == 0)
 
 
 def _sync(folder: Path) -> None:

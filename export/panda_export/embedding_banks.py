@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from panda_edge.banks.embedding import EMBEDDINGS_FILE, HNSW_FILE
-from panda_edge.manifest import Detection
+from panda_edge.manifest import MAX_EF, Detection
 from panda_export.options import BankOptions
 
 _HNSW_LINKS = 16
@@ -28,7 +28,8 @@ def write_embeddings(bundle: Path, embeddings: np.ndarray, options: BankOptions,
     knn = min(options.knn or 2, count)
     if kind == "hnsw":
         write_hnsw(bundle / HNSW_FILE, embeddings, seed)
-        return Detection("hnsw", count, knn, ef=_HNSW_EF_FACTOR * max(options.neighbors or count, knn))
+        wanted = max(min(options.neighbors or count, count), knn)
+        return Detection("hnsw", count, knn, ef=min(_HNSW_EF_FACTOR * wanted, MAX_EF))
     _write_flat(bundle, embeddings)
     return Detection("exact", count, knn)
 

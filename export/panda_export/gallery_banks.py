@@ -64,27 +64,28 @@ class PyramidWriter:
     def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str) -> None:
         self._dtype = np.dtype(dtype)
         self._cells = [(level.height * level.width, level.channels) for level in levels]
-        self._files = [(bundle / level_file(level)).open("wb") for level in levels]
+        self._files = [bundle / level_file(level) for level in levels]
         self._written = 0
+        for file in self._files:
+            file.touch()
         self._write_headers()
 
     def add(self, features: Features) -> None:
         self._written += len(features.embedding)
         for file, level in zip(self._files, features.levels, strict=True):
-            np.ascontiguousarray(level, dtype=self._dtype).tofile(file)
+            with file.open("ab") as stream:
+                stream.write(np.ascontiguousarray(level, dtype=self._dtype).data)
 
     def close(self) -> int:
         self._write_headers()
-        for file in self._files:
-            file.close()
         return self._written
 
     def _write_headers(self) -> None:
         # numpy leaves room in the header for the first axis to grow, so that writing it again keeps its length.
         for file, cells in zip(self._files, self._cells, strict=True):
-            file.seek(0)
             header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._written, *cells)}
-            np.lib.format.write_array_header_1_0(file, header)
+            with file.open("r+b") as stream:
+                np.lib.format.write_array_header_1_0(stream, header)
 
 
 class DescriptorWriter:

@@ -1,0 +1,151 @@
+"""What the exporter writes: the same bytes every time, the manifest's own numbers, and nothing where it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import panda_edge
+from panda_edge.banks.embedding import HnswBank
+from panda_edge.errors import DataError, PandaError
+from panda_edge.images import Preprocessing
+from panda_edge.manifest import read_manifest
+from panda_edge.verify import verify
+from panda_export.embedding_banks import write_hnsw
+from panda_export.export import export_bundle
+from panda_export.options import BankOptions
+
+CONFTEST = Path(__file__).parents[1] / "conftest.py"
+
+# Makes the session's bundles again, in a process whose hashes, addresses and threads are others.
+AGAIN = """
+import importlib.util, json, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("conftest", sys.argv[1])
+conftest = sys.modules["conftest"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(conftest)
+conftest.make_bundles(Path(sys.argv[2]), [Path(p) for p in json.loads(sys.argv[3])])
+"""
+
+
+def files_of(bundle: Path) -> dict[str, bytes]:
+    return {p.relative_to(bundle).as_posix(): p.read_bytes() for p in sorted(bundle.rglob("*")) if p.is_file()}
+
+
+def test_two_processes_write_the_same_bytes(
+    made_bundles: dict[str, Path], normal_images: list[Path], tmp_path: Path
+) -> None:
+    images = json.dumps([str(path) for path in normal_images])
+    command = [sys.executable, "-c", AGAIN, str(CONFTEST), str(tmp_path), images]
+    environment = {**os.environ, "PYTHONHASHSEED": "1234"}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    for bank, bundle in made_bundles.items():
+        first, second = files_of(bundle), files_of(tmp_path / f"{bank}.panda")
+        assert list(first) == list(second)
+        assert [name for name in first if first[name] != second[name]] == [], bank
+
+
+@pytest.fixture
+def export(tmp_path: Path, tiny_backbone: Callable[..., Any]) -> Callable[..., Path]:
+    """Export a bundle of the tiny backbone."""
+
+    def call(images: list[Path], options: BankOptions | None = None, **more: Any) -> Path:
+        out = tmp_path / "x.panda"
+        options = options or BankOptions(neighbors=4)
+        preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
+        backbone = more.pop("backbone", None) or tiny_backbone()
+        export_bundle(out, backbone, images, preprocessing, options, method={"name": "dn2"}, **more)
+        return out
+
+    return call
+
+
+def test_unreadable_images_are_named_and_left_out(
+    export: Callable[..., Path], normal_images: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no image")
+    bundle = export([tmp_path / "empty.png", *normal_images[:5], tmp_path / "text.png"])
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if "empty.png" in line]) == 1
+    assert len([line for line in said if "text.png" in line]) == 1
+    assert read_manifest(bundle).detection.count == 5
+    assert verify(bundle)["ok"]
+
+
+def test_no_readable_image(export: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(DataError, match="none of the 1 normal images can be read"):
+        export([tmp_path / "empty.png"])
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.png"]
+
+
+@pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans"])
+def test_one_normal_image(export: Callable[..., Path], normal_images: list[Path], odd_image: Path, bank: str) -> None:
+    bundle = export(normal_images[:1], BankOptions(bank))
+    assert verify(bundle)["ok"]
+    assert panda_edge.load(bundle).segment(odd_image).map_score > 0
+
+
+@pytest.mark.parametrize("bank", ["exact", "hnsw"])
+def test_more_asked_for_than_there_is(
+    export: Callable[..., Path], normal_images: list[Path], odd_image: Path, bank: str
+) -> None:
+    bundle = export(normal_images[:3], BankOptions(bank, neighbors=10**7, knn=1000))
+    manifest = read_manifest(bundle)
+    assert (manifest.detection.knn, manifest.segmentation.neighbors) == (3, 3)
+    assert panda_edge.load(bundle).segment(odd_image).score > 0
+
+
+@pytest.mark.parametrize("k", [1, 50, 600])
+def test_equal_vectors_in_an_hnsw_bank(tmp_path: Path, k: int) -> None:
+    # Its graph links near vectors: among many equal ones it may lose the way to the others.
+    vectors = np.ones((600, 8), np.float32)
+    vectors[-5:] = np.arange(5)[:, None]
+    write_hnsw(tmp_path / "x.hnsw", vectors, seed=0)
+    bank = HnswBank(tmp_path / "x.hnsw", 600, 8, ef=16, threads=1)
+    squared, numbers = bank.nearest(vectors[:1], k)
+    assert squared.shape == numbers.shape == (1, k)
+    assert squared[0, 0] == 0
+
+
+def test_a_failure_leaves_the_old_bundle(
+    export: Callable[..., Path], normal_images: list[Path], tiny_backbone: Callable[..., Any], tmp_path: Path
+) -> None:
+    bundle = export(normal_images[:4])
+    before = files_of(bundle)
+    broken = tiny_backbone()
+    broken.embed.weight[0, 0] = float("nan")
+    with pytest.raises(PandaError):
+        export(normal_images[:4], backbone=broken)
+    assert files_of(bundle) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["x.panda"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(65, 64), (64, 100), (48, 48)])
+def test_an_input_that_the_levels_do_not_divide(
+    export: Callable[..., Path], normal_images: list[Path], height: int, width: int
+) -> None:
+    with pytest.raises(PandaError, match="multiples of 32"):
+        export(normal_images, preprocessing=Preprocessing(height, width))
+
+
+def test_an_input_that_is_not_square(export: Callable[..., Path], normal_images: list[Path], odd_image: Path) -> None:
+    bundle = export(normal_images[:4], preprocessing=Preprocessing(64, 128))
+    heatmap = panda_edge.load(bundle).segment(odd_image).heatmap
+    assert heatmap is not None
+    assert heatmap.shape == (64, 128)
+    assert verify(bundle)["ok"]
+
+
+def test_an_unknown_bank() -> None:
+    with pytest.raises(PandaError, match="'flat'; expected one of exact, kmeans, hnsw"):
+        BankOptions("flat")
