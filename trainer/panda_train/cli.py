@@ -32,7 +32,7 @@ Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal cl
 def sample(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
     texture: Annotated[str, typer.Option(help="brick, grass, gravel or all.")] = "all",
-    seed: Annotated[int, typer.Option(help="Of crops and defects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of crops and defects.")] = 0,
 ) -> None:
     """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""
     from panda_train.sample import make_sample
@@ -78,7 +78,7 @@ def fit(
     input_size: Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")] = 224,
     resize: Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")] = "squash",
     normal: Normal = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")] = "float32",
     json: Json = False,
