@@ -134,6 +134,10 @@ class Detector:
             raise
         except Exception as error:  # whatever onnxruntime finds wrong at run time
             raise BundleError(f"{self.bundle.path}: the model failed ({' '.join(str(error).split())[:200]})") from error
+        if (features.score is not None) != (manifest.detection.scoring == "graph"):
+            raise BundleError(
+                f"{self.bundle.path}: the model and the manifest disagree about who scores; export it again"
+            )
         expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]
         found = [level.shape[1:] for level in features.levels]
         if features.embedding.shape != (len(frames), manifest.embedding_size) or found != expected:
@@ -173,7 +177,8 @@ class Detector:
         return read, self._features_of([read])
 
     def _result(self, read: _Read, features: Features, i: int, with_map: bool) -> Result:
-        scored = self._scorer.score(features.embedding[i], [level[i] for level in features.levels], with_map)
+        levels = [level[i] for level in features.levels]
+        scored = self._scorer.score(features.embedding[i], levels, with_map, graph_score=features.score_of(i))
         stages = {**read.stages_ms, **scored.stages_ms}
         decision = None
         if self.decider is not None:

@@ -29,11 +29,17 @@ PROVIDERS = {
 class Features:
     """What the backbone gives for a batch of B frames, all float32.
 
-    embedding: (B, D); levels: coarse first, each (B, cells, channels) in nested order.
+    embedding: (B, D); levels: coarse first, each (B, cells, channels) in nested order. score: (B,), where the graph
+    itself scores images (manifest field `detection.scoring`), else None.
     """
 
     embedding: np.ndarray
     levels: tuple[np.ndarray, ...]
+    score: np.ndarray | None = None
+
+    def score_of(self, image: int) -> float | None:
+        """The graph's score of one image of the batch, None where it gives none."""
+        return None if self.score is None else float(self.score[image])
 
 
 class Model:
@@ -67,9 +73,10 @@ class Model:
     def run(self, frames: np.ndarray) -> Features:
         """Features of a batch of frames. Raises PandaError where the model gives NaN or infinity."""
         embedding, *levels = self._session.run(self.outputs, {self._input: frames})
+        score = levels.pop() if self.outputs[-1] == "score" else None
         if not np.isfinite(embedding).all():
             raise PandaError("the model's output is not finite; its weights are damaged, export the bundle again")
-        return Features(embedding, tuple(levels))
+        return Features(embedding, tuple(levels), score)
 
     @property
     def metadata(self) -> dict[str, str]:

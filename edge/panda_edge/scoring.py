@@ -17,7 +17,7 @@ from panda_edge.errors import PandaError
 
 @dataclass(frozen=True)
 class Scored:
-    """score: mean squared L2 distance to the knn nearest embeddings; heatmap: float32 (height, width) or None."""
+    """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own; heatmap: float32 (H, W)."""
 
     score: float
     heatmap: np.ndarray | None
@@ -32,23 +32,30 @@ class Scorer:
         manifest = bundle.manifest
         self._frame = manifest.preprocessing
         self._knn = manifest.detection.knn
+        self._in_graph = manifest.detection.scoring == "graph"
         self._neighbors = manifest.segmentation.neighbors
         self._sigma = manifest.segmentation.sigma
         self._embeddings = open_embedding_bank(bundle, threads)
         self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
 
     def score(
-        self, embedding: np.ndarray, levels: Sequence[np.ndarray], with_map: bool = True, exclude: int | None = None
+        self,
+        embedding: np.ndarray,
+        levels: Sequence[np.ndarray],
+        with_map: bool = True,
+        exclude: int | None = None,
+        graph_score: float | None = None,
     ) -> Scored:
         """Score one image.
 
         embedding: float32 (D,); levels: coarse first, float32 (cells, channels) in nested order. exclude: the number
         of a normal image that is not to be compared with, which is how a stored image is scored as if it were new.
+        graph_score: the model's own score, which is the image's where the bundle scores in its graph.
         """
         started = time.perf_counter()
         similar = self._neighbors if with_map and self._gallery.needs_neighbors else 0
         squared, numbers = self._nearest(embedding, max(self._knn, similar), exclude)
-        score = float(squared[: self._knn].mean())
+        score = float(squared[: self._knn].mean()) if not self._in_graph or graph_score is None else graph_score
         _check_finite(score)
         distances = self._gallery.distances(levels, numbers[:similar] if similar else None) if with_map else None
         searched = time.perf_counter()

@@ -86,7 +86,8 @@ def self_test_differences(bundle: Bundle, threads: int) -> dict[str, float]:
     found: dict[str, list[float]] = {key: [] for key in TOLERANCE}
     for i, frame in enumerate(test.frames):
         features = detector.features(frame[None])
-        scored = scorer.score(features.embedding[0], [level[0] for level in features.levels])
+        levels = [level[0] for level in features.levels]
+        scored = scorer.score(features.embedding[0], levels, graph_score=features.score_of(0))
         assert scored.heatmap is not None
         found["embedding"].append(_relative(features.embedding[0], test.embeddings[i]))
         found["score"].append(_relative(scored.score, test.scores[i]))

@@ -54,7 +54,8 @@ def _scored(
     for number, frame in normal:
         features = run(frame[None])
         levels = [level[0] for level in features.levels]
-        scored = scorer.score(features.embedding[0], levels, exclude=number if stored else None)
+        exclude = number if stored else None
+        scored = scorer.score(features.embedding[0], levels, exclude=exclude, graph_score=features.score_of(0))
         assert scored.heatmap is not None
         scores.append(image_scores(scored.score, scored.heatmap))
         if len(heatmaps) < SCALE_IMAGES:

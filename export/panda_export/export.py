@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def export_bundle(
             preprocessing=preprocessing,
             embedding_size=backbone.embedding_size,
             levels=levels,
-            detection=written.detection,
+            detection=dataclasses.replace(written.detection, scoring="graph" if graph.has_score else "knn"),
             segmentation=written.segmentation,
             export={
                 "opset": OPSET,
@@ -153,12 +154,12 @@ def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple
 
 def _write_model(
     staging: Path,
-    graph: nn.Module,
+    graph: DeviceGraph,
     backbone: ExportableBackbone,
     preprocessing: Preprocessing,
     levels: Sequence[Level],
 ) -> dict[str, float]:
-    outputs = ("embedding", *(f"level{lv.stride}" for lv in levels))
+    outputs = ("embedding", *(f"level{lv.stride}" for lv in levels), *(["score"] if graph.has_score else []))
     properties = {
         "panda_edge": __version__,
         "backbone": backbone.name,
@@ -218,7 +219,7 @@ def _write_banks(
         kept = representative_images(vectors, budget.images)
         keep_images(staging, levels, kept)
         vectors, count = vectors[kept], len(kept)
-        numbers = {int(image): number for number, image in enumerate(kept)}
+        numbers: dict[int | None, int] = {int(image): number for number, image in enumerate(kept)}
         sample = [(numbers.get(image), frame) for image, frame in sample]
     detection = write_embeddings(staging, vectors, options, seed)
     segmentation = Segmentation(

@@ -29,8 +29,9 @@ def torch_features(graph: nn.Module, device: str) -> FeatureFunction:
 
     def run(frames: np.ndarray) -> Features:
         with torch.inference_mode():
-            embedding, *levels = graph(torch.from_numpy(frames).to(device))
-        return Features(embedding.cpu().numpy(), tuple(level.cpu().numpy() for level in levels))
+            embedding, *levels = (output.cpu().numpy() for output in graph(torch.from_numpy(frames).to(device)))
+        score = levels.pop() if getattr(graph, "has_score", False) else None
+        return Features(embedding, tuple(levels), score)
 
     return run
 

@@ -29,15 +29,18 @@ class ExportableBackbone(Protocol):
     def normalise(self, frames: Tensor) -> Tensor:
         """uint8 (B, H, W, 3) → float32 (B, 3, H, W)."""
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Normalised (B, 3, H, W) → embedding (B, D), levels coarse first, each (B, C, h, w)."""
+    def __call__(self, x: Tensor) -> tuple[Tensor, list[Tensor]] | tuple[Tensor, list[Tensor], Tensor]:
+        """Normalised (B, 3, H, W) → embedding (B, D), levels coarse first, each (B, C, h, w).
+
+        One with an attribute `has_score` that is true gives the image's score (B,) besides.
+        """
 
 
 class DeviceGraph(nn.Module):
     """A backbone between the frames that a device has and the arrays that its kernels want.
 
     frames: uint8 (B, H, W, 3) RGB → embedding (B, D), then for each level, coarse first, float32
-    (B, cells, channels) in nested order.
+    (B, cells, channels) in nested order; last, where `has_score`, the image's score (B,).
     """
 
     def __init__(self, backbone: ExportableBackbone, descriptors: nn.Module | None = None) -> None:
@@ -45,12 +48,13 @@ class DeviceGraph(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.descriptors = descriptors
+        self.has_score = bool(getattr(backbone, "has_score", False))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        embedding, levels = self.backbone(self.backbone.normalise(frames))
+        embedding, levels, *score = self.backbone(self.backbone.normalise(frames))
         if self.descriptors is not None:
             levels = self.descriptors(levels)
-        return embedding, *(nest(level, depth) for depth, level in enumerate(levels))
+        return embedding, *(nest(level, depth) for depth, level in enumerate(levels)), *score
 
 
 def nest(level: Tensor, depth: int) -> Tensor:

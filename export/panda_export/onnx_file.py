@@ -60,7 +60,8 @@ def compare_with_torch(
         with torch.no_grad():
             expected = [output.numpy() for output in graph(torch.from_numpy(frames))]
         features = model.run(frames)
-        for name, want, got in zip(outputs, expected, (features.embedding, *features.levels), strict=True):
+        scores = () if features.score is None else (features.score,)
+        for name, want, got in zip(outputs, expected, (features.embedding, *features.levels, *scores), strict=True):
             if want.shape != got.shape:
                 raise PandaError(
                     f"the exported graph gives {name} {got.shape} for a batch of {batch}, torch {want.shape}"

@@ -22,7 +22,7 @@ def write_selftest(bundle: Path, frames: np.ndarray, run: FeatureFunction, score
     frames = np.ascontiguousarray(frames[:, :, ::-1])
     # One frame at a time, as the device does it: batches round differently.
     features = [run(frame[None]) for frame in frames]
-    scored = [scorer.score(f.embedding[0], first_image(f)) for f in features]
+    scored = [scorer.score(f.embedding[0], first_image(f), graph_score=f.score_of(0)) for f in features]
     np.savez(
         bundle / SELFTEST_FILE,
         frames=frames,

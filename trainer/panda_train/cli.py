@@ -81,10 +81,31 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")] = "float32",
+    embedding: Annotated[
+        str | None, typer.Option(help="raw, unit (divided by its norm) or whitened; raw for dn2, else unit.")
+    ] = None,
+    distance: Annotated[str, typer.Option(help="knn, or centre: distance to the normal images' centre.")] = "knn",
+    pyramid: Annotated[str, typer.Option(help="Levels of the pretrained or of the adapted network.")] = "pretrained",
+    steps: Annotated[int, typer.Option(help="Mini-batches of adaptation.")] = 2300,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the normal images, instead of --steps.")] = None,
+    batch: Annotated[int, typer.Option(help="Images in a mini-batch.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Of SGD.")] = 1e-2,
+    clip: Annotated[float, typer.Option(help="Largest norm of a gradient; 0 for none.")] = 1e-3,
+    every: Annotated[float, typer.Option(help="panda-ses: epochs between checkpoints.")] = 5.0,
+    ewc: Annotated[float, typer.Option(help="panda-ewc: strength of the pull (lambda).")] = 1e4,
+    fisher_file: Annotated[
+        Path | None, typer.Option("--fisher", help="panda-ewc: the diagonal, if not where `fisher` puts it.")
+    ] = None,
+    exposure: Annotated[Path | None, typer.Option(help="panda-oe: folder of outliers to learn from.")] = None,
+    mixed_precision: Annotated[bool, typer.Option("--mixed-precision", help="bfloat16 where that is safe.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an adaptation that was interrupted.")] = False,
+    curves: Annotated[Path | None, typer.Option(help="Plot the watch on collapse to this PNG or SVG.")] = None,
     json: Json = False,
 ) -> None:
     """Turn a folder of normal images into a bundle."""
     from panda_export.options import BankOptions
+    from panda_train.adapt import AdaptConfig
+    from panda_train.adaptation import AdaptOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
 
@@ -99,10 +120,38 @@ def fit(
         standardise=standardise,
         level_weights=_weights(level_weights),
     )
+    config = AdaptConfig(
+        "panda-early",
+        steps=steps,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        clip=clip,
+        embedding=embedding or ("raw" if method == "dn2" else "unit"),
+        every=every,
+        ewc=ewc,
+        seed=seed,
+        mixed_precision=mixed_precision,
+    )
+    adapt_options = AdaptOptions(config, exposure, fisher_file, distance, pyramid, resume, curves)
     options = FitOptions(
-        method, backbone, weights, input_size, resize, normal, seed, device, precision, bank_options, hold_out, score
+        method,
+        backbone,
+        weights,
+        input_size,
+        resize,
+        normal,
+        seed,
+        device,
+        precision,
+        bank_options,
+        hold_out,
+        score,
+        adapt_options,
     )
     manifest = fit_bundle(data, out, options)
+    if manifest is None:  # under torchrun, the first process speaks
+        return
     if manifest.export["max_bank_mb_chose"]:
         print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)
     facts = {
@@ -152,6 +201,12 @@ def report(
     from panda_train.report import write_report
 
     print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))
+
+
+from panda_train.cli_paper import fisher, paper  # noqa: E402  (their options fill a file of their own)
+
+app.command()(fisher)
+app.command()(paper)
 
 
 def _weights(given: str | None) -> tuple[float, ...] | None:

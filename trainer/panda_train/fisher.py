@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panda_edge.errors import PandaError
+from panda_edge.images import Preprocessing
 from panda_export.progress import Progress, silent
 from panda_train import checkpoint, natural_images
 from panda_train.adapt.activations import frozen_activations
@@ -97,6 +98,32 @@ def compute(
     frames = progress(natural_images.crops(images, input_size, input_size, seed), "Fisher diagonal", images)
     values = of_backbone(backbone, frames, seed=seed)
     save(file, backbone, values, source="photographs of scikit-image and scikit-learn, drawn classes", images=images)
+    return values
+
+
+def compute_labelled(
+    backbone: Backbone,
+    file: Path,
+    root: Path,
+    input_size: int = 224,
+    batches: int = BATCHES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[Tensor]:
+    """The diagonal on labelled images of the pre-training task, kept in `file`.
+
+    root: ImageNet's class folders; in the order of their names they are the classifier's classes. Raises PandaError.
+    """
+    folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
+    classes = backbone.classifier.out_features
+    if len(folders) != classes:
+        raise PandaError(f"{root}: {len(folders)} class folders; {backbone.name} was trained on {classes} classes")
+    images = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())]
+    chosen = np.random.default_rng(seed).permutation(len(images))[: batches * BATCH]
+    crop = Preprocessing.paper_crop(input_size, input_size)
+    frames = (crop.apply(images[number][0]) for number in progress(chosen, "Fisher diagonal", len(chosen)))
+    values = of_backbone(backbone, frames, [images[number][1] for number in chosen])
+    save(file, backbone, values, source=f"labelled images of {root.name}", images=len(chosen))
     return values
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,14 +16,17 @@ from panda_edge.images import Preprocessing
 from panda_edge.manifest import Manifest
 from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
+from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions
-from panda_train import backbones
+from panda_train import adapt, backbones
+from panda_train.adaptation import AdaptOptions, adapt_to
 from panda_train.calibrate import split_normal
 from panda_train.data import open_dataset
+from panda_train.distributed import Workers, workers
 from panda_train.progress import show
 
 PRECISIONS = ("float32", "int8")
-METHODS = ("dn2",)
+METHODS = ("dn2", *adapt.METHODS)
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,14 @@ class FitOptions:
     bank: BankOptions = field(default_factory=BankOptions)
     held_out: int | None = None
     rule: str = DEFAULT_RULE
+    adapt: AdaptOptions = field(default_factory=AdaptOptions)
 
 
-def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
-    """Write the bundle of the normal images in `data` to `out`. Raises PandaError, DataError."""
+def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
+    """Write the bundle of the normal images in `data` to `out`. Raises PandaError, DataError.
+
+    Under torchrun, all processes adapt together and the first writes; the others get None.
+    """
     check_target(out)  # before the work, not after it
     if options.method not in METHODS:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
@@ -59,22 +69,47 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest:
     kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resize, options.input_size)
     torch.manual_seed(options.seed)
+    device = device_of(options.device)
+    with workers(device) as team:
+        manifest = None
+        exported = _adapted(kept, preprocessing, out, options, device, team)
+        if team.first:
+            backbone, facts = exported
+            manifest = export_bundle(
+                out,
+                backbone,
+                kept,
+                preprocessing,
+                options.bank,
+                method={"name": options.method, **facts},
+                held_out=held_out,
+                leave_one_out=leave_one_out,
+                rule=options.rule,
+                seed=options.seed,
+                device=device,
+                precision=options.precision,
+                progress=show,
+            )
+            _state_file(out).unlink(missing_ok=True)
+        team.wait()
+    return manifest
+
+
+def _adapted(
+    images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, team: Workers
+) -> tuple[ExportableBackbone, dict[str, Any]]:
     backbone = backbones.load(options.backbone, options.weights)
-    return export_bundle(
-        out,
-        backbone,
-        kept,
-        preprocessing,
-        options.bank,
-        method={"name": options.method},
-        held_out=held_out,
-        leave_one_out=leave_one_out,
-        rule=options.rule,
-        seed=options.seed,
-        device=device_of(options.device),
-        precision=options.precision,
-        progress=show,
-    )
+    if options.method == "dn2" and options.adapt.config.embedding == "raw":
+        return backbone, {}
+    done = adapt_to(backbone.to(device), images, preprocessing, options.method, options.adapt, _state_file(out), team)
+    if done.said:
+        print(done.said, file=sys.stderr)
+    return done.backbone, done.facts
+
+
+def _state_file(out: Path) -> Path:
+    """Where adaptation keeps its state, for --resume, until the bundle stands."""
+    return out.with_name(f".{out.stem}.adapting.pt")
 
 
 def preprocessing_of(resize: str, size: int) -> Preprocessing:

@@ -22,11 +22,13 @@ from panda_train import backbones, comparators, fisher, natural_images
 from panda_train.adapt import (
     METHODS,
     AdaptConfig,
+    Adapted,
     AdaptedHead,
     Source,
     StoredActivations,
     adapt,
     embeddings,
+    last_checkpoint,
     store,
     verdict,
 )
@@ -132,6 +134,8 @@ class _Features:
         self._folder = folder / f"{backbone.name}-{backbone.weights_sha256[:12]}-{options.input_size}"
         self._progress = progress
         self.preprocessing = Preprocessing.paper_crop(options.input_size, options.input_size)
+        # Of the class at hand: panda-early trains just as panda-ses, and is its last checkpoint.
+        self.checkpoints: dict[str, Adapted] = {}
 
     def train(self, name: str) -> StoredActivations:
         return self._stored(f"train-{name}", self.images(self.protocol.train[name], self._options.train_images))
@@ -231,7 +235,16 @@ def _adapted_scores(
         diagonal = fisher.load(options.fisher or fisher.default_file(features.backbone), features.backbone)
     # In memory: a mapped file would be read anew, page by page, for every random batch.
     held = StoredActivations(np.asarray(train._array).copy())
-    adapted = adapt(features.backbone, Source(held, len(held)), config, others=others, fisher=diagonal)
+    shared = {"panda-early", "panda-ses"} if "panda-ses" in options.methods else set()
+    if method in shared and normal in features.checkpoints:
+        adapted = features.checkpoints[normal]
+    else:
+        trained = replace(config, method="panda-ses") if method in shared else config
+        adapted = adapt(features.backbone, Source(held, len(held)), trained, others=others, fisher=diagonal)
+        if method in shared:
+            features.checkpoints = {normal: adapted}
+    if method == "panda-early":
+        adapted = last_checkpoint(adapted)
     head = AdaptedHead(adapted, adapted.score).to(options.device)
     bank, _ = _through(head, held, options.device)
     outputs = [_through(head, test, options.device) for test in tests]

@@ -1,7 +1,16 @@
 """Adapting pretrained features to normal images: PANDA-Early, SES, EWC and OE, and the joint comparator."""
 
 from panda_train.adapt.activations import RecomputedActivations, StoredActivations, store
-from panda_train.adapt.adapted import PYRAMIDS, SCORES, Adapted, AdaptedBackbone, AdaptedHead, unadapted, whiten
+from panda_train.adapt.adapted import (
+    PYRAMIDS,
+    SCORES,
+    Adapted,
+    AdaptedBackbone,
+    AdaptedHead,
+    last_checkpoint,
+    unadapted,
+    whiten,
+)
 from panda_train.adapt.collapse import Look, plot, verdict
 from panda_train.adapt.config import EMBEDDINGS, METHODS, AdaptConfig
 from panda_train.adapt.methods import Source, adapt, embeddings
@@ -23,6 +32,7 @@ __all__ = [
     "embeddings",
     "plot",
     "store",
+    "last_checkpoint",
     "unadapted",
     "verdict",
     "whiten",

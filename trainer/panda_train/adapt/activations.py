@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panda_edge.errors import PandaError
 from panda_train.backbones import Backbone
 
 BATCH = 16
@@ -68,7 +69,7 @@ def frozen_activations(backbone: Backbone, frames: np.ndarray) -> Tensor:
 def store(
     backbone: Backbone, frames: Iterable[np.ndarray], count: int, file: Path | None = None, limit: int = MEMORY_LIMIT
 ) -> StoredActivations:
-    """Run the frozen part over `count` frames, each uint8 (H, W, 3).
+    """Run the frozen part over at most `count` frames, each uint8 (H, W, 3).
 
     file: where to keep them, as .npy; by default in memory, or in a temporary file, which goes with the process,
     where they take more than `limit` bytes.
@@ -82,9 +83,11 @@ def store(
         if done + len(batch) <= count:
             array[done : done + len(batch)] = activation
         done += len(batch)
-    if array is None or done != count:
+    if array is None:
+        raise PandaError("none of the normal images can be read; see the lines above")
+    if done > count:
         raise ValueError(f"{done} frames came, {count} were announced")
-    return StoredActivations(array)
+    return StoredActivations(array[:done])
 
 
 def _allocate(shape: tuple[int, ...], file: Path | None, limit: int) -> np.ndarray:

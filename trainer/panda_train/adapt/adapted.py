@@ -1,7 +1,7 @@
 """What adaptation gives, and the network that scores with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -61,6 +61,18 @@ class Adapted:
     def score(self) -> str:
         """The method's own way to score: one of SCORES."""
         return {"panda-ses": "ses", "panda-oe": "exposure"}.get(self.method, "knn")
+
+
+def last_checkpoint(adapted: Adapted) -> Adapted:
+    """PANDA-Early out of PANDA-SES, whose training is the same: the last checkpoint alone."""
+    return replace(
+        adapted,
+        method="panda-early",
+        heads=list(adapted.heads)[-1:],
+        centres=adapted.centres[-1:],
+        scales=adapted.scales[-1:],
+        steps=list(adapted.steps)[-1:],
+    )
 
 
 def unadapted(backbone: Backbone, embedding: str, embeddings: np.ndarray) -> Adapted:

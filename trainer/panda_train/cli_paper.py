@@ -1,0 +1,105 @@
+"""The commands `panda-train fisher` and `panda-train paper`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.console import print_json
+
+Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
+Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+
+
+def fisher(
+    backbone: Backbone = "efficientnet-lite0",
+    weights: Weights = None,
+    data: Annotated[
+        Path | None, typer.Option(help="ImageNet's class folders; photographs of the installation if not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write, if not in the user's cache folder.")] = None,
+    batches: Annotated[int, typer.Option(min=1, help="Mini-batches of 32 images.")] = 100,
+    input_size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Compute the Fisher diagonal that panda-ewc needs, once for a backbone."""
+    from panda_train import backbones
+    from panda_train import fisher as diagonal
+    from panda_train.fit import device_of
+    from panda_train.progress import show
+
+    network = backbones.load(backbone, weights).to(device_of(device))
+    file = out or diagonal.default_file(network)
+    if data is None:
+        diagonal.compute(network, file, input_size, batches, seed, show)
+    else:
+        diagonal.compute_labelled(network, file, data, input_size, batches, seed, show)
+    if json:
+        print_json({"fisher": str(file), "backbone": backbone})
+    else:
+        print(file)
+
+
+def paper(
+    dataset: Annotated[
+        str, typer.Argument(help="cifar10, cifar100, fashion-mnist, cats-vs-dogs, dior, birds, flowers, wbc, mvtec.")
+    ],
+    data: Annotated[Path, typer.Option(help="The data set's folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder of results; runs that are there are not repeated.")],
+    methods: Annotated[
+        str,
+        typer.Option(help="With commas between; also centre, kmeans, whitened, oc-svm, oc-svm-pixels, panda-oe, jo."),
+    ] = "dn2,panda-early,panda-ses,panda-ewc",
+    classes: Annotated[str, typer.Option(help="With commas between, or all.")] = "all",
+    backbone: Backbone = "efficientnet-lite0",
+    weights: Weights = None,
+    train_images: Annotated[int | None, typer.Option(min=16, help="The first so many of each class; all.")] = None,
+    test_images: Annotated[int | None, typer.Option(min=1, help="The first so many of each class; all.")] = None,
+    embedding: Annotated[str, typer.Option(help="raw, unit or whitened.")] = "unit",
+    knn: Annotated[int, typer.Option(min=1, help="Neighbours the score averages.")] = 2,
+    steps: Annotated[int, typer.Option(help="Mini-batches of adaptation.")] = 2300,
+    learning_rate: Annotated[float, typer.Option(help="Of SGD.")] = 1e-2,
+    clip: Annotated[float, typer.Option(help="Largest norm of a gradient; 0 for none.")] = 1e-3,
+    every: Annotated[float, typer.Option(help="panda-ses: epochs between checkpoints.")] = 5.0,
+    ewc: Annotated[float, typer.Option(help="panda-ewc: strength of the pull (lambda).")] = 1e4,
+    exposed: Annotated[int, typer.Option(help="panda-oe: expose the training images of the next so many classes.")] = 4,
+    exposure: Annotated[Path | None, typer.Option(help="panda-oe: expose this folder's images instead.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Run the paper's protocol: each class in turn is normal; the table stands beside the paper's figures."""
+    from panda_train.adapt import AdaptConfig
+    from panda_train.data import open_dataset
+    from panda_train.fit import device_of
+    from panda_train.paper import PaperOptions, run_paper, table
+    from panda_train.progress import show
+
+    options = PaperOptions(
+        methods=tuple(methods.split(",")),
+        classes=() if classes == "all" else tuple(classes.split(",")),
+        backbone=backbone,
+        weights=weights,
+        train_images=train_images,
+        test_images=test_images,
+        knn=knn,
+        exposed=0 if exposure else exposed,
+        exposure=tuple(open_dataset(exposure).train) if exposure else (),
+        device=device_of(device),
+        adapt=AdaptConfig(
+            "panda-early", steps=steps, learning_rate=learning_rate, clip=clip, every=every, ewc=ewc,
+            embedding=embedding, seed=seed,
+        ),
+    )  # fmt: skip
+    rows = run_paper(dataset, data, out, options, show)
+    if json:
+        print_json({"rows": rows, "table": table(rows)})
+    else:
+        print(table(rows))
