@@ -13,7 +13,7 @@
 #include "ops.h"
 #include "pool.h"
 
-enum { POINT_BLOCK = 512, CENTRE_BATCH = 256, INTERRUPT_EVERY = 256, WORTH_A_THREAD = 4 /* blocks */ };
+enum { POINT_BLOCK = 512, GROUP = 4, CENTRE_BATCH = 256, INTERRUPT_EVERY = 256, WORTH_A_THREAD = 4 /* blocks */ };
 
 typedef struct {
     const panda_ops *ops;
@@ -24,7 +24,7 @@ typedef struct {
     float *nearest;   /* (n,) squared distance to the nearest of the first `seen` centres, -1 for a centre */
     uint32_t *seen;   /* (n,) */
     size_t *farthest; /* (blocks,) point of the largest `nearest`, the lowest of equals */
-    float *rows;      /* (worker, d) */
+    float *rows;      /* (worker, GROUP, d) */
     uint32_t *open;   /* blocks to look at */
     float threshold;  /* the largest distance known to be up to date */
 } k_centre_run;
@@ -39,19 +39,27 @@ static void load_row(const k_centre_run *run, size_t point, float *row)
             row[c] = half_to_float(((const uint16_t *)stored)[c]);
 }
 
-static void catch_up(const k_centre_run *run, size_t point, float *row)
+/* Brings up to GROUP points up to date together, from the first centre that any of them has missed. */
+static void catch_up(const k_centre_run *run, const size_t *points, size_t count, float *rows)
 {
-    float nearest = run->nearest[point], distances[CENTRE_BATCH];
-    load_row(run, point, row);
-    for (size_t from = run->seen[point]; from < run->taken; from += CENTRE_BATCH) {
-        size_t count = run->taken - from < CENTRE_BATCH ? run->taken - from : CENTRE_BATCH;
-        l2_tile(run->ops, row, 1, row_of(run->centres, run->dtype, from, run->d), run->dtype, count, run->d, distances,
-                count);
-        for (size_t i = 0; i < count; i++)
-            nearest = distances[i] < nearest ? distances[i] : nearest; /* NaN is near to nothing */
+    float distances[GROUP * CENTRE_BATCH];
+    size_t from = run->taken;
+    for (size_t i = 0; i < count; i++) {
+        load_row(run, points[i], rows + i * run->d);
+        from = run->seen[points[i]] < from ? run->seen[points[i]] : from;
+        run->seen[points[i]] = (uint32_t)run->taken;
     }
-    run->nearest[point] = nearest;
-    run->seen[point] = (uint32_t)run->taken;
+    for (; from < run->taken; from += CENTRE_BATCH) {
+        size_t centres = run->taken - from < CENTRE_BATCH ? run->taken - from : CENTRE_BATCH;
+        l2_tile(run->ops, rows, count, row_of(run->centres, run->dtype, from, run->d), run->dtype, centres, run->d,
+                distances, CENTRE_BATCH);
+        for (size_t i = 0; i < count; i++) {
+            float nearest = run->nearest[points[i]];
+            for (size_t j = 0; j < centres; j++) /* NaN is near to nothing */
+                nearest = distances[i * CENTRE_BATCH + j] < nearest ? distances[i * CENTRE_BATCH + j] : nearest;
+            run->nearest[points[i]] = nearest;
+        }
+    }
 }
 
 static void find_farthest(const k_centre_run *run, size_t block)
@@ -67,9 +75,17 @@ static void look_at_block(void *context, size_t task, int worker)
     const k_centre_run *run = context;
     size_t block = run->open[task], from = block * POINT_BLOCK;
     size_t to = run->n - from < POINT_BLOCK ? run->n : from + POINT_BLOCK;
+    float *rows = run->rows + (size_t)worker * GROUP * run->d;
+    size_t group[GROUP], count = 0;
     for (size_t i = from; i < to; i++)
-        if (run->nearest[i] >= run->threshold && run->seen[i] < run->taken)
-            catch_up(run, i, run->rows + (size_t)worker * run->d);
+        if (run->nearest[i] >= run->threshold && run->seen[i] < run->taken) {
+            group[count++] = i;
+            if (count == GROUP) {
+                catch_up(run, group, count, rows);
+                count = 0;
+            }
+        }
+    catch_up(run, group, count, rows);
     find_farthest(run, block);
 }
 
@@ -85,7 +101,7 @@ static size_t farthest_of_all(const k_centre_run *run)
 static size_t next_centre(k_centre_run *run, int threads)
 {
     size_t likely = farthest_of_all(run), count = 0;
-    catch_up(run, likely, run->rows);
+    catch_up(run, &likely, 1, run->rows);
     run->threshold = run->nearest[likely];
     find_farthest(run, likely / POINT_BLOCK);
     for (size_t block = 0; block < run->blocks; block++)
@@ -132,7 +148,7 @@ panda_status panda_k_centre(const void *points, panda_dtype dtype, size_t n, siz
     run.nearest = malloc(n * sizeof *run.nearest);
     run.seen = malloc(n * sizeof *run.seen);
     run.farthest = malloc(run.blocks * sizeof *run.farthest);
-    run.rows = malloc((size_t)threads * d * sizeof *run.rows);
+    run.rows = malloc((size_t)threads * GROUP * d * sizeof *run.rows);
     run.open = malloc(run.blocks * sizeof *run.open);
     panda_status status = PANDA_NO_MEMORY;
     if (run.centres && run.nearest && run.seen && run.farthest && run.rows && run.open)
