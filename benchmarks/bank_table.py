@@ -54,13 +54,17 @@ CONFIGURATIONS = (
 )
 
 
-def measure_accuracy(subject: Subject, rows: ResultsFile, threads: int, fresh: Sequence[str] = ()) -> None:
+def measure_accuracy(
+    subject: Subject, rows: ResultsFile, threads: int, fresh: Sequence[str] = (), only: Sequence[str] = ()
+) -> None:
     """Fit and evaluate what the rows do not hold yet, the README's first, so that an early stop leaves those.
 
-    fresh: names of configurations to fit and evaluate in any case.
+    fresh: names of configurations to fit and evaluate in any case. only: names of the ones to look at; () is all.
     """
     fitted: set[tuple[str, ...]] = set()  # configurations that differ in ε share a bundle
     for configuration in sorted(CONFIGURATIONS, key=lambda c: c.name not in README):
+        if only and configuration.name not in only:
+            continue
         key = key_of(subject, configuration)
         if configuration.name not in fresh and "accuracy" in rows.get(key):
             continue

@@ -30,10 +30,11 @@ def main() -> None:
     parser.add_argument("--max-age", type=float, default=3.0, metavar="HOURS", help="of timings that are kept")
     parser.add_argument("--fresh", choices=("readme", "all"), help="fit and evaluate these banks again")
     parser.add_argument("--only", nargs="*", metavar="PART", help=f"measure only these: {', '.join(PARTS)}")
+    parser.add_argument("--slow", action="store_true", help="also anomalib's PatchCore 10 %%")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
     given = parser.parse_args()
     fresh = {"readme": bank_table.README, "all": [c.name for c in bank_table.CONFIGURATIONS]}.get(given.fresh, ())
-    run = Run(open_subject(), given.threads, fresh)
+    run = Run(open_subject(), given.threads, fresh, given.slow)
     say(f"measuring on {run.subject.in_words}")
     for name in PARTS if given.only is None else given.only:
         if run.is_recent(name, given.max_age):
@@ -49,10 +50,11 @@ def main() -> None:
 class Run:
     """The subject, the settings and the files of rows of one run."""
 
-    def __init__(self, subject: Subject, threads: int, fresh: Sequence[str]) -> None:
+    def __init__(self, subject: Subject, threads: int, fresh: Sequence[str], slow: bool) -> None:
         self.subject = subject
         self.threads = threads
         self.fresh = fresh
+        self.slow = slow
         self.conditions = ResultsFile("conditions")
         self.banks = ResultsFile("banks")
         self.device = ResultsFile("device")
@@ -64,7 +66,7 @@ class Run:
 
     def is_recent(self, part: str, hours: float) -> bool:
         """Whether a part was measured not long ago under these conditions. Accuracy resumes by itself, row by row."""
-        if part == "accuracy":
+        if part in ("readme", "accuracy"):
             return False
         kept, now = self.conditions.get(f"{self.subject.name}: {part}"), conditions(self.threads)
         same = all(kept.get(key) == now[key] for key in ("cpu", "threads", "simd"))
@@ -76,23 +78,28 @@ def _anomalib(run: Run) -> None:
     if python is None:
         say("anomalib is left out: PANDA_PEERS_VENV names no environment that benchmarks/peers/make_venv.sh made")
         return
-    anomalib_run.compare(run.subject, run.anomalib, run.threads, python)
+    anomalib_run.compare(run.subject, run.anomalib, run.banks, run.threads, python, run.slow)
 
+
+_NOT_IN_README = [c.name for c in bank_table.CONFIGURATIONS if c.name not in bank_table.README]
 
 # In the order in which they are worth having, should the run be stopped.
 PARTS: dict[str, Callable[[Run], Any]] = {
-    "accuracy": lambda run: bank_table.measure_accuracy(run.subject, run.banks, run.threads, run.fresh),
+    "readme": lambda run: bank_table.measure_accuracy(
+        run.subject, run.banks, run.threads, run.fresh, bank_table.README
+    ),
+    "accuracy": lambda run: bank_table.measure_accuracy(run.subject, run.banks, run.threads, run.fresh, _NOT_IN_README),
     "speed": lambda run: bank_table.measure_speed(run.subject, run.banks, run.threads),
     "device": lambda run: device.measure_device(run.subject, run.banks, run.device, run.threads),
     "roofline": lambda run: roofline.measure_roofline(run.subject, run.roofline, run.threads),
     "faiss": lambda run: search.compare_search(run.subject, run.search, run.threads),
     "anomalib": _anomalib,
+    "install": lambda run: install.measure_install(run.install, anomalib_run.peers_python()),
     "neighbors": lambda run: scaling.measure_neighbors(run.subject, run.scaling, run.threads),
     "threads": lambda run: scaling.measure_threads(run.subject, run.scaling),
     "resolution": lambda run: scaling.measure_resolution(run.subject, run.scaling, run.threads),
     "detection": lambda run: scaling.measure_detection(run.subject, run.scaling, run.threads),
     "hnswlib": lambda run: search.compare_hnsw(run.subject, run.search, run.threads),
-    "install": lambda run: install.measure_install(run.install, anomalib_run.peers_python()),
 }
 
 

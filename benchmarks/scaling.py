@@ -21,7 +21,7 @@ from panda_edge import kernel
 from panda_edge.banks.level_files import level_file
 from panda_edge.detector import Detector
 
-_NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200)
 _SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000)  # stored embeddings
 _LARGEST_GRAPH = 30_000  # hnswlib needs minutes to build larger ones here
@@ -31,7 +31,7 @@ Search = Callable[[np.ndarray], np.ndarray]
 """One query, float32 (1, D) → numbers of the two nearest, (1, 2)."""
 
 
-def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images: int = 40) -> None:
+def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images: int = 24) -> None:
     """Exact search over the K most similar images, milliseconds (median), one image after the other for all K."""
     detector = panda_edge.load(subject.bundle(EXACT.args), threads)
     manifest = detector.bundle.manifest
@@ -43,7 +43,7 @@ def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images:
     ]
     search = kernel.PyramidSearch(stored, (manifest.levels[0].height, manifest.levels[0].width), threads)
     embeddings = _embeddings(detector)
-    counts = [k for k in _NEIGHBORS if k < manifest.segmentation.count] + [manifest.segmentation.count]
+    counts = [k for k in _NEIGHBORS if k <= manifest.segmentation.count]
     times: dict[int, list[float]] = {k: [] for k in counts}
     for path in subject.images(images):
         features = detector.features(detector.preprocessing.apply(path)[None])
