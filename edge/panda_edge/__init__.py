@@ -1,9 +1,9 @@
 """Finds anomalous images, and the anomalous pixels in them, on a device without torch.
 
-    import panda_edge
-    detector = panda_edge.load("tile.panda")
-    result = detector.segment("part.jpg")      # a path, a PIL image or an (H, W, 3) uint8 array
-    result.score, result.heatmap
+import panda_edge
+detector = panda_edge.load("tile.panda")
+result = detector.segment("part.jpg")      # a path, a PIL image or an (H, W, 3) uint8 array
+result.score, result.heatmap
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def speed_ratio(path: Path, baseline: Path, frame: np.ndarray) -> float:
     return float(np.median(times[0]) / np.median(times[1]))
 
 
-class _Calibration(CalibrationDataReader):  # type: ignore[misc]
+class _Calibration(CalibrationDataReader):
     def __init__(self, frames: Sequence[np.ndarray]) -> None:
         self._frames: Iterator[np.ndarray] = iter(frames)
 
