@@ -1,7 +1,7 @@
 """What descriptor options and image scores do: `python -m benchmarks.ablation NAME DATA EVERY`, a row each.
 
-Fitted on every EVERYth normal image and evaluated on every EVERYth test image, through the device's code. Rows are kept in
-`benchmarks/results/ablation.json`, so that a run takes up where it stopped; no configuration is chosen by them.
+Fitted on every EVERYth normal image and evaluated on every EVERYth test image, through the device's code. Rows are
+kept in `benchmarks/results/ablation.json`, so that a run takes up where it stopped; nothing is chosen by them.
 """
 
 from __future__ import annotations
