@@ -19,6 +19,7 @@ _INFERNO = np.array(
     dtype=np.float32,
 )  # fmt: skip
 
+_LEAST_CAPTIONED = 48  # pixels of width; below, the letters would be specks
 _SKIPPED = 2  # the darkest steps, which would hide a dark image
 
 _MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
@@ -80,7 +81,9 @@ def _verdict(decision: Decision) -> str:
 
 
 def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> Image.Image:
-    """The picture above its verdict and the colour scale."""
+    """The picture above its verdict and the colour scale; alone where it is too narrow for words."""
+    if picture.width < _LEAST_CAPTIONED:
+        return picture
     height = max(16, round(picture.width / 16))
     whole = Image.new("RGB", (picture.width, picture.height + 2 * height))
     whole.paste(picture, (0, 0))

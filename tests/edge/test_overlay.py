@@ -42,7 +42,7 @@ def test_nothing_is_outlined_below_the_threshold() -> None:
     assert not outlined(np.asarray(overlay(image, faint, (0.0, 4.0)))[:96]).any()
 
 
-@pytest.mark.parametrize(("width", "height"), [(40, 300), (128, 96), (900, 64), (12, 12)])
+@pytest.mark.parametrize(("width", "height"), [(48, 300), (128, 96), (900, 64)])
 def test_the_caption_lies_below_and_fits(width: int, height: int) -> None:
     image = np.full((height, width, 3), 90, np.uint8)
     drawn = np.asarray(overlay(image, result_of(8, width=width, height=height), (0.0, 4.0)))
@@ -50,6 +50,11 @@ def test_the_caption_lies_below_and_fits(width: int, height: int) -> None:
     assert drawn.shape[0] > height
     caption = drawn[height:]
     assert caption[:, -1].max() < 60, "the text runs out of the picture"
+
+
+def test_a_picture_too_narrow_for_words_has_none() -> None:
+    image = np.full((300, 12, 3), 90, np.uint8)
+    assert overlay(image, result_of(8, width=12, height=300), (0.0, 4.0)).size == (12, 300)
 
 
 def test_without_calibration_the_picture_keeps_its_size() -> None:
