@@ -32,13 +32,13 @@ def conditions(threads: int, packages: Iterable[str] = PACKAGES) -> dict[str, An
     }
 
 
-def in_words(facts: dict[str, Any]) -> str:
+def in_words(facts: dict[str, Any], moment: str = "when the run began") -> str:
     """One paragraph."""
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
     return (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} threads, SIMD level {facts['simd']}; "
         f"{facts['system']}; {versions}; commit {facts['commit']}, {facts['time']}, "
-        f"load average {facts['load']} when the run began."
+        f"load average {facts['load']} {moment}."
     )
 
 

@@ -33,18 +33,25 @@ def main() -> None:
     parser.add_argument("--slow", action="store_true", help="also anomalib's PatchCore 10 %%")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
     given = parser.parse_args()
+    if unknown := set(given.only or ()) - PARTS.keys():
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; expected some of {', '.join(PARTS)}")
     fresh = {"readme": bank_table.README, "all": [c.name for c in bank_table.CONFIGURATIONS]}.get(given.fresh, ())
     run = Run(open_subject(), given.threads, fresh, given.slow)
     say(f"measuring on {run.subject.in_words}")
-    for name in PARTS if given.only is None else given.only:
-        if run.is_recent(name, given.max_age):
-            say(f"{name}: kept")
-            continue
-        before = conditions(given.threads)
-        PARTS[name](run)
-        run.conditions.update(f"{run.subject.name}: {name}", **before, age=time.time())
-    written = write(run, given.readme)
-    print(written)
+    try:
+        for name in PARTS if given.only is None else given.only:
+            _measure(run, name, given.max_age)
+    finally:  # what was measured before a stop is worth showing
+        print(write(run, given.readme))
+
+
+def _measure(run: Run, part: str, max_age: float) -> None:
+    if run.is_recent(part, max_age):
+        say(f"{part}: kept")
+        return
+    before = conditions(run.threads)
+    PARTS[part](run)
+    run.conditions.update(f"{run.subject.name}: {part}", **before, age=time.time())
 
 
 class Run:
@@ -114,6 +121,7 @@ def write(run: Run, readme: bool) -> Path:
         "frames timed. Configurations that stand in one table were timed in turns, in one run, so that ratios hold "
         "even where the machine was disturbed. Accuracy is at the network's resolution, on masks brought to it by the "
         "nearest pixel.",
+        in_words(conditions(run.threads), "when this page was written"),
         _banks(run, folder),
         _device(run),
         _roofline(run),
@@ -128,7 +136,7 @@ def write(run: Run, readme: bool) -> Path:
 
 def _conditions(run: Run, part: str) -> str:
     facts = run.conditions.get(f"{run.subject.name}: {part}")
-    return f"*{in_words(facts)}*" if facts else ""
+    return f"*{facts['time']}, commit {facts['commit']}, load average {facts['load']} at its start.*" if facts else ""
 
 
 def _bank_rows(run: Run) -> list[dict[str, Any]]:

@@ -147,9 +147,9 @@ def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row, co
         ["of it not mapped files, MB", *(number(d["bench"]["own_mb"], 0) for _, d in rows)],
         ["cold start to first map, ms", *(number(d["cold_start_ms"], 0) for _, d in rows)],
     ]
-    text = table(("", *columns), lines) + "\n"
+    text = table(("", *columns), lines) + "\n\n"
     if install:
-        text += f"\nBase install: {number(install['mb'], 0)} MB in {install['packages']} packages"
+        text += f"Base install: {number(install['mb'], 0)} MB in {install['packages']} packages"
         if peers_install:
             text += f" (anomalib with OpenVINO: {number(peers_install['mb'], 0)} MB in {peers_install['packages']})"
         text += ".\n"
