@@ -89,7 +89,9 @@ def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> I
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
     font_size = height * 0.55
-    font_size *= min(1.0, 0.94 * picture.width / draw.textlength(text, ImageFont.load_default(size=font_size)))
+    font_size *= min(
+        1.0, (picture.width - 0.6 * height) / draw.textlength(text, ImageFont.load_default(size=font_size))
+    )
     font = ImageFont.load_default(size=font_size)
     middle = picture.height + height / 2
     draw.text((height * 0.3, middle), text, fill="white", font=font, anchor="lm")
