@@ -8,6 +8,7 @@ Squares are of single images' gradients, not of a mini-batch's mean gradient, wh
 batch size.
 """
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
@@ -60,16 +61,14 @@ def of_backbone(
     backbone: Backbone, frames: Iterable[np.ndarray], labels: Iterable[int] | None = None, seed: int = 0
 ) -> list[Tensor]:
     """The diagonal of `backbone.adaptable`, in the order of its parameters; frames uint8 (H, W, 3) each."""
+    # Channels last: single images go several times faster through depthwise convolutions on a CPU.
+    head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last).requires_grad_(True)
 
     def logits(activation: Tensor) -> Tensor:
-        result: Tensor = backbone.classifier(backbone.adaptable(activation)[0])
+        result: Tensor = backbone.classifier(head(activation)[0])
         return result
 
-    backbone.adaptable.requires_grad_(True)
-    try:
-        return diagonal(logits, list(backbone.adaptable.parameters()), _activations(backbone, frames), labels, seed)
-    finally:
-        backbone.adaptable.requires_grad_(False)
+    return diagonal(logits, list(head.parameters()), _activations(backbone, frames), labels, seed)
 
 
 def _activations(backbone: Backbone, frames: Iterable[np.ndarray]) -> Iterator[Tensor]:

@@ -80,6 +80,7 @@ def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progre
             raise PandaError(f"{dataset} has no class {name!r}; there are {', '.join(protocol.classes)}")
     torch.manual_seed(options.adapt.seed)
     backbone = backbones.load(options.backbone, options.weights).to(options.device)
+    backbone = backbone.to(memory_format=torch.channels_last)
     file = out / f"{dataset}.json"
     rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
     features = _Features(backbone, protocol, options, out / "activations", progress)
@@ -136,6 +137,8 @@ class _Features:
         self.preprocessing = Preprocessing.paper_crop(options.input_size, options.input_size)
         # Of the class at hand: panda-early trains just as panda-ses, and is its last checkpoint.
         self.checkpoints: dict[str, Adapted] = {}
+        self._opened: dict[str, StoredActivations] = {}
+        self._embedded: dict[int, Tensor] = {}
 
     def train(self, name: str) -> StoredActivations:
         return self._stored(f"train-{name}", self.images(self.protocol.train[name], self._options.train_images))
@@ -146,6 +149,12 @@ class _Features:
     def defects(self, name: str) -> StoredActivations:
         assert self.protocol.defects is not None
         return self._stored(f"defects-{name}", self.images(self.protocol.defects[name], self._options.test_images))
+
+    def embedded(self, source: StoredActivations, embedding: str) -> np.ndarray:
+        """Pretrained embeddings of a stored set, float32 (N, D), `raw` or of unit length."""
+        if id(source) not in self._embedded:
+            self._embedded[id(source)] = embeddings(self.backbone.adaptable, source, unit=False)
+        return embed(self._embedded[id(source)], embedding != "raw").numpy()
 
     def exposure(self) -> StoredActivations:
         return self._stored("exposure", self._options.exposure)
@@ -165,13 +174,16 @@ class _Features:
 
     def _stored(self, name: str, images: Sequence[ImageLike]) -> StoredActivations:
         file = self._folder / f"{name}-{len(images)}.npy"
+        if file.name in self._opened:
+            return self._opened[file.name]
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part")
             frames = (self.preprocessing.apply(image) for image in self._progress(images, name, len(images)))
             store(self.backbone, frames, len(images), file=part)
             os.replace(part, file)
-        return StoredActivations(np.load(file, mmap_mode="r"))
+        self._opened[file.name] = StoredActivations(np.load(file, mmap_mode="r"))
+        return self._opened[file.name]
 
 
 def _run(normal: str, method: str, embedding: str, features: _Features, options: PaperOptions) -> Row:
@@ -189,15 +201,15 @@ def _run(normal: str, method: str, embedding: str, features: _Features, options:
     if method == "oc-svm-pixels":
         scores = _pixel_scores(normal, anomalous_classes, features, options)
     elif method in COMPARATORS:
-        bank = _embedded(features.backbone, features.train(normal), embedding)
-        scores = _compare(method, bank, np.concatenate([_embedded(features.backbone, t, embedding) for t in tests]))
+        bank = features.embedded(features.train(normal), embedding)
+        scores = _compare(method, bank, np.concatenate([features.embedded(t, embedding) for t in tests]))
     else:
         scores, more = _adapted_scores(normal, method, tests, exposed, features, options)
         facts |= more
         if exposed:
             facts["exposed"] = exposed
-            bank = _embedded(features.backbone, features.train(normal), "raw")
-            dn2 = _compare("dn2", bank, np.concatenate([_embedded(features.backbone, t, "raw") for t in tests]))
+            bank = features.embedded(features.train(normal), "raw")
+            dn2 = _compare("dn2", bank, np.concatenate([features.embedded(t, "raw") for t in tests]))
             facts["dn2_same_test"] = _percent(dn2, labels)
     return {**facts, "image_auroc": _percent(scores, labels)}
 
@@ -271,11 +283,6 @@ def _through(head: AdaptedHead, source: StoredActivations, device: str) -> tuple
             values.append(embedded.cpu().numpy())
             scores.append(np.zeros(len(batch)) if score is None else score.cpu().numpy())
     return np.concatenate(values), np.concatenate(scores)
-
-
-def _embedded(backbone: Backbone, source: StoredActivations, embedding: str) -> np.ndarray:
-    raw = embeddings(backbone.adaptable, source, unit=False)
-    return embed(raw, embedding != "raw").numpy()
 
 
 def _pixel_scores(normal: str, others: Sequence[str], features: _Features, options: PaperOptions) -> np.ndarray:

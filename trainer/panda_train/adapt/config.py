@@ -15,7 +15,8 @@ class AdaptConfig:
     steps: mini-batches; epochs, where given, replaces it. batch: images of each source a step. clip: largest norm of
     the whole gradient, 0 for none. embedding: `raw` ψ(x); `unit` ψ(x)/‖ψ(x)‖, both in the loss and in the score;
     `whitened` trains as `unit` and whitens the adapted embedding for the score. every: epochs between the
-    checkpoints of panda-ses. ewc: λ of Eq. 3. watch: steps between looks at collapse.
+    checkpoints of panda-ses. ewc: λ of Eq. 3 for raw embeddings; divided by their mean squared norm
+    where they are of unit length, as the loss is. watch: steps between looks at collapse.
     """
 
     method: str

@@ -57,11 +57,14 @@ def adapt(
     _check_needs(config, others, fisher)
     head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last)
     trained_count = normal.count - _held_out(normal.count)
-    before = embeddings(head, normal.activations, config.unit)
     own_trained = len(workers.owned(trained_count))
-    total = before[:own_trained].sum(dim=0).to(device)
-    workers.sum([total])
+    before = embeddings(head, normal.activations, unit=False)[:own_trained]
+    total = embed(before, config.unit).sum(dim=0).to(device)
+    squared_norm = before.square().sum().to(device)
+    workers.sum([total, squared_norm])
     centre = total / trained_count
+    # λ is meant for raw embeddings; of unit length, they and the loss are smaller by the mean squared norm.
+    strength = config.ewc / (float(squared_norm) / trained_count if config.unit else 1.0)
     head.requires_grad_(True)
     objective = _objective(backbone, config, centre, others)
     sources = [normal] if others is None else [normal, others]
@@ -75,7 +78,7 @@ def adapt(
         config,
         workers,
         _watched(normal.activations, own_trained, centre),
-        pull=ElasticPull(list(head.parameters()), fisher, config.ewc) if fisher is not None else None,
+        pull=ElasticPull(list(head.parameters()), fisher, strength) if fisher is not None else None,
         snapshot_steps=checkpoints_of(config, trained_count, steps),
         state_file=state_file,
         on_step=on_step,

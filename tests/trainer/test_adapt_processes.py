@@ -1,0 +1,88 @@
+"""Adaptation across processes: killed at any moment and resumed; two processes as one."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+# A program of its own, so that it can be killed, and started twice beside itself.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from panda_train import backbones
+from panda_train.adapt import AdaptConfig, Source, adapt, store
+from panda_train.adapt import loop
+from panda_train.distributed import workers
+loop.SAVE_SECONDS = 0.0
+out, state, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+backbone = backbones.untrained("resnet18")
+frames = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), dtype=np.uint8)
+config = AdaptConfig("panda-ses", steps=20, batch=8, learning_rate=0.5, every=2, watch=5)
+with workers("cpu") as team:
+    own = frames[team.owned(41)]
+    done = adapt(backbone, Source(store(backbone, own, len(own)), 41), config, workers=team, state_file=state,
+                 on_step=lambda step, total: time.sleep(pause))
+    if team.first:
+        weights = torch.cat([p.flatten() for head in done.heads for p in head.parameters()]).numpy()
+        np.savez(out, weights=weights, centres=done.centres, scales=done.scales, steps=done.steps)
+    team.wait()
+"""
+
+
+def start(out: Path, state: Path, pause: float = 0.0, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(out), str(state), str(pause)]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert start(folder / "out.npz", folder / "state.pt").wait(240) == 0
+    return dict(np.load(folder / "out.npz"))
+
+
+def test_killed_at_random_moments_ends_the_same(undisturbed: dict[str, np.ndarray], tmp_path: Path) -> None:
+    out, state = tmp_path / "out.npz", tmp_path / "state.pt"
+    moments = np.random.default_rng(int.from_bytes(os.urandom(4), "little")).uniform(0.0, 0.6, 2)
+    for moment in moments:
+        process = start(out, state, pause=0.05)
+        reached = time.monotonic() + 120
+        before = state.stat().st_mtime_ns if state.exists() else None
+        # The moment counts from the first step of this process, so that every kill falls into the training.
+        while time.monotonic() < reached and process.poll() is None:
+            if state.exists() and state.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.01)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    assert state.exists()
+    assert start(out, state).wait(240) == 0
+    resumed = dict(np.load(out))
+    for name, expected in undisturbed.items():
+        np.testing.assert_array_equal(resumed[name], expected, err_msg=f"{name}, killed at {moments}")
+
+
+def test_two_processes_give_the_result_of_one(undisturbed: dict[str, np.ndarray], tmp_path: Path) -> None:
+    if not torch.distributed.is_available():
+        pytest.skip("this torch is built without torch.distributed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    out = tmp_path / "out.npz"
+    processes = [start(out, tmp_path / "state.pt", RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in range(2)]
+    assert [process.wait(240) for process in processes] == [0, 0]
+    together = dict(np.load(out))
+    assert np.array_equal(together["steps"], undisturbed["steps"])
+    for name in ("weights", "centres", "scales"):
+        np.testing.assert_allclose(together[name], undisturbed[name], rtol=1e-3, atol=1e-5)
