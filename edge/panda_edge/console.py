@@ -44,7 +44,10 @@ def run(app: typer.Typer) -> None:
     except BrokenPipeError:
         _drop_output()  # the reader (head, say) has what it wanted
         sys.exit(1)
-    except OSError as error:  # the machine's state, not a defect: a full disk, a folder that may not be entered
+    except OSError as error:
+        if error.errno is None:  # a library's own, not the system's: a defect of ours
+            raise
+        # The machine's state: a full disk, a folder that may not be entered.
         if error.filename is None:
             _drop_output()
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")

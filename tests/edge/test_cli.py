@@ -255,6 +255,17 @@ class TestSegment:
         refused(done, "choose another folder")
         assert (tmp_path / "file").read_text() == "in the way"
 
+    @pytest.mark.parametrize("size", [(8, 8), (8, 3000), (3000, 8), (47, 60), (48, 60)])
+    def test_slivers_and_specks(
+        self, run: Run, bundle: Path, exact_bundle: Path, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
+        Image.effect_noise(size, 50).save(tmp_path / "x.png")
+        for some in (bundle, exact_bundle):  # with calibration, and so a caption, and without
+            done = run("segment", some, tmp_path / "x.png", "--out", tmp_path / "maps", "--fpr", "0.2", "--json")
+            assert (done.code, done.err) == (0, "")
+            with Image.open(done.report["overlay"]) as overlay:
+                assert abs(overlay.width - size[0] * min(1, 2048 / max(size))) <= 1
+
     def test_a_crop_darkens_what_it_does_not_see(
         self, run: Run, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], tmp_path: Path
     ) -> None:
