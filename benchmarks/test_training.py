@@ -11,7 +11,7 @@ import torch
 
 from panda_export.graph import DeviceGraph
 from panda_export.onnx_file import write_onnx
-from panda_train import backbones
+from panda_train import backbones, natural_images
 from panda_train.adapt import (
     AdaptConfig,
     AdaptedBackbone,
@@ -28,12 +28,12 @@ CONFIG = AdaptConfig("panda-ses", steps=8, batch=BATCH, learning_rate=0.1, every
 
 @pytest.fixture(scope="module")
 def backbone() -> backbones.Backbone:
-    return backbones.untrained("efficientnet-lite0").to(memory_format=torch.channels_last)
+    return backbones.load("efficientnet-lite0").to(memory_format=torch.channels_last)
 
 
 @pytest.fixture(scope="module")
 def frames() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (IMAGES, SIZE, SIZE, 3), dtype=np.uint8)
+    return np.stack(list(natural_images.crops(IMAGES, SIZE, SIZE, seed=0)))
 
 
 def seconds(work: Callable[[], object], repeats: int = 3) -> float:

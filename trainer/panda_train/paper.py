@@ -33,6 +33,7 @@ from panda_train.adapt import (
     verdict,
 )
 from panda_train.adapt.objectives import embed
+from panda_train.adaptation import PRETRAINING_IMAGES
 from panda_train.backbones import Backbone
 from panda_train.metrics import auroc
 from panda_train.paper_datasets import Protocol, open_protocol
@@ -40,8 +41,6 @@ from panda_train.paper_figures import MEAN_AUROC, SOURCE
 
 COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels")
 ALL_METHODS = (*COMPARATORS, *METHODS)
-PRETRAINING_IMAGES = 1024
-"""Crops of natural photographs, labelled by the backbone itself, that stand for the pre-training images of jo."""
 _PIXELS = 32  # side to which images are brought for the SVM on pixels
 
 Row = dict[str, Any]
