@@ -30,7 +30,9 @@ def pasted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_shell_lines_leave_what_they_promise(pasted: Path) -> None:
-    assert sorted(p.name for p in pasted.glob("*.panda")) == ["crop.panda", "many.panda", "parts.panda", "small.panda"]
+    bundles = ["cells", "crop", "early", "many", "parts", "small"]
+    assert sorted(p.stem for p in pasted.glob("*.panda")) == bundles
+    assert list((pasted / "report").glob("*.html"))
     tested = list((pasted / "parts" / "test").rglob("*.png"))
     assert len(list((pasted / "maps").rglob("*_overlay.png"))) == len(tested)
 

@@ -16,7 +16,7 @@ BANKS = {
     "gaussian": ("exact", "gaussian"),
 }
 
-_GAUSSIAN_AVERAGE = 5
+_GAUSSIAN_AVERAGE = 3
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class BankOptions:
     neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the image score averages,
     None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
     take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the square that descriptors are
-    averaged over, odd; None for the bank's own (5 for gaussian, 1 for the others). shrinkage: of a gaussian bank's
+    averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others). shrinkage: of a gaussian bank's
     covariances (`gaussian.shrunk`). standardise: every channel is divided by its spread over normal images.
     level_weights: of the levels' squared distances, coarse first."""
 

@@ -62,7 +62,7 @@ def fit(
         int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")
     ] = None,
     average: Annotated[
-        int | None, typer.Option(help="Stride-8 cells a side that descriptors are averaged over; 5 for gaussian, or 1.")
+        int | None, typer.Option(help="Stride-8 cells a side that descriptors are averaged over; 3 for gaussian, or 1.")
     ] = None,
     standardise: Annotated[bool, typer.Option("--standardise", help="Divide each channel by its spread.")] = False,
     level_weights: Annotated[
