@@ -14,8 +14,7 @@ from benchmarks.bank_table import EXACT
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
 from panda_edge import kernel
-from panda_edge.banks.joint_hnsw import unnest
-from panda_edge.banks.level_files import joint_descriptors, level_file
+from panda_edge.banks.level_files import joint_descriptors, level_file, unnest
 from panda_edge.detector import Detector
 
 NEIGHBORS = 50

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size, raster_order
+from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
+from panda_edge.banks.level_files import raster_order
 from panda_edge.errors import DataError
 from panda_edge.kernel import pack_factors
 from panda_edge.manifest import Level

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from panda_edge import kernel
+from panda_edge.banks.level_files import raster_order
 from panda_edge.manifest import Level
 
 MEAN_FILE = "bank/gaussian_mean.npy"
@@ -76,18 +77,6 @@ class GaussianGallery:
 def packed_size(channels: int) -> int:
     """S, how many numbers a packed triangular factor of so many channels has (see `kernel.pack_factors`)."""
     return sum(min(first + 16, channels) * 16 for first in range(0, channels, 16))
-
-
-def raster_order(grid: tuple[int, int], depth: int) -> np.ndarray:
-    """Where each cell of a raster lies in nested order: int64 (height·2^depth, width·2^depth)."""
-    order = np.arange(grid[0] * grid[1]).reshape(grid)
-    for _ in range(depth):
-        finer = np.empty((2 * order.shape[0], 2 * order.shape[1]), dtype=np.int64)
-        for row in (0, 1):
-            for column in (0, 1):
-                finer[row::2, column::2] = 4 * order + 2 * row + column
-        order = finer
-    return order
 
 
 def _box(grid: np.ndarray, axis: int, side: int) -> np.ndarray:

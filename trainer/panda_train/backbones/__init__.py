@@ -6,6 +6,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from panda_edge.bundle import sha256
 from panda_edge.errors import PandaError
 from panda_train.backbones import efficientnet_lite, resnet
 from panda_train.backbones import weights as checkpoints
@@ -39,7 +40,7 @@ def load(name: str = DEFAULT, weights: Path | None = None) -> Backbone:
     renamed = family.rename(tensors, parts)
     network = nn.ModuleDict({"stages": nn.ModuleList(parts.stages), "classifier": parts.classifier})
     checkpoints.fill(network, {renamed.get(key, key): value for key, value in tensors.items()}, name, path)
-    return Backbone(name, parts, checkpoints.sha256(path))
+    return Backbone(name, parts, sha256(path))
 
 
 def untrained(name: str, seed: int = 0) -> Backbone:

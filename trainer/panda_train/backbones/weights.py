@@ -1,6 +1,5 @@
 """Reading checkpoints: never pickled code, never NaN, and one clear line when a file is not the right one."""
 
-import hashlib
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -11,12 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(path: Path) -> dict[str, Tensor]:
