@@ -2,7 +2,7 @@
 
 Twice: of the bundle's decisions on the test set's normal images, by every rule; and over 200 random refits of DN2's
 image score (PANDA §2.2) on the data set's normal images, each drawn anew into bank, held-out and new images.
-Written to `benchmarks/results/calibration.json`.
+Written to `benchmarks/results/calibration.json`, and as tables to `calibration.md` beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from scipy import stats
 
 import panda_edge
-from benchmarks.results_file import ResultsFile
+from benchmarks import tables
+from benchmarks.results_file import FOLDER, ResultsFile
 from panda_edge import kernel
 from panda_edge.bundle import open_bundle
 from panda_edge.calibration import RULES, SCORES, Calibration, open_calibration
@@ -98,6 +99,45 @@ def measure(name: str, bundle: Path, data: Path, threads: int = 1) -> None:
     frames = (detector.preprocessing.apply(path) for path in normal)
     embeddings = np.concatenate([detector.features(frame[None]).embedding for frame in frames])
     rows.update(f"{name}: refits", **refits(embeddings))
+    write(rows, FOLDER / "calibration.md")
+
+
+def write(rows: ResultsFile, file: Path) -> None:
+    """The rows as tables: decisions of each bundle by rule and rate, then the refits."""
+    parts = [
+        "# Does the promised false-alarm rate hold?",
+        "`python -m benchmarks.calibration NAME X.panda DATA`. False alarms among the normal test images with their "
+        "95 % binomial interval, and the share of anomalous images found. Thresholds come from normal training images "
+        "alone.",
+    ]
+    names = [key.removesuffix(": decisions") for key in rows.names() if key.endswith(": decisions")]
+    for name in names:
+        found = rows.get(f"{name}: decisions")
+        lines = [
+            [rule, f"{found[rule]['image_auroc']:.3f}", *(_alarms(found[rule][f"at {rate}"]) for rate in RATES)]
+            for rule in RULES
+        ]
+        header = ("score", "image AUROC", *(f"at {rate}" for rate in RATES))
+        parts += [f"## {name}", f"Calibrated on {found['held_out_images']} images.", tables.table(header, lines)]
+    if names:
+        again = rows.get(f"{names[-1]}: refits")
+        lines = [
+            [str(rate), *(f"{again[f'at {rate}'][key]:.4f}" for key in ("observed", "expected")),
+             "{:.4f}–{:.4f}".format(*again[f"at {rate}"]["bounds"])]
+            for rate in RATES
+        ]  # fmt: skip
+        parts += [
+            f"## {again['refits']} random refits of DN2",
+            f"Each: {again['bank']} images in the bank, {again['held_out']} held out, {again['new']} new.",
+            tables.table(("rate", "false alarms", "expected", "99.9 % bounds"), lines),
+        ]
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _alarms(found: dict[str, Any]) -> str:
+    low, high = found["fpr_interval"]
+    alarms = f"{found['false_alarms']} of {found['normal_images']} ({low:.3f}–{high:.3f})"
+    return f"{alarms}; {100 * found['tpr']:.0f} % found"
 
 
 if __name__ == "__main__":

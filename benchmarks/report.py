@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bank_table, device, install, plots, roofline, scaling, tables
+from benchmarks import bank_table, device, install, plots, roofline, scaling, tables, wide
 from benchmarks.conditions import conditions, in_words
 from benchmarks.peers import anomalib_run, search
 from benchmarks.results_file import ResultsFile
@@ -100,6 +100,7 @@ PARTS: dict[str, Callable[[Run], Any]] = {
     "device": lambda run: device.measure_device(run.subject, run.banks, run.device, run.threads),
     "roofline": lambda run: roofline.measure_roofline(run.subject, run.roofline, run.threads),
     "faiss": lambda run: search.compare_search(run.subject, run.search, run.threads),
+    "wide": lambda run: wide.measure_wide(run.subject, run.search, run.threads),
     "anomalib": _anomalib,
     "install": lambda run: install.measure_install(run.install, anomalib_run.peers_python()),
     "neighbors": lambda run: scaling.measure_neighbors(run.subject, run.scaling, run.threads),
@@ -236,6 +237,16 @@ def _search(run: Run) -> str:
             f"Faiss takes **{brute['ratio']:.0f} times** as long (ratio of medians; median of each image's ratio "
             f"{brute['median_of_ratios']:.0f}). Largest relative difference of a squared distance: "
             f"{brute['largest_relative_difference']:.0e}."
+        )
+    broad = run.search.get(f"{run.subject.name}: wide")
+    if broad:
+        stages = ", ".join(f"{stage} {tables.number(ms, 1)}" for stage, ms in broad["stages_ms"].items())
+        text += (
+            f"\n\n### Wide-ResNet-50-2\n{_conditions(run, 'wide')}\n\n"
+            f"The paper's backbone for segmentation, {broad['dimensions']:,} channels, with random weights: for speed "
+            f"only. Milliseconds of a frame by stage: {stages}. Over {broad['images']} images our search takes "
+            f"{broad['ours_ms']['p50']:.0f} ms, faiss {broad['faiss_ms']['p50']:,.0f} ms: "
+            f"**{broad['ratio']:.0f} times** as long."
         )
     graph = run.search.get(f"{run.subject.name}: hnswlib")
     if graph:

@@ -20,6 +20,10 @@ class ResultsFile:
         """The row, {} where there is none."""
         return dict(self._read().get(key, {}))
 
+    def names(self) -> list[str]:
+        """Names of all rows, in the order in which they came."""
+        return list(self._read())
+
     def update(self, key: str, **fields: Any) -> None:
         """Set fields of a row and keep its others."""
         rows = self._read()  # another process may have written since

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import faiss
 import hnswlib
@@ -23,20 +24,25 @@ _EF = 64
 
 
 def compare_search(subject: Subject, rows: ResultsFile, threads: int, images: int = 100) -> None:
+    """The row of our search and faiss on the subject's exact bundle; see `beside_faiss`."""
+    detector = panda_edge.load(subject.bundle(EXACT.args), threads)
+    say(f"faiss beside our search: {images} images")
+    rows.update(f"{subject.name}: faiss", **beside_faiss(detector, subject.images(images), threads))
+
+
+def beside_faiss(detector: Detector, images: list[Path], threads: int) -> dict[str, Any]:
     """Search the 50 most similar normal images of every test image: our branch and bound, then faiss by brute force.
 
     Both see the same float32 query and float16 gallery (faiss a float32 copy, made outside the time). The distances
     are compared before a time counts. Raises AssertionError where they differ.
     """
     faiss.omp_set_num_threads(threads)
-    detector = panda_edge.load(subject.bundle(EXACT.args), threads)
     gallery, embeddings = _stored(detector)
     grid = (detector.bundle.manifest.levels[0].height, detector.bundle.manifest.levels[0].width)
     search = kernel.PyramidSearch(gallery, grid, threads)
     ours, theirs, differences = [], [], []
     descriptors = 0
-    say(f"faiss beside our search: {images} images")
-    for path in subject.images(images):
+    for path in images:
         levels, similar = _query(detector, embeddings, path, threads)
         index = faiss.IndexFlatL2(sum(level.shape[2] for level in gallery))
         for image in similar:
@@ -53,18 +59,17 @@ def compare_search(subject: Subject, rows: ResultsFile, threads: int, images: in
         differences.append(float((np.abs(distances - true) / np.maximum(true, true.mean() * 1e-2)).max()))
         descriptors = index.ntotal
     assert max(differences) < _SAME, f"distances differ by {max(differences):.1e}"
-    rows.update(
-        f"{subject.name}: faiss",
-        images=images,
-        descriptors=descriptors,
-        dimensions=queries.shape[1],
-        queries=len(queries),
-        ours_ms=_figures(ours),
-        faiss_ms=_figures(theirs),
-        ratio=round(float(np.median(theirs) / np.median(ours)), 1),
-        median_of_ratios=round(float(np.median(np.array(theirs) / np.array(ours))), 1),
-        largest_relative_difference=float(f"{max(differences):.1e}"),
-    )
+    return {
+        "images": len(images),
+        "descriptors": descriptors,
+        "dimensions": queries.shape[1],
+        "queries": len(queries),
+        "ours_ms": _figures(ours),
+        "faiss_ms": _figures(theirs),
+        "ratio": round(float(np.median(theirs) / np.median(ours)), 1),
+        "median_of_ratios": round(float(np.median(np.array(theirs) / np.array(ours))), 1),
+        "largest_relative_difference": float(f"{max(differences):.1e}"),
+    }
 
 
 def compare_hnsw(subject: Subject, rows: ResultsFile, threads: int, images: int = 20) -> None:
