@@ -25,7 +25,7 @@ _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
 
 
 def images_needed(fpr: float) -> int:
-    """How many held-out normal images it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
+    """How many calibration images (normal, not in the bank) it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
     return math.ceil(1 / fpr - 1 - 1e-9)
 
 
@@ -98,7 +98,7 @@ class Calibration:
         if self.images >= needed:
             return None
         return (
-            f"{self.images} held-out normal images cannot promise a false-alarm rate of {fpr:g}, only "
+            f"{self.images} calibration images cannot promise a false-alarm rate of {fpr:g}, only "
             f"{self.promised(fpr):.3g}; {needed} are needed (give more normal images, or a larger --fpr)"
         )
 

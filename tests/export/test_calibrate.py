@@ -144,4 +144,4 @@ def test_segment_gives_the_decision_and_says_what_it_cannot_promise(
     assert line["p_value"] == pytest.approx(1 / 5)
     assert line["anomalous"] is True
     assert {"box", "area", "peak", "peak_at"} <= set(line["regions"][0])
-    assert "4 held-out normal images cannot promise a false-alarm rate of 0.01, only 0.2; 99 are needed" in said.err
+    assert "4 calibration images cannot promise a false-alarm rate of 0.01, only 0.2; 99 are needed" in said.err
