@@ -25,7 +25,7 @@ _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
 
 
 def images_needed(fpr: float) -> int:
-    """How many calibration images (normal, not in the bank) it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
+    """How many calibration images it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
     return math.ceil(1 / fpr - 1 - 1e-9)
 
 
