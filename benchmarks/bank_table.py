@@ -47,6 +47,7 @@ CONFIGURATIONS = (
     *(Configuration(f"exact, K=50, ε={e}", "exact, ε", (), e) for e in (0.05, 0.25)),
     *(_option(f"exact, K={k}", "exact, K", "--neighbors", k) for k in ("10", "100")),
     *(_option(f"k-means, M={m}", "k-means", "--bank", "kmeans", "--means", m) for m in ("10", "50", "200", "1000")),
+    _option("k-means per level, M=50", "k-means per level", "--bank", "kmeans-levels", "--means", "50"),
     *(_option(f"coreset, {n}", "coreset", "--bank", "coreset", "--vectors", n) for n in ("5000", "20000")),
     *(_option(f"hnsw, {n}", "hnsw", "--bank", "joint-hnsw", "--vectors", n) for n in ("5000", "50000")),
     _option("gaussian", "gaussian", "--bank", "gaussian"),

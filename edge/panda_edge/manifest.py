@@ -57,7 +57,8 @@ class Segmentation:
     """How the heat map is made.
 
     bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
-    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), or `gaussian` (one a cell, of `count`
+    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
+    level), or `gaussian` (one a cell, of `count`
     images; average: side of the square of cells that descriptors are averaged over). sigma: Gaussian blur in input
     pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they
     fix the overlays' colours.
@@ -258,7 +259,7 @@ def _detection(fields: _Fields) -> Detection:
 
 
 def _segmentation(fields: _Fields) -> Segmentation:
-    bank = fields.choice("bank", ("exact", "kmeans", "coreset", "hnsw", "gaussian"))
+    bank = fields.choice("bank", ("exact", "kmeans", "kmeans-levels", "coreset", "hnsw", "gaussian"))
     average = fields.integer("average", 1, 99) if bank == "gaussian" else 1
     if average % 2 == 0:
         raise BundleError(f"{fields.where}: average is {average}, expected an odd number")

@@ -45,7 +45,7 @@ def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: in
         pyramid = value * sum(level.height * level.width * level.channels for level in levels)
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal images")
-    if options.gallery == "kmeans":
+    if options.gallery in ("kmeans", "kmeans-levels"):
         means = min(options.means, int(most / (value * channels + embedding)))
         changed = dataclasses.replace(options, means=_at_least_one(means, options))
         return Budget(changed, images, f"{means} means")

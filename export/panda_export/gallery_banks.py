@@ -44,6 +44,8 @@ def gallery_writer(
             return write_means(bundle, levels, drawn, options, seed)
 
         return DescriptorWriter(means, levels, images, _MAX_KMEANS_DESCRIPTORS, seed)
+    if options.gallery == "kmeans-levels":
+        return LevelMeansWriter(bundle, levels, options, images, seed)
     if options.gallery == "coreset":
 
         def coreset(drawn: np.ndarray) -> int:
@@ -88,33 +90,79 @@ class PyramidWriter:
                 np.lib.format.write_array_header_1_0(stream, header)
 
 
+class DescriptorSample:
+    """Descriptors, float16, drawn evenly over the images: at most about `most` of them."""
+
+    def __init__(self, cells: int, images: int, most: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._per_image = min(cells, max(1, most // images))
+        self._drawn: list[np.ndarray] = []
+
+    def add(self, descriptors: np.ndarray) -> None:
+        """descriptors: of one image, (cells, channels)."""
+        chosen = self._random.choice(len(descriptors), self._per_image, replace=False)
+        self._drawn.append(descriptors[np.sort(chosen)].astype(np.float16))
+
+    def drawn(self) -> np.ndarray | None:
+        return np.concatenate(self._drawn) if self._drawn else None
+
+
 class DescriptorWriter:
-    """Draws joint descriptors, float16, evenly over the images, and hands them to `write` at the end."""
+    """Draws joint descriptors, and hands them to `write` at the end."""
 
     def __init__(
         self, write: Callable[[np.ndarray], int], levels: Sequence[Level], images: int, most: int, seed: int
     ) -> None:
         self._write = write
-        self._random = np.random.default_rng(seed)
-        self._per_image = min(levels[-1].height * levels[-1].width, max(1, most // images))
-        self._drawn: list[np.ndarray] = []
+        self._sample = DescriptorSample(levels[-1].height * levels[-1].width, images, most, seed)
 
     def add(self, features: Features) -> None:
         for i in range(len(features.embedding)):
-            descriptors = joint_descriptors([level[i] for level in features.levels])
-            chosen = self._random.choice(len(descriptors), self._per_image, replace=False)
-            self._drawn.append(descriptors[np.sort(chosen)].astype(np.float16))
+            self._sample.add(joint_descriptors([level[i] for level in features.levels]))
 
     def close(self) -> int:
-        return self._write(np.concatenate(self._drawn)) if self._drawn else 0
+        drawn = self._sample.drawn()
+        return 0 if drawn is None else self._write(drawn)
+
+
+class LevelMeansWriter:
+    """Draws descriptors of each level by itself; at the end, as many k-means centres at every level."""
+
+    def __init__(self, bundle: Path, levels: Sequence[Level], options: BankOptions, images: int, seed: int) -> None:
+        self._bundle = bundle
+        self._levels = levels
+        self._options = options
+        self._seed = seed
+        self._samples = [
+            DescriptorSample(level.height * level.width, images, _MAX_KMEANS_DESCRIPTORS, seed) for level in levels
+        ]
+
+    def add(self, features: Features) -> None:
+        for sample, level in zip(self._samples, features.levels, strict=True):
+            for descriptors in level:
+                sample.add(descriptors)
+
+    def close(self) -> int:
+        drawn = [found for sample in self._samples if (found := sample.drawn()) is not None]
+        if not drawn:
+            return 0
+        count = min(self._options.means, *(len(found) for found in drawn))
+        for level, found in zip(self._levels, drawn, strict=True):
+            _write_parts(self._bundle, (level,), _centres(found, count, self._seed), self._options.dtype)
+        return count
 
 
 def write_means(bundle: Path, levels: Sequence[Level], drawn: np.ndarray, options: BankOptions, seed: int) -> int:
     """K-means centres of joint descriptors (PANDA §4.3.3). Returns how many."""
     means = min(options.means, len(drawn))
-    fit = MiniBatchKMeans(means, batch_size=4096, n_init=3, random_state=seed).fit(drawn.astype(np.float32))
-    _write_parts(bundle, levels, fit.cluster_centers_, options.dtype)
+    _write_parts(bundle, levels, _centres(drawn, means, seed), options.dtype)
     return means
+
+
+def _centres(drawn: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """K-means centres (count, channels) of (N, channels)."""
+    fit = MiniBatchKMeans(count, batch_size=4096, n_init=3, random_state=seed).fit(drawn.astype(np.float32))
+    return np.asarray(fit.cluster_centers_)
 
 
 def write_coreset(bundle: Path, levels: Sequence[Level], drawn: np.ndarray, options: BankOptions) -> int:

@@ -10,6 +10,7 @@ from panda_edge.errors import PandaError
 BANKS = {
     "exact": ("exact", "exact"),
     "kmeans": ("kmeans", "kmeans"),
+    "kmeans-levels": ("kmeans", "kmeans-levels"),
     "hnsw": ("hnsw", "exact"),
     "coreset": ("exact", "coreset"),
     "joint-hnsw": ("exact", "hnsw"),
@@ -21,9 +22,9 @@ _GAUSSIAN_AVERAGE = 3
 
 @dataclass(frozen=True)
 class BankOptions:
-    """bank: a key of BANKS. means: centres of a k-means bank. vectors: descriptors of a coreset or joint-hnsw bank.
-    neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the image score averages,
-    None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
+    """bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
+    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that
+    the image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
     take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the square that descriptors are
     averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others). shrinkage: of a gaussian bank's
     covariances (`gaussian.shrunk`). standardise: every channel is divided by its spread over normal images.

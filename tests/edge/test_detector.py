@@ -116,6 +116,20 @@ def test_banks_of_descriptors_by_brute_force(
         np.testing.assert_allclose(result.heatmap, reference.heatmap(levels, descriptors), rtol=RELATIVE)
 
 
+def test_means_of_each_level_by_brute_force(made_bundles: dict[str, Path], test_images: list[Path]) -> None:
+    bundle = made_bundles["kmeans-levels"]
+    reference = Reference(bundle, read_manifest(bundle))
+    means = reference.levels
+    assert [len(level) for level in means] == [5, 5, 5]
+    # Every combination of the levels' means is a joint descriptor.
+    chosen = np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3)
+    descriptors = np.concatenate([level[column] for level, column in zip(means, chosen.T, strict=True)], axis=1)
+    detector = panda_edge.load(bundle, threads=2)
+    for path in test_images[::4]:
+        expected = reference.heatmap(reference.features(path)[1], descriptors)
+        np.testing.assert_allclose(detector.segment(path).heatmap, expected, rtol=RELATIVE)
+
+
 def test_hnsw_finds_what_the_exact_search_finds(made_bundles: dict[str, Path], test_images: list[Path]) -> None:
     # A dozen vectors are within its reach: every answer must be the exact one.
     exact, hnsw = (panda_edge.load(made_bundles[bank], threads=1) for bank in ("exact", "hnsw"))

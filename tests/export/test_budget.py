@@ -41,7 +41,7 @@ def bank_bytes(folder: Path, options: BankOptions) -> int:
     return sum(path.stat().st_size for path in (folder / "bank").iterdir())
 
 
-@pytest.mark.parametrize("bank", ["exact", "kmeans", "coreset"])
+@pytest.mark.parametrize("bank", ["exact", "kmeans", "kmeans-levels", "coreset"])
 @pytest.mark.parametrize("kilobytes", [8, 20, 50])
 def test_files_are_within_the_budget(bank: str, kilobytes: int, tmp_path: Path) -> None:
     options = BankOptions(bank, means=1000, vectors=1000, max_bank_mb=kilobytes / 1000)
@@ -61,7 +61,7 @@ def test_the_whole_bank_stays_where_it_fits() -> None:
     assert budget.images == IMAGES
 
 
-@pytest.mark.parametrize("bank", ["exact", "kmeans", "coreset", "joint-hnsw"])
+@pytest.mark.parametrize("bank", ["exact", "kmeans", "kmeans-levels", "coreset", "joint-hnsw"])
 def test_a_budget_too_small_for_anything_is_refused(bank: str) -> None:
     assert bank in BANKS
     with pytest.raises(PandaError, match="too small"):

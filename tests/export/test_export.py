@@ -88,7 +88,7 @@ def test_no_readable_image(export: Callable[..., Path], tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["empty.png"]
 
 
-@pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans"])
+@pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans", "kmeans-levels"])
 def test_one_normal_image(export: Callable[..., Path], normal_images: list[Path], odd_image: Path, bank: str) -> None:
     bundle = export(normal_images[:1], BankOptions(bank))
     assert verify(bundle)["ok"]
@@ -147,5 +147,5 @@ def test_an_input_that_is_not_square(export: Callable[..., Path], normal_images:
 
 
 def test_an_unknown_bank() -> None:
-    with pytest.raises(PandaError, match="'flat'; expected one of exact, kmeans, hnsw"):
+    with pytest.raises(PandaError, match="'flat'; expected one of exact, kmeans, kmeans-levels, hnsw"):
         BankOptions("flat")

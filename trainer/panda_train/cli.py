@@ -53,9 +53,12 @@ def fit(
         Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")
     ] = None,
     bank: Annotated[
-        str, typer.Option(help="What is kept of the normal images: exact, kmeans, hnsw, coreset, joint-hnsw, gaussian.")
+        str,
+        typer.Option(
+            help="What is kept of the normal images: exact, kmeans, kmeans-levels, hnsw, coreset, joint-hnsw, gaussian."
+        ),
     ] = "exact",
-    means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank.")] = 50,
+    means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank, or of each level.")] = 50,
     vectors: Annotated[int, typer.Option(min=1, help="Descriptors of a coreset or joint-hnsw bank.")] = 5000,
     neighbors: Annotated[str, typer.Option(help="Similar images that segmentation searches (K), or all.")] = "50",
     knn: Annotated[

@@ -1,4 +1,4 @@
-"""M joint descriptors for all normal images: k-means centres (PANDA §4.3.3) or a k-centre coreset."""
+"""M descriptors for all normal images: k-means centres (PANDA §4.3.3) or a k-centre coreset."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from panda_edge import kernel
+from panda_edge.banks.level_files import unnest
 
 
 class FlatGallery:
@@ -20,3 +21,27 @@ class FlatGallery:
     def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
         squared, _ = self._search.nearest(list(levels))
         return squared
+
+
+class LevelMeansGallery:
+    """The nearest of M means of each level by itself: the levels' squared distances add up.
+
+    So M means a level stand for M^levels joint descriptors, normal together or not.
+    """
+
+    needs_neighbors = False
+
+    def __init__(self, means: Sequence[np.ndarray], cells: Sequence[int], grid: tuple[int, int], threads: int) -> None:
+        """means: coarse first, each (M, channels); cells: of each level; grid: of the coarsest."""
+        # A search over one level keeps the order of its cells: nested in, nested out.
+        self._searches = [
+            kernel.MeanSearch([level], (1, count), threads) for level, count in zip(means, cells, strict=True)
+        ]
+        self._grid = grid
+
+    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+        squared = np.zeros(1, np.float32)
+        for search, level in zip(self._searches, levels, strict=True):
+            nearest, _ = search.nearest([level])
+            squared = np.repeat(squared, nearest.size // squared.size) + nearest[0]
+        return unnest(squared, self._grid)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from panda_edge.banks.flat import FlatGallery
+from panda_edge.banks.flat import FlatGallery, LevelMeansGallery
 from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.banks.joint_hnsw import JointHnswGallery
 from panda_edge.banks.level_files import JOINT_HNSW_FILE, level_file
@@ -52,6 +52,13 @@ def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:
     return FlatGallery(stored, _grid(bundle), options.threads)
 
 
+def _open_level_means(bundle: Bundle, options: SearchOptions) -> Gallery:
+    levels = bundle.manifest.levels
+    stored = _level_arrays(bundle, [(level.channels,) for level in levels])
+    cells = [level.height * level.width for level in levels]
+    return LevelMeansGallery(stored, cells, _grid(bundle), options.threads)
+
+
 def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
     manifest = bundle.manifest
     channels = sum(level.channels for level in manifest.levels)
@@ -78,6 +85,7 @@ def _open_gaussian(bundle: Bundle, options: SearchOptions) -> Gallery:
 _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
     "exact": _open_pyramid,
     "kmeans": _open_flat,
+    "kmeans-levels": _open_level_means,
     "coreset": _open_flat,
     "hnsw": _open_joint_hnsw,
     "gaussian": _open_gaussian,
