@@ -59,7 +59,8 @@ class Segmentation:
     bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
     or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
     level), or `gaussian` (one a cell, of `count`
-    images; average: side of the square of cells that descriptors are averaged over). sigma: Gaussian blur in input
+    images; average: side of the square of cells that descriptors are averaged over; rank: directions kept of its
+    covariance, None for all). sigma: Gaussian blur in input
     pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they
     fix the overlays' colours.
     """
@@ -73,6 +74,7 @@ class Segmentation:
     normal_high: float
     ef: int | None = None
     average: int = 1
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,7 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     )
     _check_levels(manifest, where)
     _check_numbering(manifest, where)
+    _check_rank(manifest, where)
     return manifest
 
 
@@ -273,6 +276,7 @@ def _segmentation(fields: _Fields) -> Segmentation:
         normal_high=fields.number("normal_high", 0, 1e12),
         ef=fields.integer("ef", 1, MAX_EF) if bank == "hnsw" else None,
         average=average,
+        rank=fields.integer("rank") if bank == "gaussian" and fields.plain.get("rank") is not None else None,
     )
 
 
@@ -317,6 +321,12 @@ def _check_numbering(manifest: Manifest, where: str) -> None:
             f"{where}: segmentation: count is {maps.count} images beside {found.count} of a {found.bank} detection "
             "bank; expected the same images in both"
         )
+
+
+def _check_rank(manifest: Manifest, where: str) -> None:
+    rank, channels = manifest.segmentation.rank, sum(level.channels for level in manifest.levels)
+    if rank is not None and rank > channels:
+        raise BundleError(f"{where}: segmentation: rank is {rank}, expected 1 to {channels}, the levels' channels")
 
 
 def _short(value: Any) -> str:

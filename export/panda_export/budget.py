@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge import kernel
+from panda_edge.banks.gaussian import DescriptorGrid, packed_size
 from panda_edge.banks.level_files import level_file
 from panda_edge.errors import PandaError
 from panda_edge.manifest import Level
@@ -18,6 +19,7 @@ from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
 _FLOAT32, _FLOAT16 = 4, 2
+_PANEL = 16  # rows of a whitening factor that are stored together (`kernel.pack_factors`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Budget:
 def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: int, images: int) -> Budget:
     """The largest bank of the kind asked for that takes at most `options.max_bank_mb` megabytes (10⁶ bytes).
 
-    Exact banks keep fewer images; k-means, coreset and joint-hnsw banks fewer descriptors. Raises PandaError where
-    not even the smallest would fit.
+    Exact banks keep fewer images; k-means, coreset and joint-hnsw banks fewer descriptors; gaussian banks fewer
+    directions of each covariance, in steps of 16. Raises PandaError where not even the smallest would fit.
     """
     if options.max_bank_mb is None:
         return Budget(options, images, "")
@@ -54,7 +56,20 @@ def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: in
         vectors = min(options.vectors, int((most - images * embedding) / each))
         changed = dataclasses.replace(options, vectors=_at_least_one(vectors, options))
         return Budget(changed, images, f"{vectors} descriptors")
-    raise PandaError(f"--max-bank-mb does not know how to shrink a {options.bank} bank; leave it out")
+    return _fit_rank(options, levels, images, most - images * embedding)
+
+
+def _fit_rank(options: BankOptions, levels: Sequence[Level], images: int, most: float) -> Budget:
+    """The largest rank of a gaussian bank whose means and factors take at most so many bytes."""
+    grid = DescriptorGrid(levels, options.averaged)
+    # The numbers of one cell's factor that there is room for.
+    room = (most / grid.cells - _FLOAT32 * grid.channels) / np.dtype(options.dtype).itemsize
+    rank: int | None = options.rank
+    if packed_size(grid.channels, rank) > room:
+        # Where the triangular factor is too large, so is a full one of as many rows as there are channels.
+        rank = _at_least_one(_PANEL * int(room / packed_size(grid.channels, _PANEL)), options)
+        options = dataclasses.replace(options, rank=rank)
+    return Budget(options, images, f"rank {rank or grid.channels} of {grid.channels}")
 
 
 def representative_images(embeddings: np.ndarray, images: int) -> np.ndarray:

@@ -232,5 +232,6 @@ def _write_banks(
         normal_high=0.0,
         ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
         average=options.averaged if options.gallery == "gaussian" else 1,
+        rank=options.rank if options.gallery == "gaussian" else None,
     )
     return _Written(done, detection, segmentation, sample, budget.said)

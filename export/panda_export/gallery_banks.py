@@ -37,7 +37,7 @@ def gallery_writer(
     if options.gallery == "exact":
         return PyramidWriter(bundle, levels, options.dtype)
     if options.gallery == "gaussian":
-        return GaussianWriter(bundle, levels, options.dtype, options.averaged, options.shrinkage)
+        return GaussianWriter(bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank)
     if options.gallery == "kmeans":
 
         def means(drawn: np.ndarray) -> int:

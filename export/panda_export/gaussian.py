@@ -9,7 +9,7 @@ import numpy as np
 
 from panda_edge import kernel
 from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
-from panda_edge.errors import DataError
+from panda_edge.errors import DataError, PandaError
 from panda_edge.manifest import Level
 from panda_edge.model import Features
 
@@ -24,13 +24,25 @@ class GaussianWriter:
     `kernel.gaussian_distance` wants them.
     """
 
-    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, average: int, shrinkage: float) -> None:
-        """average: see `DescriptorGrid`. shrinkage: towards equal variance in all directions (see `shrunk`)."""
+    def __init__(
+        self,
+        bundle: Path,
+        levels: Sequence[Level],
+        dtype: str,
+        average: int,
+        shrinkage: float,
+        rank: int | None = None,
+    ) -> None:
+        """average: see `DescriptorGrid`. shrinkage: towards equal variance in all directions (see `shrunk`). rank: of
+        the factors, from 1 to the channels; None for all directions. Raises PandaError for another rank."""
         self._bundle = bundle
         self._dtype = np.dtype(dtype)
         self._shrinkage = shrinkage
         self._grid = DescriptorGrid(levels, average)
         cells, size = self._grid.cells, self._grid.channels
+        if rank is not None and not 1 <= rank <= size:
+            raise PandaError(f"rank is {rank}; expected 1 to {size}, the levels' channels")
+        self._rank = rank
         self._images = 0
         # Sums are taken about the first buffer's mean, which keeps float32 products exact enough.
         self._origin: np.ndarray | None = None
@@ -55,7 +67,7 @@ class GaussianWriter:
         np.save(self._bundle / MEAN_FILE, mean.astype(np.float32), allow_pickle=False)
         isotropic = self._mean_variance()
         packed = [
-            kernel.pack_factors(self._factor(cell, isotropic)[None], True, self._dtype)
+            kernel.pack_factors(self._factor(cell, isotropic)[None], self._rank is None, self._dtype)
             for cell in range(self._grid.cells)
         ]
         np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
@@ -86,7 +98,8 @@ class GaussianWriter:
         )
 
     def _factor(self, cell: int, isotropic: float) -> np.ndarray:
-        return whitening_factor(shrunk(self._covariance(cell), isotropic, self._shrinkage))
+        covariance = shrunk(self._covariance(cell), isotropic, self._shrinkage)
+        return whitening_factor(covariance) if self._rank is None else low_rank_factor(covariance, self._rank)
 
 
 def shrunk(covariance: np.ndarray, isotropic: float, shrinkage: float) -> np.ndarray:
@@ -100,3 +113,14 @@ def shrunk(covariance: np.ndarray, isotropic: float, shrinkage: float) -> np.nda
 def whitening_factor(covariance: np.ndarray) -> np.ndarray:
     """W, lower triangular float64 (D, D), with WᵀW = covariance⁻¹: the inverse of its Cholesky factor."""
     return np.asarray(np.linalg.inv(np.linalg.cholesky(covariance)))
+
+
+def low_rank_factor(covariance: np.ndarray, rank: int) -> np.ndarray:
+    """W, float64 (rank, D): rows vᵢ/√λᵢ of the smallest eigenvalues of the covariance.
+
+    Of all matrices of that rank WᵀW is the nearest to covariance⁻¹ (Eckart & Young), and |Wx|² never exceeds the whole
+    squared distance. The directions in which normal images vary least are those that tell anomalies (Rippel et al.,
+    "Modeling the distribution of normal data in pre-trained deep features", 2020).
+    """
+    variances, directions = np.linalg.eigh(covariance)  # ascending
+    return np.asarray((directions[:, :rank] / np.sqrt(variances[:rank])).T)

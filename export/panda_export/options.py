@@ -23,12 +23,13 @@ _GAUSSIAN_AVERAGE = 3
 @dataclass(frozen=True)
 class BankOptions:
     """bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
-    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that
-    the image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features. max_bank_mb: the bank's files
-    take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the square that descriptors are
-    averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others). shrinkage: of a gaussian bank's
-    covariances (`gaussian.shrunk`). standardise: every channel is divided by its spread over normal images.
-    level_weights: of the levels' squared distances, coarse first."""
+    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the
+    image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features.
+    max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the
+    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others).
+    shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
+    `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
+    of the levels' squared distances, coarse first."""
 
     bank: str = "exact"
     means: int = 50
@@ -39,6 +40,7 @@ class BankOptions:
     max_bank_mb: float | None = None
     average: int | None = None
     shrinkage: float = 1e-3
+    rank: int | None = None
     standardise: bool = False
     level_weights: tuple[float, ...] | None = None
 

@@ -122,6 +122,21 @@ def test_values_out_of_range(plain: dict[str, Any], path: str, value: Any, expec
         parse_manifest(changed(plain, path, value), "m")
 
 
+@pytest.mark.parametrize("value", [True, [], {}, "five", -1, 0, 1.5, 16, 2**62, 10**100])
+def test_a_rank_that_a_gaussian_bank_cannot_have(made_bundles: dict[str, Path], value: Any) -> None:
+    gaussian = json.loads((made_bundles["gaussian"] / MANIFEST_NAME).read_text())  # 7 + 5 + 3 channels
+    with pytest.raises(BundleError, match="segmentation: rank is") as caught:
+        parse_manifest(changed(gaussian, "segmentation.rank", value), "m")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gaussian_bank_without_a_rank_keeps_all_directions(made_bundles: dict[str, Path]) -> None:
+    gaussian = json.loads((made_bundles["gaussian"] / MANIFEST_NAME).read_text())
+    assert gaussian["segmentation"]["rank"] is None
+    assert parse_manifest(changed(gaussian, "segmentation.rank", MISSING), "m").segmentation.rank is None
+    assert parse_manifest(changed(gaussian, "segmentation.rank", 15), "m").segmentation.rank == 15
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "bank/../../x", "a/b/c", "..", ".", "", ".hidden", "a\\b", "bank/", "C:x", "a\nb"]
 )

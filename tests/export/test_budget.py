@@ -1,11 +1,19 @@
 """--max-bank-mb: the bank's files are within it, and what was chosen is said."""
 
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from panda_edge.errors import PandaError
+import panda_edge
+from panda_edge.banks.gaussian import FACTOR_FILE, packed_size
+from panda_edge.errors import BundleError, PandaError
 from panda_edge.manifest import Level
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.embedding_banks import write_embeddings
@@ -14,28 +22,29 @@ from panda_export.options import BANKS, BankOptions
 
 LEVELS = (Level(16, 2, 2, 8), Level(8, 4, 4, 6), Level(4, 8, 8, 5))
 SIZE, IMAGES = 32, 40
+WIDE_LEVELS = (Level(16, 2, 2, 40), Level(8, 4, 4, 24), Level(4, 8, 8, 11))  # 75 channels on 16 cells
 
 
 class FakeFeatures:
-    """Features of a batch, with the shapes of LEVELS."""
+    """Features of a batch, with the shapes of the levels."""
 
-    def __init__(self, images: int, random: np.random.Generator) -> None:
+    def __init__(self, images: int, random: np.random.Generator, levels: tuple[Level, ...] = LEVELS) -> None:
         self.embedding = random.normal(size=(images, SIZE)).astype(np.float32)
-        shapes = [(images, level.height * level.width, level.channels) for level in LEVELS]
+        shapes = [(images, level.height * level.width, level.channels) for level in levels]
         self.levels = tuple(random.normal(size=shape).astype(np.float32) for shape in shapes)
 
 
-def bank_bytes(folder: Path, options: BankOptions) -> int:
-    (folder / "bank").mkdir()
-    budget = fit_budget(options, LEVELS, SIZE, IMAGES)
-    features = FakeFeatures(IMAGES, np.random.default_rng(0))
-    writer = gallery_writer(folder, LEVELS, budget.options, IMAGES, seed=0)
+def bank_bytes(folder: Path, options: BankOptions, levels: tuple[Level, ...] = LEVELS) -> int:
+    (folder / "bank").mkdir(parents=True)
+    budget = fit_budget(options, levels, SIZE, IMAGES)
+    features = FakeFeatures(IMAGES, np.random.default_rng(0), levels)
+    writer = gallery_writer(folder, levels, budget.options, IMAGES, seed=0)
     writer.add(features)
     writer.close()
     embeddings = features.embedding
     if options.gallery == "exact":
         kept = representative_images(embeddings, budget.images)
-        keep_images(folder, LEVELS, kept)
+        keep_images(folder, levels, kept)
         embeddings = embeddings[kept]
     write_embeddings(folder, embeddings, budget.options, seed=0)
     return sum(path.stat().st_size for path in (folder / "bank").iterdir())
@@ -61,7 +70,96 @@ def test_the_whole_bank_stays_where_it_fits() -> None:
     assert budget.images == IMAGES
 
 
-@pytest.mark.parametrize("bank", ["exact", "kmeans", "kmeans-levels", "coreset", "joint-hnsw"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_a_gaussian_bank_is_of_the_largest_rank_that_fits(dtype: str, tmp_path: Path) -> None:
+    headers = 3 * 128
+    ranks: dict[int | None, int] = {}
+    for rank in (16, 32, 48, None):
+        options = BankOptions("gaussian", dtype=dtype, rank=rank)
+        ranks[rank] = bank_bytes(tmp_path / f"{rank}", options, WIDE_LEVELS) - headers
+    assert ranks[16] < ranks[32] < ranks[48] < ranks[None]
+    for rank, exact in ranks.items():
+        at_most = BankOptions("gaussian", dtype=dtype, max_bank_mb=(exact + 1) / 1e6)
+        budget = fit_budget(at_most, WIDE_LEVELS, SIZE, IMAGES)
+        assert budget.options.rank == rank
+        assert budget.said == f"rank {rank or 75} of 75"
+        assert bank_bytes(tmp_path / f"fitted {rank}", at_most, WIDE_LEVELS) - headers == exact
+    for below, expected in ((ranks[None], 48), (ranks[48], 32), (ranks[32], 16)):
+        options = BankOptions("gaussian", dtype=dtype, max_bank_mb=(below - 1) / 1e6)
+        assert fit_budget(options, WIDE_LEVELS, SIZE, IMAGES).options.rank == expected
+    options = BankOptions("gaussian", dtype=dtype, max_bank_mb=(ranks[16] - 1) / 1e6)
+    with pytest.raises(PandaError, match="too small for any gaussian bank; give more"):
+        fit_budget(options, WIDE_LEVELS, SIZE, IMAGES)
+
+
+@pytest.mark.parametrize("channels", range(1, 80))
+def test_a_gaussian_rank_never_exceeds_the_channels(channels: int) -> None:
+    levels = (Level(8, 4, 4, channels),)
+    whole = 16 * (2 * packed_size(channels) + 4 * channels)
+    for most in range(whole + 64, 0, -61):
+        try:
+            budget = fit_budget(BankOptions("gaussian", max_bank_mb=most / 1e6), levels, 0, 0)
+        except PandaError:
+            continue
+        assert (budget.options.rank is None) == (most >= whole)
+        assert budget.options.rank is None or budget.options.rank < channels
+
+
+@pytest.fixture(scope="module")
+def low_rank_bundle(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gaussian bank of 144 cells and 176 channels, whose whole factors would take 4.9 MB."""
+    out = tmp_path_factory.mktemp("low-rank") / "x.panda"
+    done = command("panda-train", "fit", sample_data, "--out", out, "--bank", "gaussian", "--max-bank-mb", "2",
+                   "--input-size", "96", "--device", "cpu", "--hold-out", "4")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "--max-bank-mb 2 keeps rank 32 of 176" in done.stderr
+    return out
+
+
+def command(*words: Any) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name(words[0])
+    return subprocess.run([program, *map(str, words[1:])], capture_output=True, text=True)
+
+
+def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
+    low_rank_bundle: Path, sample_data: Path, tmp_path: Path
+) -> None:
+    assert sum(path.stat().st_size for path in (low_rank_bundle / "bank").iterdir()) <= 2_000_000
+    assert np.load(low_rank_bundle / FACTOR_FILE).shape == (144, 32 * 176)
+    manifest = json.loads((low_rank_bundle / "manifest.json").read_text())
+    assert manifest["segmentation"]["rank"] == 32
+    assert manifest["export"]["max_bank_mb_chose"] == "rank 32 of 176"
+    verified = command("panda-edge", "verify", low_rank_bundle)
+    assert verified.returncode == 0, verified.stderr
+    odd = sample_data / "test" / "hole" / "brick-000.png"
+    done = command("panda-edge", "segment", low_rank_bundle, odd, "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    [heatmap] = tmp_path.rglob("*.npy")
+    values = np.load(heatmap)
+    assert values.shape == (96, 96)
+    assert (np.isfinite(values) & (values > 0)).all()
+
+
+def test_a_gaussian_bank_too_small_is_refused_in_one_line(sample_data: Path, tmp_path: Path) -> None:
+    done = command("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--bank", "gaussian",
+                   "--max-bank-mb", "0.9", "--input-size", "96", "--device", "cpu")  # fmt: skip
+    assert done.returncode != 0
+    assert "--max-bank-mb 0.9: too small for any gaussian bank; give more" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x.panda").exists()
+
+
+@pytest.mark.parametrize("rank", [None, 16, 48, 176])
+def test_factors_of_another_rank_than_the_manifests_are_refused(
+    low_rank_bundle: Path, tmp_path: Path, edit_manifest: Callable[..., None], rank: int | None
+) -> None:
+    bundle = Path(shutil.copytree(low_rank_bundle, tmp_path / "x.panda"))
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update(rank=rank))
+    with pytest.raises(BundleError, match=r"gaussian_factor.npy: holds float16 \(144, 5632\), the manifest says"):
+        panda_edge.load(bundle, threads=1)
+
+
+@pytest.mark.parametrize("bank", ["exact", "kmeans", "kmeans-levels", "coreset", "joint-hnsw", "gaussian"])
 def test_a_budget_too_small_for_anything_is_refused(bank: str) -> None:
     assert bank in BANKS
     with pytest.raises(PandaError, match="too small"):

@@ -9,11 +9,11 @@ import pytest
 
 from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.banks.level_files import raster_order
-from panda_edge.errors import DataError
+from panda_edge.errors import DataError, PandaError
 from panda_edge.kernel import pack_factors
 from panda_edge.manifest import Level
 from panda_edge.model import Features
-from panda_export.gaussian import GaussianWriter, shrunk
+from panda_export.gaussian import GaussianWriter, low_rank_factor, shrunk, whitening_factor
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))
 CELLS, SIZE = 24, 12
@@ -38,28 +38,36 @@ def joint(batch: Features) -> np.ndarray:
     return nested[:, raster_order((2, 3), 1).ravel()]
 
 
-def write(folder: Path, batches: list[Features], dtype: str = "float32", average: int = 1) -> GaussianGallery:
+def write(
+    folder: Path, batches: list[Features], dtype: str = "float32", average: int = 1, rank: int | None = None
+) -> GaussianGallery:
     (folder / "bank").mkdir(exist_ok=True)
-    writer = GaussianWriter(folder, LEVELS, dtype, average, SHRINKAGE)
+    writer = GaussianWriter(folder, LEVELS, dtype, average, SHRINKAGE, rank)
     for batch in batches:
         writer.add(batch)
     assert writer.close() == sum(len(batch.embedding) for batch in batches)
-    return GaussianGallery(
-        np.load(folder / MEAN_FILE), np.load(folder / FACTOR_FILE), DescriptorGrid(LEVELS, average), threads=1
-    )
+    mean, factors = np.load(folder / MEAN_FILE), np.load(folder / FACTOR_FILE)
+    return GaussianGallery(mean, factors, DescriptorGrid(LEVELS, average), threads=1, rank=rank)
 
 
-def expected_distances(normal: np.ndarray, query: np.ndarray) -> np.ndarray:
+def expected_distances(normal: np.ndarray, query: np.ndarray, rank: int = SIZE) -> np.ndarray:
+    """In the `rank` directions of least variance."""
     mean = normal.mean(axis=0)
     covariances = [np.cov(normal[:, cell], rowvar=False) for cell in range(CELLS)]
     isotropic = np.mean([np.trace(covariance) for covariance in covariances]) / SIZE
     away = query - mean
-    return np.array(
-        [
-            d @ np.linalg.solve(shrunk(covariance, isotropic, SHRINKAGE), d)
-            for d, covariance in zip(away, covariances, strict=True)
-        ]
-    )
+    if rank == SIZE:
+        return np.array(
+            [
+                d @ np.linalg.solve(shrunk(covariance, isotropic, SHRINKAGE), d)
+                for d, covariance in zip(away, covariances, strict=True)
+            ]
+        )
+    found = []
+    for d, covariance in zip(away, covariances, strict=True):
+        variances, directions = np.linalg.eigh(shrunk(covariance, isotropic, SHRINKAGE))
+        found.append(sum((directions[:, i] @ d) ** 2 / variances[i] for i in range(rank)))
+    return np.array(found)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-3), ("float16", 1e-2)])
@@ -74,6 +82,44 @@ def test_distances_equal_float64(tmp_path: Path, images: int, dtype: str, tolera
     expected = expected_distances(joint(whole), joint(query)[0])
     assert found.shape == (4, 6)
     np.testing.assert_allclose(found.ravel(), expected, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-3), ("float16", 2e-2)])
+@pytest.mark.parametrize("rank", [1, 5, SIZE])
+def test_distances_of_low_rank_equal_float64(tmp_path: Path, rank: int, dtype: str, tolerance: float) -> None:
+    whole, query = features(80, 1), features(1, 99)
+    bank = write(tmp_path, [whole], dtype, rank=rank)
+    found = bank.distances([level[0] for level in query.levels], None).ravel()
+    expected = expected_distances(joint(whole), joint(query)[0], rank)
+    # A single direction may happen to be nearly at right angles: measured against the usual distance.
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * expected.mean())
+
+
+def test_a_low_rank_factor_is_the_nearest_to_the_inverse_and_never_exceeds_it() -> None:
+    rng = np.random.default_rng(5)
+    mix = rng.normal(size=(20, 20))
+    covariance = mix @ mix.T + 0.01 * np.eye(20)
+    inverse, whole = np.linalg.inv(covariance), whitening_factor(covariance)
+    x = rng.normal(size=(1000, 20))
+    full = ((x @ whole.T) ** 2).sum(1)
+    before = np.zeros(1000)
+    for rank in range(1, 21):
+        factor = low_rank_factor(covariance, rank)
+        assert factor.shape == (rank, 20)
+        error = np.linalg.norm(inverse - factor.T @ factor, 2)
+        best = np.linalg.svd(inverse)[1][rank:].max(initial=0)
+        np.testing.assert_allclose(error, best, atol=1e-8 * np.linalg.norm(inverse, 2))
+        now = ((x @ factor.T) ** 2).sum(1)
+        assert (now >= before).all()
+        assert (now <= full * (1 + 1e-9)).all()
+        before = now
+    np.testing.assert_allclose(before, full, rtol=1e-9)
+
+
+@pytest.mark.parametrize("rank", [0, -1, SIZE + 1])
+def test_a_rank_that_there_is_not_is_refused(tmp_path: Path, rank: int) -> None:
+    with pytest.raises(PandaError, match=f"rank is {rank}; expected 1 to {SIZE}"):
+        GaussianWriter(tmp_path, LEVELS, "float16", 1, SHRINKAGE, rank)
 
 
 def test_descriptors_average_children_and_repeat_parents() -> None:
@@ -105,6 +151,9 @@ def test_an_even_window_has_no_middle() -> None:
 @pytest.mark.parametrize("channels", [1, 16, 17, 176])
 def test_packed_size_is_the_kernels(channels: int) -> None:
     assert pack_factors(np.eye(channels)[None], True).shape == (1, packed_size(channels))
+    for rank in {1, min(16, channels), channels}:
+        packed = pack_factors(np.eye(channels)[None, :rank], False)
+        assert packed.shape == (1, packed_size(channels, rank))
 
 
 def test_raster_order_is_the_nested_order_of_the_graph() -> None:

@@ -77,8 +77,9 @@ def _open_gaussian(bundle: Bundle, options: SearchOptions) -> Gallery:
     segmentation = bundle.manifest.segmentation
     grid = DescriptorGrid(bundle.manifest.levels, segmentation.average)
     mean = bundle.array(MEAN_FILE, (grid.cells, grid.channels), "float32")
-    factors = bundle.array(FACTOR_FILE, (grid.cells, packed_size(grid.channels)), segmentation.dtype)
-    return GaussianGallery(mean, factors, grid, options.threads)
+    size = packed_size(grid.channels, segmentation.rank)
+    factors = bundle.array(FACTOR_FILE, (grid.cells, size), segmentation.dtype)
+    return GaussianGallery(mean, factors, grid, options.threads, segmentation.rank)
 
 
 # What the manifest's `segmentation.bank` may be; a new kind of gallery is a row here.

@@ -1,4 +1,4 @@
-"""One Gaussian a position (Defard et al., "PaDiM", 2020), with the whole covariance of the joint descriptor."""
+"""One Gaussian a position (Defard et al., "PaDiM", 2020), with the covariance of the whole joint descriptor."""
 
 from __future__ import annotations
 
@@ -54,28 +54,42 @@ class DescriptorGrid:
 
 
 class GaussianGallery:
-    """Squared Mahalanobis distance of each cell's descriptor to the normal images' Gaussian at that cell."""
+    """Squared Mahalanobis distance of each cell's descriptor to the normal images' Gaussian at that cell.
+
+    Of a bank of low rank, its share in the directions in which normal images vary least.
+    """
 
     needs_neighbors = False
 
-    def __init__(self, mean: np.ndarray, factors: np.ndarray, grid: DescriptorGrid, threads: int) -> None:
-        """mean: float32 (cells, channels); factors: (cells, S), lower triangular, from `kernel.pack_factors`."""
+    def __init__(
+        self, mean: np.ndarray, factors: np.ndarray, grid: DescriptorGrid, threads: int, rank: int | None = None
+    ) -> None:
+        """mean: float32 (cells, channels); factors: (cells, S) from `kernel.pack_factors`, lower triangular, or of
+        `rank` rows where that is given."""
         self._mean = mean
         self._factors = factors
         self._grid = grid
         self._threads = threads
+        self._rank = rank
 
     def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
         """See `Gallery.distances`; float32 (height, width) of the grid's cells."""
         descriptors = self._grid.descriptors(levels)
         squared = kernel.gaussian_distance(
-            descriptors, self._mean, self._factors, self._grid.channels, triangular=True, threads=self._threads
+            descriptors,
+            self._mean,
+            self._factors,
+            self._grid.channels if self._rank is None else self._rank,
+            triangular=self._rank is None,
+            threads=self._threads,
         )
         return squared.reshape(self._grid.height, self._grid.width)
 
 
-def packed_size(channels: int) -> int:
-    """S, how many numbers a packed triangular factor of so many channels has (see `kernel.pack_factors`)."""
+def packed_size(channels: int, rank: int | None = None) -> int:
+    """S, how many numbers a packed factor has: triangular, or of `rank` rows (see `kernel.pack_factors`)."""
+    if rank is not None:
+        return -(-rank // 16) * 16 * channels
     return sum(min(first + 16, channels) * 16 for first in range(0, channels, 16))
 
 
