@@ -42,7 +42,7 @@ def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: in
     most = options.max_bank_mb * 1e6
     value = _FLOAT16 if options.dtype == "float16" else _FLOAT32
     channels = sum(level.channels for level in levels)
-    embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank == "hnsw" else 0)
+    embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank(images) == "hnsw" else 0)
     if options.gallery == "exact":
         pyramid = value * sum(level.height * level.width * level.channels for level in levels)
         kept = min(images, int(most / (pyramid + embedding)))

@@ -19,7 +19,7 @@ _HNSW_EF_FACTOR = 4  # ef, in multiples of the neighbours asked for
 def write_embeddings(bundle: Path, embeddings: np.ndarray, options: BankOptions, seed: int) -> Detection:
     """Write the bank that the options name. embeddings: float32 (N, D)."""
     count = len(embeddings)
-    kind = options.detection_bank
+    kind = options.detection_bank(count)
     if kind == "kmeans":
         means = min(options.means, count)
         centres = KMeans(means, n_init=4, random_state=seed).fit(embeddings).cluster_centers_

@@ -91,6 +91,7 @@ def export_bundle(
                 "standardise": options.standardise,
                 "level_weights": options.level_weights and list(options.level_weights),
                 "train_images": written.images,
+                "embeddings": options.embeddings,
                 "max_bank_mb": options.max_bank_mb,
                 "max_bank_mb_chose": written.said,
                 "max_abs_difference": {name: float(f"{value:.1e}") for name, value in differences.items()},

@@ -17,6 +17,14 @@ BANKS = {
     "gaussian": ("exact", "gaussian"),
 }
 
+# --embeddings: how image embeddings are searched where the bank keeps them all.
+EMBEDDINGS = ("auto", "exact", "hnsw")
+# auto: a graph from so many images on. Medians of one query on two threads, exact search of float32 (float16) against
+# hnswlib (`benchmarks/results/scaling.json`: 2 neighbours, ef 64, recall 1.0): 3,000 images 0.71 (0.58) ms, hnswlib
+# 0.58; 10,000 images 3.46 (2.58), hnswlib 0.67. With the 50 neighbours and ef 200 of a bundle, on a busy machine,
+# 10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0.
+HNSW_FROM = 10_000
+
 _GAUSSIAN_AVERAGE = 3
 
 
@@ -29,7 +37,7 @@ class BankOptions:
     square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others).
     shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
     `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
-    of the levels' squared distances, coarse first."""
+    of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS."""
 
     bank: str = "exact"
     means: int = 50
@@ -43,10 +51,16 @@ class BankOptions:
     rank: int | None = None
     standardise: bool = False
     level_weights: tuple[float, ...] | None = None
+    embeddings: str = "auto"
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
             raise PandaError(f"unknown --bank {self.bank!r}; expected one of {', '.join(BANKS)}")
+        if self.embeddings not in EMBEDDINGS:
+            raise PandaError(f"unknown --embeddings {self.embeddings!r}; expected one of {', '.join(EMBEDDINGS)}")
+        own = BANKS[self.bank][0]
+        if own != "exact" and self.embeddings not in ("auto", own):
+            raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
         if self.average is not None and not (1 <= self.average <= 99 and self.average % 2):
             raise PandaError(f"--average {self.average}: expected an odd number of cells from 1 to 99")
 
@@ -57,9 +71,12 @@ class BankOptions:
             return self.average
         return _GAUSSIAN_AVERAGE if self.gallery == "gaussian" else 1
 
-    @property
-    def detection_bank(self) -> str:
-        return BANKS[self.bank][0]
+    def detection_bank(self, images: int) -> str:
+        """How so many images' embeddings are kept."""
+        own = BANKS[self.bank][0]
+        if own != "exact" or self.embeddings == "exact":
+            return own
+        return "hnsw" if self.embeddings == "hnsw" or images >= HNSW_FROM else "exact"
 
     @property
     def gallery(self) -> str:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 import panda_edge
-from panda_edge.banks.embedding import HnswBank
+import panda_export.options
+from panda_edge.banks.embedding import HNSW_FILE, HnswBank
+from panda_edge.calibration import CALIBRATION_FILE
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images import Preprocessing
 from panda_edge.manifest import read_manifest
@@ -103,6 +105,75 @@ def test_more_asked_for_than_there_is(
     manifest = read_manifest(bundle)
     assert (manifest.detection.knn, manifest.segmentation.neighbors) == (3, 3)
     assert panda_edge.load(bundle).segment(odd_image).score > 0
+
+
+@pytest.mark.parametrize(
+    ("bank", "embeddings", "limit", "expected"),
+    [
+        ("exact", "auto", 7, "exact"),
+        ("exact", "auto", 6, "hnsw"),
+        ("exact", "exact", 6, "exact"),
+        ("exact", "hnsw", 7, "hnsw"),
+        ("gaussian", "auto", 6, "hnsw"),
+        ("coreset", "auto", 6, "hnsw"),
+        ("kmeans", "auto", 6, "kmeans"),
+        ("hnsw", "auto", 7, "hnsw"),
+        ("hnsw", "hnsw", 7, "hnsw"),
+    ],
+)
+def test_the_number_of_images_picks_the_search_of_embeddings(
+    export: Callable[..., Path],
+    normal_images: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    bank: str,
+    embeddings: str,
+    limit: int,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(panda_export.options, "HNSW_FROM", limit)
+    bundle = export(normal_images[:6], BankOptions(bank, means=3, vectors=50, neighbors=4, embeddings=embeddings))
+    manifest = read_manifest(bundle)
+    assert (manifest.detection.bank, manifest.export["embeddings"]) == (expected, embeddings)
+    assert (bundle / HNSW_FILE).exists() == (expected == "hnsw")
+    assert verify(bundle)["ok"]
+
+
+@pytest.mark.parametrize("limit", [6, 5])
+def test_a_budget_counts_the_images_that_are_kept(
+    export: Callable[..., Path], normal_images: list[Path], monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(panda_export.options, "HNSW_FROM", limit)
+    image = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 4 * 12 + 160
+    bundle = export(normal_images, BankOptions(neighbors=4, max_bank_mb=5.5 * image / 1e6))
+    detection = read_manifest(bundle).detection
+    assert (detection.bank, detection.count) == ("hnsw" if limit == 5 else "exact", 5)
+
+
+def test_leave_one_out_through_a_graph(
+    export: Callable[..., Path], normal_images: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A dozen vectors are within its reach: the scores must be those of the exact search.
+    expected = np.load(export(normal_images, leave_one_out=True) / CALIBRATION_FILE)
+    monkeypatch.setattr(panda_export.options, "HNSW_FROM", 12)
+    bundle = export(normal_images, leave_one_out=True)
+    manifest = read_manifest(bundle)
+    assert manifest.detection.bank == "hnsw"
+    assert manifest.calibration == {"rule": "max", "images": 12, "kind": "leave-one-out"}
+    np.testing.assert_allclose(np.load(bundle / CALIBRATION_FILE), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bank", "embeddings", "message"),
+    [
+        ("exact", "flat", "unknown --embeddings 'flat'; expected one of auto, exact, hnsw"),
+        ("kmeans", "hnsw", "--embeddings hnsw: a kmeans bank keeps kmeans"),
+        ("kmeans-levels", "exact", "--embeddings exact: a kmeans-levels bank keeps kmeans"),
+        ("hnsw", "exact", "--embeddings exact: a hnsw bank keeps hnsw"),
+    ],
+)
+def test_a_search_of_embeddings_that_the_bank_does_not_have(bank: str, embeddings: str, message: str) -> None:
+    with pytest.raises(PandaError, match=message):
+        BankOptions(bank, embeddings=embeddings)
 
 
 @pytest.mark.parametrize("k", [1, 50, 600])

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+import panda_export.options
 from panda_edge.manifest import read_manifest
 from panda_edge.verify import verify
 from panda_train import backbones, cli
@@ -90,6 +91,17 @@ class TestFit:
         assert manifest.preprocessing.cover == pytest.approx(1 if resize == "squash" else 256 / 224)
         assert (manifest.export["seed"], manifest.method["name"]) == (5, "dn2")
         assert verify(out)["ok"]
+
+    @pytest.mark.parametrize(("embeddings", "kind"), [("auto", "hnsw"), ("exact", "exact")])
+    def test_many_images_get_a_graph_and_fit_says_so(
+        self, run: Run, sample_data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, embeddings: str, kind: str
+    ) -> None:
+        monkeypatch.setattr(panda_export.options, "HNSW_FROM", 12)
+        options = ["--input-size", "64", "--device", "cpu", "--embeddings", embeddings]
+        done = run("fit", sample_data, "--out", out, *options)
+        assert (done.code, read_manifest(out).detection.bank) == (0, kind)
+        said = [line for line in done.err.splitlines() if "hnswlib" in line]
+        assert said == (["12 embeddings get hnswlib's graph; --embeddings exact if not"] if kind == "hnsw" else [])
 
     def test_in_words(self, run: Run, sample_data: Path, out: Path) -> None:
         done = run("fit", sample_data, "--out", out, "--input-size", "64", "--device", "cpu")

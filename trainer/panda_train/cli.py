@@ -58,6 +58,9 @@ def fit(
             help="What is kept of the normal images: exact, kmeans, kmeans-levels, hnsw, coreset, joint-hnsw, gaussian."
         ),
     ] = "exact",
+    embeddings: Annotated[
+        str, typer.Option(help="How similar images are found: exact, hnsw, or auto (hnsw from 10,000 images on).")
+    ] = "auto",
     means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank, or of each level.")] = 50,
     vectors: Annotated[int, typer.Option(min=1, help="Descriptors of a coreset or joint-hnsw bank.")] = 5000,
     neighbors: Annotated[str, typer.Option(help="Similar images that segmentation searches (K), or all.")] = "50",
@@ -122,6 +125,7 @@ def fit(
         average=average,
         standardise=standardise,
         level_weights=_weights(level_weights),
+        embeddings=embeddings,
     )
     config = AdaptConfig(
         "panda-early",
@@ -157,6 +161,8 @@ def fit(
         return
     if manifest.export["max_bank_mb_chose"]:
         print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)
+    if manifest.detection.bank == "hnsw" and bank != "hnsw" and embeddings == "auto":
+        print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
     facts = {
         "bundle": str(out),
         "train_images": manifest.export["train_images"],
