@@ -218,6 +218,20 @@ class TestSes:
         own = embeddings(adapted.heads[0], normal.activations, unit=True).numpy()
         assert adapted.scales[0] == pytest.approx(np.square(own - adapted.centres[0]).sum(axis=1).mean(), rel=1e-5)
 
+    @pytest.mark.parametrize("shade", [0, 90])
+    def test_images_that_are_all_alike(self, backbone: backbones.Backbone, frames: np.ndarray, shade: int) -> None:
+        plain = np.full_like(frames, shade)
+        config = replace(FAST, method="panda-ses", every=1)
+        adapted = adapt(backbone, Source(store(backbone, plain, IMAGES), IMAGES), config)
+        with torch.no_grad():
+            same, other = (
+                AdaptedBackbone(backbone, adapted)(backbone.normalise(torch.from_numpy(images[:5])))[2]
+                for images in (plain, frames)
+            )
+        assert float(same.max()) < 4
+        assert float(other.min()) > 1e3
+        assert bool(torch.isfinite(other).all())
+
 
 class TestExposure:
     def test_separates_what_was_exposed(self, backbone: backbones.Backbone, normal: Source) -> None:

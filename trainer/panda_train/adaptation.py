@@ -80,7 +80,8 @@ def adapt_to(
         own = embeddings(backbone.adaptable, normal.activations, unit=False)
         everything = workers.gather_rows(own, normal.count).numpy()
         adapted = unadapted(backbone, options.config.embedding, everything)
-        return Adaptation(_exportable(backbone, adapted, options), {"embedding": options.config.embedding}, "")
+        chosen = {"embedding": options.config.embedding, "distance": options.distance}
+        return Adaptation(_exportable(backbone, adapted, options), chosen, "")
     config = replace(options.config, method=method)
     if not options.resume and workers.first:
         state_file.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ class FitOptions:
     """What `fit` does with the images; the fields are the command's options.
 
     held_out: normal images kept out of the bank to calibrate with. None: as many as `calibrate.split_normal` takes,
-    or none where stored images can be scored as if they were new (an exact bank of features adapted to nothing).
+    or none where stored images can be scored as if they were new (an exact bank of features fitted to nothing).
     """
 
     method: str = "dn2"
@@ -65,7 +65,7 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
     if options.rule not in RULES:
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     dataset = open_dataset(data, options.normal)
-    leave_one_out = options.held_out is None and options.method == "dn2" and options.bank.gallery == "exact"
+    leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resize, options.input_size)
     torch.manual_seed(options.seed)
@@ -99,12 +99,18 @@ def _adapted(
     images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, team: Workers
 ) -> tuple[ExportableBackbone, dict[str, Any]]:
     backbone = backbones.load(options.backbone, options.weights)
-    if options.method == "dn2" and options.adapt.config.embedding == "raw":
+    if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
     done = adapt_to(backbone.to(device), images, preprocessing, options.method, options.adapt, _state_file(out), team)
     if done.said:
         print(done.said, file=sys.stderr)
     return done.backbone, done.facts
+
+
+def _fits_scores(options: FitOptions) -> bool:
+    """Whether more than the bank comes from the normal images: adapted weights, a whitening, or a centre."""
+    adapt_options = options.adapt
+    return options.method != "dn2" or adapt_options.config.embedding == "whitened" or adapt_options.distance != "knn"
 
 
 def _state_file(out: Path) -> Path:

@@ -82,7 +82,7 @@ def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progre
     backbone = backbone.to(memory_format=torch.channels_last)
     file = out / f"{dataset}.json"
     rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
-    features = _Features(backbone, protocol, options, out / "activations", progress)
+    features = _Features(backbone, protocol, options, out / "activations" / dataset, progress)
     for normal in classes:
         for method, embedding in _runs(options):
             key = _key(dataset, normal, method, embedding, options)

@@ -53,7 +53,10 @@ def open_protocol(name: str, root: Path) -> Protocol:
         "fashion-mnist": ("FashionMNIST/raw", _fashion_mnist),
     }
     if name in on_disk and (root / on_disk[name][0]).is_dir():
-        return on_disk[name][1](root)
+        try:
+            return on_disk[name][1](root)
+        except RuntimeError as error:  # torchvision's, for a file that is missing or has another checksum
+            raise DataError(f"{root / on_disk[name][0]}: not torchvision's {name} ({error}); fetch it again") from error
     return _class_folders(root)
 
 

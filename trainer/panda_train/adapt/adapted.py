@@ -15,6 +15,8 @@ from panda_train.backbones import AdaptablePart, Backbone
 SCORES = ("knn", "centre", "ses", "exposure")
 PYRAMIDS = ("pretrained", "adapted")
 
+_SMALLEST_SCALE = 1e-20  # where features are all zero
+
 
 @dataclass(frozen=True)
 class Whitening:
@@ -63,6 +65,17 @@ class Adapted:
         return {"panda-ses": "ses", "panda-oe": "exposure"}.get(self.method, "knn")
 
 
+def centre_and_scale(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
+    """Mean of embeddings (N, D), float32 (D,), and the mean squared distance s to it.
+
+    s is at least what float32 tells apart, so that a ratio to it is finite where all images are alike.
+    """
+    centre = embeddings.mean(axis=0, dtype=np.float64)
+    noise = np.square(4 * np.finfo(np.float32).eps) * np.square(centre).sum()
+    scale = np.square(embeddings - centre).sum(axis=1).mean()
+    return centre.astype(np.float32), float(max(scale, noise, _SMALLEST_SCALE))
+
+
 def last_checkpoint(adapted: Adapted) -> Adapted:
     """PANDA-Early out of PANDA-SES, whose training is the same: the last checkpoint alone."""
     return replace(
@@ -78,10 +91,11 @@ def last_checkpoint(adapted: Adapted) -> Adapted:
 def unadapted(backbone: Backbone, embedding: str, embeddings: np.ndarray) -> Adapted:
     """DN2: the pretrained head. embeddings: float32 (N, D) of the normal images, raw."""
     scored = embed(torch.from_numpy(embeddings), embedding != "raw").numpy()
-    centre = scored.mean(axis=0)
-    scale = np.square(scored - centre).sum(axis=1).mean()
+    centre, scale = centre_and_scale(scored)
     whitening = whiten(scored) if embedding == "whitened" else None
-    return Adapted("dn2", embedding, [backbone.adaptable], centre[None], scale[None], whitening=whitening)
+    return Adapted(
+        "dn2", embedding, [backbone.adaptable], centre[None], np.array([scale], np.float32), whitening=whitening
+    )
 
 
 class AdaptedHead(nn.Module):

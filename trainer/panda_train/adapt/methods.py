@@ -11,7 +11,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
-from panda_train.adapt.adapted import Adapted, whiten
+from panda_train.adapt.adapted import Adapted, centre_and_scale, whiten
 from panda_train.adapt.config import AdaptConfig, steps_an_epoch
 from panda_train.adapt.loop import Watched, train
 from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, Objective, OutlierExposure, embed
@@ -156,8 +156,9 @@ def _finished(
     for head in heads:
         own = embeddings(head, normal.activations, config.unit)
         everything = workers.gather_rows(own, normal.count).numpy()
-        centres.append(everything.mean(axis=0))
-        scales.append(np.square(everything - centres[-1]).sum(axis=1).mean())
+        centre, scale = centre_and_scale(everything)
+        centres.append(centre)
+        scales.append(scale)
         if config.embedding == "whitened":
             whitening = whiten(everything)
     weight = objective.weight.detach().cpu().numpy() if isinstance(objective, OutlierExposure) else None
