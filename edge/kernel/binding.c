@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "memory.h"
 #include "panda_kernel.h"
 
 enum { F32 = 1, F16 = 2, I64 = 4 }; /* what an argument may hold */
@@ -306,6 +307,12 @@ done:
     return result;
 }
 
+static PyObject *allocations(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyLong_FromSize_t(panda_allocations());
+}
+
 /* --- the Pyramid type ------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -481,6 +488,7 @@ static PyMethodDef functions[] = {
     {"simd_level", simd_level, METH_NOARGS, "simd_level() -> str"},
     {"simd_levels", simd_levels, METH_NOARGS, "simd_levels() -> tuple of str"},
     {"force_simd", force_simd, METH_VARARGS, "force_simd(name)"},
+    {"allocations", allocations, METH_NOARGS, "allocations() -> int, of the kernels that run once a frame, so far"},
     {"topk", topk, METH_VARARGS, "topk(queries, bank, k, threads, distances, indices)"},
     {"k_centre", k_centre, METH_VARARGS, "k_centre(points, start, threads, indices)"},
     {"gaussian_distance", gaussian_distance, METH_VARARGS,

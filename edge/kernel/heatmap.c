@@ -1,6 +1,5 @@
 /* Bilinear upsampling and Gaussian blur at once: both are linear and separable, so each axis is one banded matrix. */
-#include <stdlib.h>
-
+#include "memory.h"
 #include "ops.h"
 
 static void transpose(const float *in, size_t rows, size_t columns, float *out)
@@ -23,7 +22,7 @@ panda_status panda_resample(const float *map, size_t h, size_t w, panda_bands ro
     if (ops == NULL)
         return PANDA_BAD_SIMD;
     /* The horizontal pass works on the small map, transposed, so that both passes run along whole rows. */
-    float *buffer = malloc((h * w + 2 * h * columns.length) * sizeof *buffer);
+    float *buffer = panda_scratch((h * w + 2 * h * columns.length) * sizeof *buffer);
     if (buffer == NULL)
         return PANDA_NO_MEMORY;
     float *turned = buffer, *stretched = turned + h * w, *back = stretched + h * columns.length;
@@ -31,6 +30,5 @@ panda_status panda_resample(const float *map, size_t h, size_t w, panda_bands ro
     apply(ops, columns, turned, h, stretched);
     transpose(stretched, columns.length, h, back);
     apply(ops, rows, back, columns.length, out);
-    free(buffer);
     return PANDA_OK;
 }

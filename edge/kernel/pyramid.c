@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "pool.h"
 
 enum {
@@ -20,7 +21,7 @@ enum {
 panda_pyramid *panda_pyramid_new(const panda_level *levels, int level_count, size_t images, size_t grid_h,
                                  size_t grid_w, bool nested)
 {
-    panda_pyramid *p = calloc(1, sizeof *p);
+    panda_pyramid *p = panda_allocate_zeroed(sizeof *p);
     if (p == NULL)
         return NULL;
     memcpy(p->level, levels, (size_t)level_count * sizeof *levels);
@@ -31,7 +32,7 @@ panda_pyramid *panda_pyramid_new(const panda_level *levels, int level_count, siz
     p->width = grid_w << (level_count - 1);
     p->fan = nested ? 4 : 1;
     p->finest = power_of_4(level_count - 1);
-    p->place = malloc(p->height * p->width * sizeof *p->place);
+    p->place = panda_allocate(p->height * p->width * sizeof *p->place);
     if (p->place == NULL) {
         free(p);
         return NULL;
@@ -218,7 +219,7 @@ static panda_status plain_search(const pyramid_run *run)
     size_t needed = (size_t)run->threads * QUERY_BLOCK * plain.block * plain.unit_cells;
     if (needed > p->rows_size) {
         free(p->rows);
-        p->rows = malloc(needed * sizeof *p->rows);
+        p->rows = panda_allocate(needed * sizeof *p->rows);
         p->rows_size = p->rows ? needed : 0;
         if (p->rows == NULL)
             return PANDA_NO_MEMORY;

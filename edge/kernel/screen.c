@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "memory.h"
 #include "pool.h"
 
 enum {
@@ -119,7 +120,7 @@ static void *allocate_block(size_t bytes)
 {
     const size_t large = 2 << 20;
     bytes = (bytes + large - 1) / large * large;
-    void *memory = aligned_alloc(large, bytes);
+    void *memory = panda_allocate_aligned(large, bytes);
 #ifdef MADV_HUGEPAGE
     if (memory != NULL)
         madvise(memory, bytes, MADV_HUGEPAGE);
@@ -145,16 +146,16 @@ static size_t padded_cells(const panda_pyramid *p) { return (p->cells + QUAD - 1
 
 static screen_workspace *new_workspace(const panda_pyramid *p)
 {
-    screen_workspace *w = calloc(1, sizeof *w);
+    screen_workspace *w = panda_allocate_zeroed(sizeof *w);
     if (w == NULL)
         return NULL;
     w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
-    bool complete = (w->search = malloc(p->cells * sizeof *w->search)) != NULL;
+    bool complete = (w->search = panda_allocate(p->cells * sizeof *w->search)) != NULL;
     for (int l = 0; l < w->screened; l++) {
         w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
         w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
         w->image_bytes += padded_cells(p) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
-        complete &= (w->mean[l] = malloc(p->level[l].channels * sizeof(float))) != NULL;
+        complete &= (w->mean[l] = panda_allocate(p->level[l].channels * sizeof(float))) != NULL;
     }
     if (complete)
         return w;
@@ -182,7 +183,7 @@ static bool reserve(screen_workspace *w, size_t capacity, int threads)
     if (threads > w->workers) {
         lay_out(NULL, w, &w->worker_size);
         free(w->worker_memory);
-        w->worker_memory = aligned_alloc(64, w->worker_size * (size_t)threads);
+        w->worker_memory = panda_allocate_aligned(64, w->worker_size * (size_t)threads);
         w->workers = w->worker_memory ? threads : 0;
     }
     return w->workers >= threads;

@@ -1,7 +1,7 @@
 /* Exact k nearest rows of a flat bank. Threads share the bank's rows; each keeps its own heaps. */
 #include <math.h>
-#include <stdlib.h>
 
+#include "memory.h"
 #include "ops.h"
 #include "pool.h"
 
@@ -85,7 +85,7 @@ panda_status panda_topk(const float *queries, size_t q, const void *bank, panda_
     size_t per_worker = QUERY_BLOCK * k;
     if (k > SIZE_MAX / (QUERY_BLOCK * sizeof(neighbour) * (size_t)threads))
         return PANDA_NO_MEMORY;
-    neighbour *heaps = malloc((size_t)threads * per_worker * sizeof *heaps);
+    neighbour *heaps = panda_scratch((size_t)threads * per_worker * sizeof *heaps);
     if (heaps == NULL)
         return PANDA_NO_MEMORY;
     /* Several tasks a thread, so that a thread that is held up does not hold up the rest. */
@@ -110,6 +110,5 @@ panda_status panda_topk(const float *queries, size_t q, const void *bank, panda_
             }
         }
     }
-    free(heaps);
     return PANDA_OK;
 }
