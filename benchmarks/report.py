@@ -137,7 +137,12 @@ def write(run: Run, readme: bool) -> Path:
 
 def _conditions(run: Run, part: str) -> str:
     facts = run.conditions.get(f"{run.subject.name}: {part}")
-    return f"*{facts['time']}, commit {facts['commit']}, load average {facts['load']} at its start.*" if facts else ""
+    if not facts:
+        return ""
+    return (
+        f"*{facts['time']}, commit {facts['commit']}, {facts['cpu']}, SIMD level {facts['simd']}, load average "
+        f"{facts['load']} at its start.*"
+    )
 
 
 def _bank_rows(run: Run) -> list[dict[str, Any]]:
