@@ -3,15 +3,7 @@
 import numpy as np
 import pytest
 
-from panda_edge import _kernel, kernel
-
-
-@pytest.fixture(params=kernel.simd_levels())
-def level(request):
-    before = kernel.simd_level()
-    _kernel.force_simd(request.param)
-    yield request.param
-    _kernel.force_simd(before)
+from panda_edge import kernel
 
 
 def greedy_k_centre(points, count, start):

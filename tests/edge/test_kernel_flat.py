@@ -9,16 +9,7 @@ import pytest
 
 from panda_edge import _kernel, kernel
 
-LEVELS = kernel.simd_levels()
 RELATIVE = 1e-5
-
-
-@pytest.fixture(params=LEVELS)
-def level(request):
-    before = kernel.simd_level()
-    _kernel.force_simd(request.param)
-    yield request.param
-    _kernel.force_simd(before)
 
 
 def squared_distances(queries, bank):

@@ -14,14 +14,6 @@ GRID = (3, 4)
 CHANNELS = (20, 12, 7)
 
 
-@pytest.fixture(params=kernel.simd_levels())
-def level(request):
-    before = kernel.simd_level()
-    _kernel.force_simd(request.param)
-    yield request.param
-    _kernel.force_simd(before)
-
-
 def pyramids(random, *lead):
     cells = [GRID[0] * GRID[1] * 4**depth for depth in range(len(CHANNELS))]
     return [random.normal(size=(*lead, n, c)).astype(np.float32) for n, c in zip(cells, CHANNELS, strict=True)]

@@ -10,18 +10,9 @@ import threading
 import numpy as np
 import pytest
 
-from panda_edge import _kernel, kernel
+from panda_edge import kernel
 
-LEVELS = kernel.simd_levels()
 RELATIVE = 1e-5
-
-
-@pytest.fixture(params=LEVELS)
-def level(request):
-    before = kernel.simd_level()
-    _kernel.force_simd(request.param)
-    yield request.param
-    _kernel.force_simd(before)
 
 
 def nested_to_map(rows, grid, depth):

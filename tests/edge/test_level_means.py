@@ -6,7 +6,7 @@ Tolerance: float32 sums of up to 4 × 40 squares.
 import numpy as np
 import pytest
 
-from panda_edge import _kernel, kernel
+from panda_edge import kernel
 from panda_edge.banks.flat import LevelMeansGallery
 from panda_edge.banks.level_files import raster_order
 
@@ -38,18 +38,12 @@ def made(depth, grid, count, dtype, seed=0):
     return levels, means, cells
 
 
-@pytest.mark.parametrize("simd", kernel.simd_levels())
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.parametrize("grid", [(3, 5), (4, 2), (1, 1)])
 @pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (7, np.float16), (50, np.float16)])
-def test_the_sum_over_levels_of_the_nearest_mean(simd, depth, grid, count, dtype):
+def test_the_sum_over_levels_of_the_nearest_mean(level, depth, grid, count, dtype):
     levels, means, cells = made(depth, grid, count, dtype)
-    before = kernel.simd_level()
-    _kernel.force_simd(simd)
-    try:
-        found = LevelMeansGallery(means, cells, grid, threads=2).distances(levels, None)
-    finally:
-        _kernel.force_simd(before)
+    found = LevelMeansGallery(means, cells, grid, threads=2).distances(levels, None)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected_distances(levels, means, grid), rtol=RELATIVE)
 
