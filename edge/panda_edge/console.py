@@ -13,6 +13,9 @@ import typer
 
 from panda_edge.errors import PandaError
 
+# ClickException, which a wrong command line raises: typer exports only a subclass of it, and click need not be there.
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout, at once, so that a pipe reads it as it comes."""
@@ -27,7 +30,7 @@ def print_error(error: PandaError | str) -> None:
 
 
 def run(app: typer.Typer) -> None:
-    """Run a command line: a PandaError becomes one line and exit code 2."""
+    """Run a command line: a user's mistake becomes one line and exit code 2."""
     # Names of files need not be text in this terminal's encoding.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -35,9 +38,14 @@ def run(app: typer.Typer) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # its remarks on damaged files; ours say what came of it
     try:
         try:
-            app()
+            code = app(standalone_mode=False)
         finally:
             sys.stdout.flush()
+    except typer.Abort:
+        sys.exit(130)
+    except _CommandLineError as error:
+        _print_usage_error(error)
+        sys.exit(2)
     except PandaError as error:
         print_error(error)
         sys.exit(2)
@@ -54,6 +62,16 @@ def run(app: typer.Typer) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_usage_error(error: Any) -> None:
+    """One line, and where to read on; the help itself where no argument was given."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    print_error(error.format_message().rstrip(".") + (f"; see {context.command_path} --help" if context else ""))
 
 
 def _drop_output() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import fcntl
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from panda_edge.bundle import sha256
@@ -15,6 +18,7 @@ from panda_edge.errors import PandaError
 from panda_edge.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 
 SUFFIX = ".panda"
+_TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked
 
 
 @contextmanager
@@ -29,15 +33,18 @@ def staged_bundle(out: Path) -> Iterator[Path]:
     staging = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staging, ignore_errors=True)
+        _remove_leftovers(out)
         (staging / "bank").mkdir(parents=True)
+        claim = os.open(staging, os.O_RDONLY)
     except OSError as error:
         raise PandaError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
     try:
+        _lock(claim)
         yield staging
         _sync(staging)
         _replace(staging, out)
     finally:
+        os.close(claim)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -64,6 +71,30 @@ def write_manifest(staging: Path, manifest: Manifest) -> Manifest:
     manifest = dataclasses.replace(manifest, files=file_table(staging))
     (staging / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what killed processes left beside `out`: staging folders that no living one has locked."""
+    for leftover in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
+        with suppress(OSError):  # its process may be just finishing
+            own = leftover.name.split(".")[-2] == str(os.getpid())  # of a dead process with our number
+            if not own and time.time() - leftover.stat().st_mtime < _TIME_TO_LOCK:
+                continue
+            handle = os.open(leftover, os.O_RDONLY)
+            try:
+                if _lock(handle):
+                    shutil.rmtree(leftover, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open folder, which its process's death unlocks; False where another holds it, or locks are not known."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _is_bundle(path: Path) -> bool:

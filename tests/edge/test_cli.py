@@ -347,10 +347,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("threads", ["0", "-1", "many", "257"])
     def test_threads(self, run: Run, exact_bundle: Path, odd_image: Path, threads: str) -> None:
-        done = run("detect", exact_bundle, odd_image, "--threads", threads)
-        assert (done.code, done.out) == (2, "")
-        assert "threads" in done.err
-        assert "Traceback" not in done.err
+        refused(run("detect", exact_bundle, odd_image, "--threads", threads), "threads")
 
     def test_a_provider_that_is_not_there(self, run: Run, exact_bundle: Path, odd_image: Path) -> None:
         refused(run("detect", exact_bundle, odd_image, "--provider", "coreml"), "no coreml provider")
@@ -359,11 +356,27 @@ class TestRefused:
     def test_epsilon(self, run: Run, exact_bundle: Path, odd_image: Path, tmp_path: Path) -> None:
         refused(run("segment", exact_bundle, odd_image, "--out", tmp_path, "--epsilon", "-1"), "epsilon")
 
-    def test_no_arguments(self, run: Run, exact_bundle: Path) -> None:
-        for arguments in ((), ("detect",), ("detect", exact_bundle), ("segment", exact_bundle, "x.png"), ("what",)):
-            done = run(*arguments)
-            assert done.code == 2
-            assert "Traceback" not in done.err
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (("detect",), "Missing argument 'X.panda'; see "),
+            (("detect", "x.panda"), "Missing argument 'INPUT...'"),
+            (("segment", "x.panda", "x.png"), "Missing option '--out'"),
+            (("detct",), "No such command 'detct'. Did you mean 'detect'?; see "),
+            (("info", "x.panda", "--what"), "No such option: --what"),
+        ],
+    )
+    def test_an_incomplete_line(self, run: Run, arguments: tuple[str, ...], expected: str) -> None:
+        done = run(*arguments)
+        refused(done, expected)
+        assert done.err.endswith("--help\n")
+
+    def test_no_arguments_get_the_help(self, run: Run) -> None:
+        done = run()
+        assert done.code == 2
+        assert "segment" in done.out + done.err
+        assert "Traceback" not in done.err
+        assert run("--help").code == 0
 
 
 class TestProcess:

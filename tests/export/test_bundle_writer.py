@@ -143,6 +143,16 @@ for i in range(10**9):
         (staging / "bank" / "a.npy").write_text(str(i))
 """
 
+# Begins to write a bundle, and goes on for ever.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from panda_export.bundle_writer import staged_bundle
+with staged_bundle(Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(1e6)
+"""
+
 
 def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
@@ -161,6 +171,30 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
         read(out)
     write(out, "after")  # what the killed ones left behind is in nobody's way
     assert read(out) == "after"
+    make_old(tmp_path)
+    write(out, "later")
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def make_old(folder: Path) -> None:
+    for path in folder.glob(".*.part"):
+        os.utime(path, (0, 0))
+
+
+def test_leftovers_are_removed_but_not_what_another_process_is_writing(tmp_path: Path) -> None:
+    out = tmp_path / "x.panda"
+    for name in (".x.panda.1.part", ".y.panda.1.part", f".x.panda.{os.getpid()}.part"):
+        (tmp_path / name / "bank").mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        make_old(tmp_path)
+        write(out, "new")
+        assert sorted(path.name for path in tmp_path.glob(".*")) == [f".x.panda.{process.pid}.part", ".y.panda.1.part"]
+        process.kill()
+    write(out, "newer")
+    assert read(out) == "newer"
+    assert [path.name for path in tmp_path.glob(".*")] == [".y.panda.1.part"]
 
 
 def test_a_bundle_beside_leftovers_verifies(exact_bundle: Path, tmp_path: Path) -> None:
