@@ -23,9 +23,10 @@ from panda_edge.detector import Detector
 
 _NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200)
 _SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input
-COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000)  # stored embeddings
-_LARGEST_GRAPH = 30_000  # hnswlib needs minutes to build larger ones here
+COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)  # stored embeddings
+_KEPT_GRAPH = 100_000  # graphs of so many vectors take minutes to build: they are kept, with the seconds it took
 _NOISE = 0.05  # see mixed_embeddings
+_CHUNK = 50_000  # vectors mixed at a time
 
 Search = Callable[[np.ndarray], np.ndarray]
 """One query, float32 (1, D) → numbers of the two nearest, (1, 2)."""
@@ -77,44 +78,65 @@ def measure_resolution(subject: Subject, rows: ResultsFile, threads: int, images
 def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries: int = 60) -> None:
     """The 2 nearest of N embeddings by the C kernel (float32, float16), faiss, hnswlib and numpy, in turns.
 
-    Milliseconds a query (median), one query at a time; recall of both neighbours; megabytes; seconds to build.
+    Milliseconds a query (median), one query at a time; recall of both neighbours; megabytes; seconds to build. A
+    million embeddings take 18 GB here; where the machine has less, the rows end before.
     """
     faiss.omp_set_num_threads(threads)
     real = np.ascontiguousarray(_embeddings(panda_edge.load(subject.bundle(EXACT.args), threads)))
     for count in COUNTS:
+        if 3.8 * count * real.shape[1] * 4 > _memory_bytes():
+            say(f"detection: {count} embeddings need more memory than this machine has")
+            break
         say(f"detection: {count} embeddings")
         bank = mixed_embeddings(real, count + queries, seed=0)
         asked, bank = bank[:queries], bank[queries:]
         half = bank.astype(np.float16)
         flat = faiss.IndexFlatL2(bank.shape[1])
         flat.add(bank)
-
+        graph, built = _graph(subject, bank, threads)
         searches: dict[str, Search] = {
             "kernel float32": partial(_with_kernel, bank, threads),
             "kernel float16": partial(_with_kernel, half, threads),
             "faiss flat": partial(_with_faiss, flat),
-            "numpy": partial(_with_numpy, bank, (bank * bank).sum(1)),
+            "numpy": partial(_with_numpy, bank, np.einsum("ij,ij->i", bank, bank)),
+            "hnswlib, ef=64": partial(_with_hnswlib, graph),
         }
-        size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes}
+        size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes, "hnswlib, ef=64": graph.index_file_size()}
         size |= {"faiss flat": bank.nbytes, "numpy": bank.nbytes}
-        built = {}
-        if count <= _LARGEST_GRAPH:
-            graph = hnswlib.Index(space="l2", dim=bank.shape[1])
-            graph.init_index(max_elements=count, ef_construction=200, M=16, random_seed=0)
-            graph.set_num_threads(threads)
-            started = time.perf_counter()
-            graph.add_items(bank)
-            built["hnswlib, ef=64"] = round(time.perf_counter() - started, 1)
-            graph.set_ef(64)
-            searches["hnswlib, ef=64"] = partial(_with_hnswlib, graph)
-            size["hnswlib, ef=64"] = graph.index_file_size()
         _, truth = kernel.topk(asked, bank, 2, threads)
         figures = {}
         for name, (ms, recall) in _compared(searches, asked, truth).items():
-            figures[name] = {"ms": ms, "recall": recall, "mb": round(size[name] / 1e6, 1), "build_s": built.get(name)}
+            figures[name] = {"ms": ms, "recall": recall, "mb": round(size[name] / 1e6, 1)}
+            figures[name]["build_s"] = built if name.startswith("hnswlib") else None
         rows.update(f"{subject.name}: detection {count}", count=count, dimensions=bank.shape[1], searches=figures)
-        del bank, half, flat, searches
+        del bank, half, flat, graph, searches
         gc.collect()
+
+
+def _graph(subject: Subject, bank: np.ndarray, threads: int) -> tuple[hnswlib.Index, float]:
+    """hnswlib's graph of the bank, with the seconds that building it took; a large one may be of an earlier run."""
+    file = subject.bundle(EXACT.args).parent / f"{len(bank)}-embeddings.hnsw"
+    seconds = file.with_suffix(".seconds")
+    graph = hnswlib.Index(space="l2", dim=bank.shape[1])
+    if seconds.exists():
+        graph.load_index(str(file), max_elements=len(bank))
+        built = float(seconds.read_text())
+    else:
+        graph.init_index(max_elements=len(bank), ef_construction=200, M=16, random_seed=0)
+        graph.set_num_threads(threads)
+        started = time.perf_counter()
+        graph.add_items(bank)
+        built = round(time.perf_counter() - started, 1)
+        if len(bank) >= _KEPT_GRAPH:
+            graph.save_index(str(file))
+            seconds.write_text(str(built))
+    graph.set_num_threads(threads)
+    graph.set_ef(64)
+    return graph, built
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _with_kernel(bank: np.ndarray, threads: int, query: np.ndarray) -> np.ndarray:
@@ -139,11 +161,14 @@ def mixed_embeddings(real: np.ndarray, count: int, seed: int) -> np.ndarray:
     Evenly random vectors in 1,280 dimensions have no near neighbours, which no real embeddings look like.
     """
     random = np.random.default_rng(seed)
-    first, second = random.integers(len(real), size=(2, count))
-    share = random.random((count, 1), dtype=np.float32)
-    mixed = share * real[first] + (1 - share) * real[second]
-    noise = random.standard_normal(mixed.shape, dtype=np.float32) * (_NOISE * real.std())
-    return np.ascontiguousarray(mixed + noise, dtype=np.float32)
+    mixed = np.empty((count, real.shape[1]), np.float32)
+    for start in range(0, count, _CHUNK):
+        part = mixed[start : start + _CHUNK]
+        first, second = random.integers(len(real), size=(2, len(part)))
+        share = random.random((len(part), 1), dtype=np.float32)
+        noise = random.standard_normal(part.shape, dtype=np.float32) * (_NOISE * real.std())
+        part[:] = share * real[first] + (1 - share) * real[second] + noise
+    return mixed
 
 
 def _compared(searches: dict[str, Search], asked: np.ndarray, truth: np.ndarray) -> dict[str, tuple[float, float]]:
