@@ -157,7 +157,7 @@ class Detector:
 
     def _read(self, image: ImageLike) -> _Read:
         started = time.perf_counter()
-        opened = open_image(image, self.preprocessing.draft_size)
+        opened = open_image(image, self.preprocessing.draft_size, keep_grey=True)
         decoded = time.perf_counter()
         frame = self.preprocessing.frame(opened.image)
         resized = time.perf_counter()

@@ -61,14 +61,14 @@ class Preprocessing:
 
     def apply(self, image: ImageLike) -> np.ndarray:
         """Frame: uint8 (height, width, 3) RGB. Raises ImageError."""
-        return self.frame(open_image(image, self.draft_size).image)
+        return self.frame(open_image(image, self.draft_size, keep_grey=True).image)
 
     def frame(self, image: Image.Image) -> np.ndarray:
-        """Frame, uint8 (height, width, 3), of an image that `open_image` gave."""
+        """Frame, uint8 (height, width, 3), of an RGB or grey image that `open_image` gave."""
         resized = image.resize(
             (self.width, self.height), Image.Resampling.BILINEAR, box=self.box(*image.size), reducing_gap=3.0
         )
-        return np.asarray(resized)
+        return np.asarray(resized.convert("RGB"))
 
     def apply_mask(self, mask: np.ndarray) -> np.ndarray:
         """Bring a mask, bool (H, W) on the image's pixels, to the frame: bool (height, width), nearest pixel."""
@@ -100,26 +100,27 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class OpenedImage:
-    """An upright 8-bit RGB image. full_size: (width, height) in pixels before any draft decoding."""
+    """An upright 8-bit image: RGB, or grey (L) where that was to be kept. full_size: (width, height) in pixels before
+    any draft decoding."""
 
     image: Image.Image
     full_size: tuple[int, int]
 
 
-def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None) -> OpenedImage:
+def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None, keep_grey: bool = False) -> OpenedImage:
     """Decode an image; the source is never changed.
 
     EXIF rotation is applied, 16-bit values are scaled to 8 bits, transparency is laid on white.
     draft_size: (width, height) a JPEG may be decoded down to, which is faster; None decodes it whole.
+    keep_grey: leave a grey image as it is instead of making it RGB; resizing one channel is faster than three.
     Raises ImageError: missing, not an image, truncated, or outside MIN_SIDE … MAX_PIXELS.
     """
-    if isinstance(source, np.ndarray):
-        image = _from_array(source)
-    elif isinstance(source, Image.Image):
-        image = _from_pil(source)
+    if isinstance(source, (np.ndarray, Image.Image)):
+        image = _from_array(source) if isinstance(source, np.ndarray) else _from_pil(source)
+        opened = OpenedImage(image, image.size)
     else:
-        return _from_file(Path(source), draft_size)
-    return OpenedImage(image, image.size)
+        opened = _from_file(Path(source), draft_size)
+    return opened if keep_grey else OpenedImage(opened.image.convert("RGB"), opened.full_size)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -130,13 +131,13 @@ def _from_array(array: np.ndarray) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     _check_size((array.shape[1], array.shape[0]), "array")
-    return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return _to_rgb_or_grey(Image.fromarray(np.ascontiguousarray(array)))
 
 
 def _from_pil(source: Image.Image) -> Image.Image:
     _check_size(source.size, "image")
     try:
-        return _to_rgb(ImageOps.exif_transpose(source))
+        return _to_rgb_or_grey(ImageOps.exif_transpose(source))
     except ImageError:
         raise
     except Exception as error:
@@ -152,7 +153,7 @@ def _from_file(path: Path, draft_size: tuple[int, int] | None) -> OpenedImage:
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
                 image.draft(None, (max(draft_size), max(draft_size)))
             image.load()
-            return OpenedImage(_to_rgb(ImageOps.exif_transpose(image)), full_size)
+            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
         except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …
@@ -207,11 +208,11 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
+def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_eight_bits(np.asarray(image)))
     if image.mode == "F":
         raise ImageError("got a floating-point image, whose range is not known; save it with 8 or 16 bits a channel")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -54,6 +54,21 @@ class TestModes:
         assert (opened(grey) == grey[..., None]).all()
         assert (opened(grey[..., None]) == grey[..., None]).all()
 
+    @pytest.mark.parametrize("preprocessing", [Preprocessing(64, 96), Preprocessing.paper_crop(64, 64)])
+    def test_a_frame_of_grey_is_that_of_its_rgb_copy(
+        self, tmp_path: Path, texture: Texture, preprocessing: Preprocessing
+    ) -> None:
+        grey = Image.fromarray(texture(300, 250)[..., 0])
+        grey.save(tmp_path / "grey.png")
+        grey.save(tmp_path / "grey.jpg", quality=95)
+        deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+        deep.save(tmp_path / "deep.png")
+        for source in (grey, np.asarray(grey), deep, *tmp_path.iterdir()):
+            assert open_image(source, keep_grey=True).image.mode == "L"
+            found = preprocessing.apply(source)
+            assert found.shape == (preprocessing.height, preprocessing.width, 3)
+            assert (found == preprocessing.frame(open_image(source, preprocessing.draft_size).image)).all()
+
     @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
     def test_transparency_is_laid_on_white(self, tmp_path: Path, texture: Texture, suffix: str) -> None:
         rgba = np.dstack([texture(), np.full((96, 128), 255, np.uint8)])
