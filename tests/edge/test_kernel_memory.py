@@ -92,7 +92,7 @@ def test_threads_do_not_share_scratch_memory():
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["topk", "pyramid", "screen", "heatmap", "pool", "dispatch"])
+@pytest.mark.parametrize("name", ["topk", "pyramid", "screen", "quantise", "workspace", "heatmap", "pool", "dispatch"])
 def test_what_runs_each_frame_takes_memory_by_the_counted_functions_only(name):
     text = (KERNEL / f"{name}.c").read_text()
     assert re.findall(r"\b(?:malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup)\s*\(", text) == []
