@@ -304,16 +304,17 @@ TARGET static void integer_tile_avx512(const int16_t *panel, const int32_t query
 }
 
 /* Compressed in a register and stored whole: compressing straight to memory is slow on some CPUs. */
-TARGET static size_t select_below_avx512(const int32_t *row, size_t n, int32_t limit, uint32_t *cells)
+TARGET static size_t select_between_avx512(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
 {
     size_t count = 0;
     __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (size_t j = 0; j < n; j += 16, numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16))) {
         __mmask16 lanes = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
-        __mmask16 below =
-            _mm512_mask_cmple_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, row + j), _mm512_set1_epi32(limit));
-        _mm512_storeu_si512(cells + count, _mm512_maskz_compress_epi32(below, numbers));
-        count += (size_t)__builtin_popcount(below);
+        __m512i value = _mm512_maskz_loadu_epi32(lanes, row + j);
+        __mmask16 between = _mm512_mask_cmple_epi32_mask(lanes, value, _mm512_set1_epi32(limit));
+        between = _mm512_mask_cmpgt_epi32_mask(between, value, _mm512_set1_epi32(above));
+        _mm512_storeu_si512(cells + count, _mm512_maskz_compress_epi32(between, numbers));
+        count += (size_t)__builtin_popcount(between);
     }
     return count;
 }
@@ -371,7 +372,7 @@ const panda_ops panda_ops_avx512 = {
     .whitened_norm_f16 = whitened_norm_f16_avx512,
     .quantise_quad = quantise_quad_avx512,
     .integer_tile = integer_tile_avx512,
-    .select_below = select_below_avx512,
+    .select_between = select_between_avx512,
     .least_of = least_of_avx512,
     .screen_quads = screen_quads_avx512,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "integers.h"
+#include "lanes.h"
 #include "ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -244,6 +245,25 @@ static void integer_tile_neon(const int16_t *panel, const int32_t query_norms[4]
     }
 }
 
+static size_t select_between_neon(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
+{
+    const uint32x4_t numbers = {0, 1, 2, 3};
+    size_t count = 0, j = 0;
+    for (; j + 4 <= n; j += 4) {
+        int32x4_t value = vld1q_s32(row + j);
+        uint32_t lanes =
+            lanes_to_bits(vandq_u32(vcgtq_s32(value, vdupq_n_s32(above)), vcleq_s32(value, vdupq_n_s32(limit))));
+        uint8x16_t number = vreinterpretq_u8_u32(vaddq_u32(numbers, vdupq_n_u32((uint32_t)j)));
+        vst1q_u32(cells + count, vreinterpretq_u32_u8(vqtbl1q_u8(number, vld1q_u8(lanes_to_front[lanes]))));
+        count += (size_t)__builtin_popcount(lanes);
+    }
+    for (; j < n; j++) {
+        cells[count] = (uint32_t)j;
+        count += (row[j] > above) & (row[j] <= limit);
+    }
+    return count;
+}
+
 static size_t screen_quads_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                                 const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                 size_t count, const int32_t limits[4], screen_hit *hits)
@@ -270,7 +290,7 @@ const panda_ops panda_ops_neon = {
     .whitened_norm_f16 = whitened_norm_f16_neon,
     .quantise_quad = quantise_quad_neon,
     .integer_tile = integer_tile_neon,
-    .select_below = select_below_portable,
+    .select_between = select_between_neon,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_neon,
 };

@@ -159,7 +159,7 @@ const panda_ops panda_ops_scalar = {
     .whitened_norm_f16 = whitened_norm_f16_scalar,
     .quantise_quad = quantise_quad_scalar,
     .integer_tile = integer_tile_scalar,
-    .select_below = select_below_portable,
+    .select_between = select_between_portable,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_scalar,
 };

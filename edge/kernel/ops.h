@@ -33,8 +33,8 @@ typedef void quantise_quad(const void *rows, panda_dtype dtype, size_t count, si
 /* out[i * ldo + j] = query_norms[i] + norms[j] - 2 (query row i . row j), for 4 query rows, j < 4 * quads. */
 typedef void integer_tile(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                           const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo);
-/* Positions j < n with row[j] <= limit, ascending, to cells; returns how many. cells has room for n + 16. */
-typedef size_t select_below(const int32_t *row, size_t n, int32_t limit, uint32_t *cells);
+/* Positions j < n with above < row[j] <= limit, ascending, to cells; returns how many. cells has room for n + 16. */
+typedef size_t select_between(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells);
 
 /* The lowest position of the least of row (n,). */
 typedef size_t least_of(const int32_t *row, size_t n);
@@ -60,7 +60,7 @@ typedef struct {
     whitened_norm_f16 *whitened_norm_f16;
     quantise_quad *quantise_quad;
     integer_tile *integer_tile;
-    select_below *select_below;
+    select_between *select_between;
     least_of *least_of;
     screen_quads *screen_quads;
 } panda_ops;
