@@ -142,6 +142,14 @@ class TestRows:
         assert row["embedding"] == "raw"
         assert row["image_auroc"] == pytest.approx(100 * by_hand, abs=0.2)
 
+    def test_comparators_beside_whitened_embeddings_are_on_those_of_unit_length(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        unit = run_paper("cifar10", cifar10, tmp_path / "a", options)
+        whitened = replace(options, adapt=replace(FAST, embedding="whitened"))
+        rows = run_paper("cifar10", cifar10, tmp_path / "b", whitened)
+        assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in unit]
+
     def test_limits_take_the_first_so_many(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
         limited = replace(options, train_images=16, test_images=2)
         row = run_paper("cifar10", cifar10, tmp_path / "out", limited)[0]
@@ -159,6 +167,14 @@ class TestRows:
         assert lines[0].startswith("| method | embedding | steps | cat | dog | mean |")
         raw = [row["image_auroc"] for row in rows if row["embedding"] == "raw"]
         assert f"| dn2 | raw | 0 | {raw[0]:.1f} | {raw[1]:.1f} | {np.mean(raw):.2f} | 92.5 |" in lines
+
+    def test_the_table_tells_runs_of_other_settings_apart(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        run_paper("cifar10", cifar10, tmp_path / "out", options)
+        rows = run_paper("cifar10", cifar10, tmp_path / "out", replace(options, knn=3))
+        lines = table(rows).splitlines()[2:6]
+        assert [line.split("|")[1].strip() for line in lines] == ["dn2, knn 2"] * 2 + ["dn2, knn 3"] * 2
 
 
 class TestExposure:

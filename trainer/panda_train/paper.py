@@ -98,13 +98,17 @@ def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progre
 
 
 def _runs(options: PaperOptions) -> list[tuple[str, str]]:
-    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'."""
+    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'.
+
+    Whitening is a comparator of its own; beside whitened embeddings, comparators are run on what was whitened.
+    """
     runs = []
     for method in options.methods:
         if method in COMPARATORS and options.adapt.embedding != "raw":
             runs.append((method, "raw"))
         if method != "oc-svm-pixels":
-            runs.append((method, options.adapt.embedding))
+            whitened = options.adapt.embedding == "whitened" and method in COMPARATORS
+            runs.append((method, "unit" if whitened else options.adapt.embedding))
     return runs
 
 
@@ -160,6 +164,7 @@ class _Features:
         self.checkpoints: dict[str, Adapted] = {}
         self._opened: dict[str, StoredActivations] = {}
         self._embedded: dict[int, Tensor] = {}
+        self._pretraining: tuple[StoredActivations, Tensor] | None = None
 
     def train(self, name: str) -> StoredActivations:
         return self._stored(f"train-{name}", self.images(self.protocol.train[name], self._options.train_images))
@@ -187,13 +192,17 @@ class _Features:
         return self._stored(f"exposure-{self.exposure_digest}", self._options.exposure)
 
     def pretraining(self) -> tuple[StoredActivations, Tensor]:
-        """Natural crops with the classes that the backbone itself gives them."""
+        """Natural crops with the classes that the backbone itself gives them; made once."""
+        if self._pretraining is not None:
+            return self._pretraining
         size = self._options.input_size
         frames = natural_images.crops(PRETRAINING_IMAGES, size, size, self._options.adapt.seed)
         stored = store(self.backbone, frames, PRETRAINING_IMAGES)
         with torch.no_grad():
             values = embeddings(self.backbone.adaptable, stored, unit=False)
-            return stored, self.backbone.classifier(values.to(self._options.device)).argmax(dim=1).cpu()
+            classes = self.backbone.classifier(values.to(self._options.device)).argmax(dim=1).cpu()
+        self._pretraining = stored, classes
+        return self._pretraining
 
     @staticmethod
     def images(images: Sequence[ImageLike], limit: int | None) -> Sequence[ImageLike]:
@@ -350,18 +359,32 @@ def table(rows: Sequence[Row]) -> str:
     """A Markdown table: methods, with the embedding they were scored on, by classes; means, and the paper's means."""
     dataset = rows[0]["dataset"]
     classes = list(dict.fromkeys(row["class"] for row in rows))
-    runs = list(dict.fromkeys((row["method"], row["embedding"], row["steps"]) for row in rows))
+    labels = [(_label(row, rows), row["embedding"], row["steps"]) for row in rows]
     lines = [
         f"| method | embedding | steps | {' | '.join(classes)} | mean | paper |",
         f"|---|---|---:|{'---:|' * (len(classes) + 2)}",
     ]
-    for run in runs:
-        found = {
-            row["class"]: row["image_auroc"] for row in rows if (row["method"], row["embedding"], row["steps"]) == run
-        }
+    for run in dict.fromkeys(labels):
+        own = [row for row, label in zip(rows, labels, strict=True) if label == run]
+        found = {row["class"]: row["image_auroc"] for row in own}
         cells = [f"{found[name]:.1f}" if found.get(name) is not None else "" for name in classes]
         known = [value for value in found.values() if value is not None]
         mean = f"{np.mean(known):.2f}" if len(known) == len(classes) else f"({len(known)} of {len(classes)})"
-        paper = MEAN_AUROC.get(dataset, {}).get(run[0], "")
-        lines.append(f"| {run[0]} | {run[1]} | {run[2]} | {' | '.join(cells)} | {mean} | {paper} |")
+        foreign = own[0].get("exposure") is not None
+        paper = "" if foreign else MEAN_AUROC.get(dataset, {}).get(own[0]["method"], "")
+        lines.append(f"| {' | '.join(map(str, run))} | {' | '.join(cells)} | {mean} | {paper} |")
     return "\n".join([*lines, "", f"AUROC in percent. The paper's column: {SOURCE}."])
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    """The method, with those of its settings that are not the same in all of its rows."""
+    if row.get("exposure") is not None:
+        return f"{row['method']}, exposed to a folder's images"
+    of_method = [other for other in rows if other["method"] == row["method"]]
+    differing = [
+        f"{name} {paper_rows.setting(row, name)}"
+        for name in (*paper_rows.SETTINGS, "learning_rate", "prior", "seed")
+        if name not in ("exposed", "exposure")
+        and len({paper_rows.setting(other, name) for other in of_method if other.get("exposure") is None}) > 1
+    ]
+    return ", ".join([row["method"], *differing])

@@ -29,7 +29,12 @@ SETTINGS: Row = {
 
 def same_run(row: Row, key: Row) -> bool:
     """Whether a row is of the run that `key` describes."""
-    return all(row.get(name, SETTINGS.get(name)) == value for name, value in key.items())
+    return all(setting(row, name) == value for name, value in key.items())
+
+
+def setting(row: Row, name: str) -> Any:
+    """What a run was made with, by its row; None where the row cannot say."""
+    return row.get(name, SETTINGS.get(name))
 
 
 def read(file: Path) -> list[Row]:
