@@ -27,6 +27,7 @@ struct screen_workspace {
     int screened;
     size_t chunks[SCREENED];
     size_t quad_size[SCREENED]; /* int16 in a quad of a level */
+    size_t image_bytes;         /* of one gallery image's integers */
     float *mean[SCREENED];
     int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
     int32_t *norms[SCREENED];
