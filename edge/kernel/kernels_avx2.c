@@ -226,18 +226,6 @@ INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], c
     }
 }
 
-INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
-{
-    uint32_t below = 0;
-    for (int i = 0; i < 4; i++) {
-        __m128i sum = _mm_add_epi32(_mm_loadu_si128((const __m128i *)(sums + 4 * i)), _mm_set1_epi32(base));
-        _mm_storeu_si128((__m128i *)(sums + 4 * i), sum);
-        __m128i above = _mm_cmpgt_epi32(sum, _mm_set1_epi32(limits[i]));
-        below |= (uint32_t)(~_mm_movemask_ps(_mm_castsi128_ps(above)) & 15) << (4 * i);
-    }
-    return below;
-}
-
 TARGET static void integer_tile_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                                      const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
 {
@@ -294,19 +282,55 @@ TARGET static size_t least_of_avx2(const int32_t *row, size_t n)
     return j;
 }
 
-TARGET static size_t screen_quads_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+/* values[i] in lanes 4 * i ... 4 * i + 3 of both vectors together. */
+INLINE void by_query_row(const int32_t values[4], __m256i out[2])
+{
+    __m256i all = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)values));
+    out[0] = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+    out[1] = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3));
+}
+
+/* Two quads at a time; past the last one, the last again. */
+TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                        const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                        size_t count, const int32_t limits[4], screen_hit *hits)
 {
+    __m256i own[2], limit[2];
     size_t found = 0;
-    for (size_t n = 0; n < count; n++) {
-        screen_hit *hit = &hits[found];
-        prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
-        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
-                       chunks, hit->sums);
-        hit->cell = cells[n];
-        hit->below = add_and_compare(hit->sums, bases[n], limits);
-        found += hit->below != 0;
+    by_query_row(query_norms, own);
+    by_query_row(limits, limit);
+    for (size_t n = 0; n < count; n += 2) {
+        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 6 ? count : n + 6);
+        const int16_t *quad[2];
+        __m256i sum[2][2];
+        for (size_t k = 0; k < 2; k++) {
+            size_t at = n + k < count ? n + k : count - 1, cell = cells[at];
+            quad[k] = quads_data + cell * chunks * QUAD_CHUNK;
+            __m256i norm = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(norms + QUAD * cell)));
+            norm = _mm256_add_epi32(norm, _mm256_set1_epi32(bases[at]));
+            for (int h = 0; h < 2; h++)
+                sum[k][h] = _mm256_add_epi32(norm, own[h]);
+        }
+        for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
+            const __m256i *q = (const __m256i *)(fan + pair * FAN_PAIR);
+            for (size_t k = 0; k < 2; k++) {
+                __m128i rows = _mm_loadu_si128((const __m128i *)(quad[k] + pair * 2 * QUAD));
+                __m256i g = _mm256_broadcastsi128_si256(rows);
+                for (int h = 0; h < 2; h++)
+                    sum[k][h] = _mm256_add_epi32(sum[k][h], _mm256_madd_epi16(_mm256_loadu_si256(q + h), g));
+            }
+        }
+        for (size_t k = 0; k < 2 && n + k < count; k++) {
+            screen_hit *hit = &hits[found];
+            hit->cell = cells[n + k];
+            hit->below = 0;
+            for (int h = 0; h < 2; h++) {
+                __m256i above = _mm256_cmpgt_epi32(sum[k][h], limit[h]);
+                hit->below |= (uint32_t)(~_mm256_movemask_ps(_mm256_castsi256_ps(above)) & 255) << (8 * h);
+                _mm256_storeu_si256((__m256i *)(hit->sums + 8 * h), sum[k][h]);
+            }
+            found += hit->below != 0;
+        }
     }
     return found;
 }

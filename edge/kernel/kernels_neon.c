@@ -223,17 +223,6 @@ INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], c
     }
 }
 
-INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
-{
-    uint32_t below = 0;
-    for (int i = 0; i < 4; i++) {
-        int32x4_t sum = vaddq_s32(vld1q_s32(sums + 4 * i), vdupq_n_s32(base));
-        vst1q_s32(sums + 4 * i, sum);
-        below |= lanes_to_bits(vcleq_s32(sum, vdupq_n_s32(limits[i]))) << (4 * i);
-    }
-    return below;
-}
-
 static void integer_tile_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                               const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
 {
@@ -264,18 +253,33 @@ static size_t select_between_neon(const int32_t *row, size_t n, int32_t above, i
     return count;
 }
 
-static size_t screen_quads_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                 const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                 size_t count, const int32_t limits[4], screen_hit *hits)
 {
     size_t found = 0;
     for (size_t n = 0; n < count; n++) {
         screen_hit *hit = &hits[found];
+        const int16_t *quad = quads_data + cells[n] * chunks * QUAD_CHUNK;
+        int32x4_t norm = vaddq_s32(vld1q_s32(norms + QUAD * (size_t)cells[n]), vdupq_n_s32(bases[n])), low[4], high[4];
         prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
-        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
-                       chunks, hit->sums);
+        for (int i = 0; i < 4; i++)
+            low[i] = high[i] = vdupq_n_s32(0);
+        for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
+            int16x8_t g = vld1q_s16(quad + pair * 2 * QUAD);
+            for (int i = 0; i < 4; i++) {
+                int16x8_t q = vld1q_s16(fan + pair * FAN_PAIR + 2 * QUAD * i);
+                low[i] = vmlal_s16(low[i], vget_low_s16(g), vget_low_s16(q));
+                high[i] = vmlal_high_s16(high[i], g, q);
+            }
+        }
         hit->cell = cells[n];
-        hit->below = add_and_compare(hit->sums, bases[n], limits);
+        hit->below = 0;
+        for (int i = 0; i < 4; i++) {
+            int32x4_t sum = vaddq_s32(vaddq_s32(norm, vdupq_n_s32(query_norms[i])), vpaddq_s32(low[i], high[i]));
+            vst1q_s32(hit->sums + 4 * i, sum);
+            hit->below |= lanes_to_bits(vcleq_s32(sum, vdupq_n_s32(limits[i]))) << (4 * i);
+        }
         found += hit->below != 0;
     }
     return found;

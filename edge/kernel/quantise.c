@@ -81,7 +81,7 @@ void quantise_unit(void *context, size_t task, int worker)
     }
 }
 
-static void spread(const int16_t *quad, size_t chunks, int16_t *panel)
+static void spread_to_panel(const int16_t *quad, size_t chunks, int16_t *panel)
 {
     for (size_t chunk = 0; chunk < chunks; chunk++)
         for (size_t r = 0; r < QUAD; r++)
@@ -89,6 +89,14 @@ static void spread(const int16_t *quad, size_t chunks, int16_t *panel)
                 for (size_t copy = 0; copy < 4; copy++)
                     memcpy(panel + chunk * PANEL_CHUNK + r * QUAD_CHUNK + pair * 8 + copy * 2,
                            quad + chunk * QUAD_CHUNK + pair * 8 + r * 2, 2 * sizeof(int16_t));
+}
+
+static void spread_to_fan(const int16_t *quad, size_t chunks, int16_t *fan)
+{
+    for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++)
+        for (size_t r = 0; r < QUAD; r++)
+            for (size_t i = 0; i < 2 * QUAD; i++)
+                fan[pair * FAN_PAIR + r * 2 * QUAD + i] = (int16_t)(-2 * quad[pair * 2 * QUAD + 2 * r + i % 2]);
 }
 
 void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
@@ -101,7 +109,10 @@ void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t r
     for (size_t r = 0; r < QUAD; r++)
         if (r >= count || !(lengths[r] <= LONGEST * LONGEST))
             norms[r] = 0;
-    spread(m->quad, s->w->chunks[l], panel);
+    if (l == 0)
+        spread_to_panel(m->quad, s->w->chunks[l], panel);
+    else
+        spread_to_fan(m->quad, s->w->chunks[l], panel);
 }
 
 int32_t integer_limit(const screen_run *s, float limit, float most)

@@ -12,7 +12,7 @@
 #include "pool.h"
 
 enum {
-    GALLERY_BLOCK = 32 << 20, /* bytes of gallery integers that are held at once, unless one image takes more */
+    GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */
     ROUNDS = 4,               /* gallery cells are looked into nearest first, in rounds of as much distance each */
     PARTS = 3 /* a child's pairs are opened nearest first, then up to 1/4, 1/2 and all of the way to its limit */
 };
@@ -312,7 +312,7 @@ bool screen_search(const pyramid_run *run, panda_status *status)
     if (s.w == NULL)
         return true;
     s.padded = (p->cells + QUAD - 1) / QUAD * QUAD;
-    size_t block = GALLERY_BLOCK / s.padded + 1;
+    size_t block = GALLERY_BLOCK / s.w->image_bytes + 1;
     if (block > run->count)
         block = run->count;
     if (!screen_workspace_reserve(s.w, block * s.padded, run->threads))

@@ -27,6 +27,7 @@ struct screen_workspace {
     int screened;
     size_t chunks[SCREENED];
     size_t quad_size[SCREENED]; /* int16 in a quad of a level */
+    size_t image_bytes;         /* of one gallery image's integers */
     float *mean[SCREENED];
     int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
     int32_t *norms[SCREENED];
@@ -68,8 +69,8 @@ worker_memory worker_memory_of(const screen_workspace *w, int worker);
 bool choose_step(screen_run *s);
 /* All screened levels of one gallery unit: a panda_job with a screen_run. */
 void quantise_unit(void *context, size_t task, int worker);
-/* Up to 4 query rows of level l as a panel. Rows that are not finite have all their positions closed: what they hold is
- * no matter. */
+/* Up to 4 query rows of level l, as a panel at level 0, as a fan at finer ones. Rows that are not finite have all their
+ * positions closed: what they hold is no matter. */
 void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
                     int32_t norms[4]);
 /* The largest integer distance at which a pair may still be within the limit, `most` at most; -INT32_MAX where nothing

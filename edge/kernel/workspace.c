@@ -89,6 +89,7 @@ screen_workspace *screen_workspace_new(const panda_pyramid *p)
     for (int l = 0; l < w->screened; l++) {
         w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
         w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
+        w->image_bytes += (p->cells + QUAD - 1) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
         complete &= (w->mean[l] = panda_allocate(p->level[l].channels * sizeof(float))) != NULL;
     }
     if (complete)
