@@ -29,7 +29,7 @@ lint: $(VENV)/.dev
 	$(BIN)/clang-format --dry-run --Werror edge/kernel/*.[ch] tests/kernel/*.[ch]
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
-	$(BIN)/python -m pytest benchmarks --benchmark-only -q
+	$(BIN)/python -m pytest benchmarks -q -s
 	$(BIN)/python -m benchmarks.report
 
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
