@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument("--max-age", type=float, default=3.0, metavar="HOURS", help="of timings that are kept")
     parser.add_argument("--fresh", choices=("readme", "all"), help="fit and evaluate these banks again")
     parser.add_argument("--only", nargs="*", metavar="PART", help=f"measure only these: {', '.join(PARTS)}")
-    parser.add_argument("--slow", action="store_true", help="also anomalib's PatchCore 10 %%")
+    parser.add_argument(
+        "--slow", action="store_true", help="also anomalib's PatchCore 10 %% and hnswlib's large graphs"
+    )
     parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
     given = parser.parse_args()
     if unknown := set(given.only or ()) - PARTS.keys():
@@ -107,7 +109,7 @@ PARTS: dict[str, Callable[[Run], Any]] = {
     "threads": lambda run: scaling.measure_threads(run.subject, run.scaling),
     "resolution": lambda run: scaling.measure_resolution(run.subject, run.scaling, run.threads),
     "k-centre": lambda run: coreset.measure_k_centre(run.subject, run.search, run.threads),
-    "detection": lambda run: scaling.measure_detection(run.subject, run.scaling, run.threads),
+    "detection": lambda run: scaling.measure_detection(run.subject, run.scaling, run.threads, run.slow),
     "hnswlib": lambda run: search.compare_hnsw(run.subject, run.search, run.threads),
 }
 

@@ -24,7 +24,8 @@ from panda_edge.detector import Detector
 _NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200)
 _SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)  # stored embeddings
-_KEPT_GRAPH = 100_000  # graphs of so many vectors take minutes to build: they are kept, with the seconds it took
+_KEPT_GRAPH = 100_000  # graphs of so many vectors are kept between runs, with the seconds that building them took
+_LARGEST_GRAPH = 100_000  # larger ones take an hour to build here: only where asked for
 _NOISE = 0.05  # see mixed_embeddings
 _CHUNK = 50_000  # vectors mixed at a time
 
@@ -75,11 +76,12 @@ def measure_resolution(subject: Subject, rows: ResultsFile, threads: int, images
     rows.update(f"{subject.name}: resolution", stages_ms=_stages(detectors, subject, images))
 
 
-def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries: int = 60) -> None:
+def measure_detection(subject: Subject, rows: ResultsFile, threads: int, slow: bool = False, queries: int = 60) -> None:
     """The 2 nearest of N embeddings by the C kernel (float32, float16), faiss, hnswlib and numpy, in turns.
 
     Milliseconds a query (median), one query at a time; recall of both neighbours; megabytes; seconds to build. A
-    million embeddings take 18 GB here; where the machine has less, the rows end before.
+    million embeddings take 18 GB here; where the machine has less, the rows end before. slow: build graphs of more
+    than 100,000, too.
     """
     faiss.omp_set_num_threads(threads)
     real = np.ascontiguousarray(_embeddings(panda_edge.load(subject.bundle(EXACT.args), threads)))
@@ -93,16 +95,18 @@ def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries
         half = bank.astype(np.float16)
         flat = faiss.IndexFlatL2(bank.shape[1])
         flat.add(bank)
-        graph, built = _graph(subject, bank, threads)
+        graph, built = _graph(subject, bank, threads, slow)
         searches: dict[str, Search] = {
             "kernel float32": partial(_with_kernel, bank, threads),
             "kernel float16": partial(_with_kernel, half, threads),
             "faiss flat": partial(_with_faiss, flat),
             "numpy": partial(_with_numpy, bank, np.einsum("ij,ij->i", bank, bank)),
-            "hnswlib, ef=64": partial(_with_hnswlib, graph),
         }
-        size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes, "hnswlib, ef=64": graph.index_file_size()}
+        size = {"kernel float32": bank.nbytes, "kernel float16": half.nbytes}
         size |= {"faiss flat": bank.nbytes, "numpy": bank.nbytes}
+        if graph is not None:
+            searches["hnswlib, ef=64"] = partial(_with_hnswlib, graph)
+            size["hnswlib, ef=64"] = graph.index_file_size()
         _, truth = kernel.topk(asked, bank, 2, threads)
         figures = {}
         for name, (ms, recall) in _compared(searches, asked, truth).items():
@@ -113,14 +117,19 @@ def measure_detection(subject: Subject, rows: ResultsFile, threads: int, queries
         gc.collect()
 
 
-def _graph(subject: Subject, bank: np.ndarray, threads: int) -> tuple[hnswlib.Index, float]:
-    """hnswlib's graph of the bank, with the seconds that building it took; a large one may be of an earlier run."""
+def _graph(subject: Subject, bank: np.ndarray, threads: int, slow: bool) -> tuple[hnswlib.Index | None, float]:
+    """hnswlib's graph of the bank, with the seconds that building it took; a large one may be of an earlier run.
+
+    None where it is too large to be built unless `slow`.
+    """
     file = subject.bundle(EXACT.args).parent / f"{len(bank)}-embeddings.hnsw"
     seconds = file.with_suffix(".seconds")
     graph = hnswlib.Index(space="l2", dim=bank.shape[1])
     if seconds.exists():
         graph.load_index(str(file), max_elements=len(bank))
         built = float(seconds.read_text())
+    elif len(bank) > _LARGEST_GRAPH and not slow:
+        return None, 0.0
     else:
         graph.init_index(max_elements=len(bank), ef_construction=200, M=16, random_seed=0)
         graph.set_num_threads(threads)

@@ -1,6 +1,5 @@
 /* Squared Mahalanobis distances from packed whitening factors: one pass over the factors, at the memory's speed. */
-#include <stdlib.h>
-
+#include "memory.h"
 #include "ops.h"
 #include "pool.h"
 
@@ -51,10 +50,9 @@ panda_status panda_gaussian_distance(const float *x, const float *mean, const vo
         return PANDA_BAD_SIMD;
     if (threads > PANDA_MAX_THREADS)
         threads = PANDA_MAX_THREADS;
-    run.centred = malloc((size_t)threads * d * sizeof *run.centred);
+    run.centred = panda_scratch((size_t)threads * d * sizeof *run.centred);
     if (run.centred == NULL)
         return PANDA_NO_MEMORY;
     panda_parallel(threads, (positions + POSITION_BLOCK - 1) / POSITION_BLOCK, measure_positions, &run);
-    free(run.centred);
     return PANDA_OK;
 }

@@ -4,12 +4,13 @@
 
 #include "ops.h"
 
-static inline size_t select_below_portable(const int32_t *row, size_t n, int32_t limit, uint32_t *cells)
+static inline size_t select_between_portable(const int32_t *row, size_t n, int32_t above, int32_t limit,
+                                             uint32_t *cells)
 {
     size_t count = 0;
     for (size_t j = 0; j < n; j++) { /* no branch: which ones pass cannot be predicted */
         cells[count] = (uint32_t)j;
-        count += row[j] <= limit;
+        count += (row[j] > above) & (row[j] <= limit);
     }
     return count;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "integers.h"
+#include "lanes.h"
 #include "ops.h"
 
 #define TARGET __attribute__((target("avx2,fma,f16c")))
@@ -225,18 +226,6 @@ INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], c
     }
 }
 
-INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
-{
-    uint32_t below = 0;
-    for (int i = 0; i < 4; i++) {
-        __m128i sum = _mm_add_epi32(_mm_loadu_si128((const __m128i *)(sums + 4 * i)), _mm_set1_epi32(base));
-        _mm_storeu_si128((__m128i *)(sums + 4 * i), sum);
-        __m128i above = _mm_cmpgt_epi32(sum, _mm_set1_epi32(limits[i]));
-        below |= (uint32_t)(~_mm_movemask_ps(_mm_castsi128_ps(above)) & 15) << (4 * i);
-    }
-    return below;
-}
-
 TARGET static void integer_tile_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                                      const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
 {
@@ -248,19 +237,100 @@ TARGET static void integer_tile_avx2(const int16_t *panel, const int32_t query_n
     }
 }
 
-TARGET static size_t screen_quads_avx2(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+/* Eight at a time to find where any are, which is seldom; then four at a time, without a branch for each. */
+TARGET static size_t select_between_avx2(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
+{
+    const __m256i low = _mm256_set1_epi32(above), high = _mm256_set1_epi32(limit);
+    size_t count = 0, j = 0;
+    for (; j + 8 <= n; j += 8) {
+        __m256i value = _mm256_loadu_si256((const __m256i *)(row + j));
+        __m256i between = _mm256_andnot_si256(_mm256_cmpgt_epi32(value, high), _mm256_cmpgt_epi32(value, low));
+        unsigned lanes = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(between));
+        for (uint32_t first = (uint32_t)j; lanes != 0; lanes >>= 4, first += 4) {
+            __m128i number = _mm_add_epi32(_mm_set1_epi32((int)first), _mm_setr_epi32(0, 1, 2, 3));
+            __m128i order = _mm_loadu_si128((const __m128i *)lanes_to_front[lanes & 15]);
+            _mm_storeu_si128((__m128i *)(cells + count), _mm_shuffle_epi8(number, order));
+            count += (size_t)__builtin_popcount(lanes & 15);
+        }
+    }
+    for (; j < n; j++) {
+        cells[count] = (uint32_t)j;
+        count += (row[j] > above) & (row[j] <= limit);
+    }
+    return count;
+}
+
+TARGET static size_t least_of_avx2(const int32_t *row, size_t n)
+{
+    size_t j = 8;
+    if (n < 8)
+        return least_of_portable(row, n);
+    __m256i least = _mm256_loadu_si256((const __m256i *)row);
+    for (; j + 8 <= n; j += 8)
+        least = _mm256_min_epi32(least, _mm256_loadu_si256((const __m256i *)(row + j)));
+    least = _mm256_min_epi32(least, _mm256_loadu_si256((const __m256i *)(row + n - 8)));
+    __m128i half = _mm_min_epi32(_mm256_castsi256_si128(least), _mm256_extracti128_si256(least, 1));
+    half = _mm_min_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    const int32_t value = _mm_cvtsi128_si32(_mm_min_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+    for (j = 0; j + 8 <= n; j += 8) {
+        __m256i equal = _mm256_cmpeq_epi32(_mm256_loadu_si256((const __m256i *)(row + j)), _mm256_set1_epi32(value));
+        if (!_mm256_testz_si256(equal, equal))
+            break;
+    }
+    while (row[j] != value)
+        j++;
+    return j;
+}
+
+/* values[i] in lanes 4 * i ... 4 * i + 3 of both vectors together. */
+INLINE void by_query_row(const int32_t values[4], __m256i out[2])
+{
+    __m256i all = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)values));
+    out[0] = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+    out[1] = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3));
+}
+
+/* Two quads at a time; past the last one, the last again. */
+TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                        const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                        size_t count, const int32_t limits[4], screen_hit *hits)
 {
+    __m256i own[2], limit[2];
     size_t found = 0;
-    for (size_t n = 0; n < count; n++) {
-        screen_hit *hit = &hits[found];
-        prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
-        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
-                       chunks, hit->sums);
-        hit->cell = cells[n];
-        hit->below = add_and_compare(hit->sums, bases[n], limits);
-        found += hit->below != 0;
+    by_query_row(query_norms, own);
+    by_query_row(limits, limit);
+    for (size_t n = 0; n < count; n += 2) {
+        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 6 ? count : n + 6);
+        const int16_t *quad[2];
+        __m256i sum[2][2];
+        for (size_t k = 0; k < 2; k++) {
+            size_t at = n + k < count ? n + k : count - 1, cell = cells[at];
+            quad[k] = quads_data + cell * chunks * QUAD_CHUNK;
+            __m256i norm = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(norms + QUAD * cell)));
+            norm = _mm256_add_epi32(norm, _mm256_set1_epi32(bases[at]));
+            for (int h = 0; h < 2; h++)
+                sum[k][h] = _mm256_add_epi32(norm, own[h]);
+        }
+        for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
+            const __m256i *q = (const __m256i *)(fan + pair * FAN_PAIR);
+            for (size_t k = 0; k < 2; k++) {
+                __m128i rows = _mm_loadu_si128((const __m128i *)(quad[k] + pair * 2 * QUAD));
+                __m256i g = _mm256_broadcastsi128_si256(rows);
+                for (int h = 0; h < 2; h++)
+                    sum[k][h] = _mm256_add_epi32(sum[k][h], _mm256_madd_epi16(_mm256_loadu_si256(q + h), g));
+            }
+        }
+        for (size_t k = 0; k < 2 && n + k < count; k++) {
+            screen_hit *hit = &hits[found];
+            hit->cell = cells[n + k];
+            hit->below = 0;
+            for (int h = 0; h < 2; h++) {
+                __m256i above = _mm256_cmpgt_epi32(sum[k][h], limit[h]);
+                hit->below |= (uint32_t)(~_mm256_movemask_ps(_mm256_castsi256_ps(above)) & 255) << (8 * h);
+                _mm256_storeu_si256((__m256i *)(hit->sums + 8 * h), sum[k][h]);
+            }
+            found += hit->below != 0;
+        }
     }
     return found;
 }
@@ -274,8 +344,8 @@ const panda_ops panda_ops_avx2 = {
     .whitened_norm_f16 = whitened_norm_f16_avx2,
     .quantise_quad = quantise_quad_avx2,
     .integer_tile = integer_tile_avx2,
-    .select_below = select_below_portable,
-    .least_of = least_of_portable,
+    .select_between = select_between_avx2,
+    .least_of = least_of_avx2,
     .screen_quads = screen_quads_avx2,
 };
 

@@ -304,16 +304,17 @@ TARGET static void integer_tile_avx512(const int16_t *panel, const int32_t query
 }
 
 /* Compressed in a register and stored whole: compressing straight to memory is slow on some CPUs. */
-TARGET static size_t select_below_avx512(const int32_t *row, size_t n, int32_t limit, uint32_t *cells)
+TARGET static size_t select_between_avx512(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
 {
     size_t count = 0;
     __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (size_t j = 0; j < n; j += 16, numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16))) {
         __mmask16 lanes = n - j >= 16 ? 0xffff : (__mmask16)((1u << (n - j)) - 1);
-        __mmask16 below =
-            _mm512_mask_cmple_epi32_mask(lanes, _mm512_maskz_loadu_epi32(lanes, row + j), _mm512_set1_epi32(limit));
-        _mm512_storeu_si512(cells + count, _mm512_maskz_compress_epi32(below, numbers));
-        count += (size_t)__builtin_popcount(below);
+        __m512i value = _mm512_maskz_loadu_epi32(lanes, row + j);
+        __mmask16 between = _mm512_mask_cmple_epi32_mask(lanes, value, _mm512_set1_epi32(limit));
+        between = _mm512_mask_cmpgt_epi32_mask(between, value, _mm512_set1_epi32(above));
+        _mm512_storeu_si512(cells + count, _mm512_maskz_compress_epi32(between, numbers));
+        count += (size_t)__builtin_popcount(between);
     }
     return count;
 }
@@ -335,27 +336,36 @@ TARGET static size_t least_of_avx512(const int32_t *row, size_t n)
     }
 }
 
-TARGET static size_t screen_quads_avx512(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+/* Four quads at a time; past the last one, the last again. */
+TARGET static size_t screen_quads_avx512(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                          const int32_t *norms, size_t chunks, const uint32_t *cells,
                                          const int32_t *bases, size_t count, const int32_t limits[4], screen_hit *hits)
 {
     __m512i own = by_query_row(query_norms), limit = by_query_row(limits);
     size_t found = 0;
-    for (size_t n = 0; n < count; n += 2) {
-        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 6 ? count : n + 6);
-        size_t pair[2] = {cells[n], cells[n + 1 < count ? n + 1 : n]};
-        const int16_t *const two[2] = {quads_data + pair[0] * chunks * QUAD_CHUNK,
-                                       quads_data + pair[1] * chunks * QUAD_CHUNK};
-        __m512i dot[2];
-        dot_quads(panel, two, 2, chunks, dot);
-        for (size_t k = 0; k < 2 && n + k < count; k++) {
-            __m512i sum =
-                _mm512_add_epi32(distance_i32x16(dot[k], own, norms + QUAD * pair[k]), _mm512_set1_epi32(bases[n + k]));
-            __mmask16 below = _mm512_cmple_epi32_mask(sum, limit);
+    for (size_t n = 0; n < count; n += 4) {
+        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 8 ? count : n + 8);
+        const int16_t *quad[4];
+        __m512i sum[4];
+        for (size_t k = 0; k < 4; k++) {
+            size_t at = n + k < count ? n + k : count - 1, cell = cells[at];
+            quad[k] = quads_data + cell * chunks * QUAD_CHUNK;
+            sum[k] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(norms + QUAD * cell)));
+            sum[k] = _mm512_add_epi32(_mm512_add_epi32(sum[k], own), _mm512_set1_epi32(bases[at]));
+        }
+        for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
+            __m512i q = _mm512_loadu_si512(fan + pair * FAN_PAIR);
+            for (size_t k = 0; k < 4; k++) {
+                __m128i g = _mm_loadu_si128((const __m128i *)(quad[k] + pair * 2 * QUAD));
+                sum[k] = _mm512_dpwssd_epi32(sum[k], q, _mm512_broadcast_i32x4(g));
+            }
+        }
+        for (size_t k = 0; k < 4 && n + k < count; k++) {
+            __mmask16 below = _mm512_cmple_epi32_mask(sum[k], limit);
             if (below) {
-                hits[found].cell = (uint32_t)pair[k];
+                hits[found].cell = cells[n + k];
                 hits[found].below = below;
-                _mm512_storeu_si512(hits[found++].sums, sum);
+                _mm512_storeu_si512(hits[found++].sums, sum[k]);
             }
         }
     }
@@ -371,7 +381,7 @@ const panda_ops panda_ops_avx512 = {
     .whitened_norm_f16 = whitened_norm_f16_avx512,
     .quantise_quad = quantise_quad_avx512,
     .integer_tile = integer_tile_avx512,
-    .select_below = select_below_avx512,
+    .select_between = select_between_avx512,
     .least_of = least_of_avx512,
     .screen_quads = screen_quads_avx512,
 };

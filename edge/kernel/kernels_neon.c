@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "integers.h"
+#include "lanes.h"
 #include "ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -222,17 +223,6 @@ INLINE void quad_distances(const int16_t *panel, const int32_t query_norms[4], c
     }
 }
 
-INLINE uint32_t add_and_compare(int32_t sums[16], int32_t base, const int32_t limits[4])
-{
-    uint32_t below = 0;
-    for (int i = 0; i < 4; i++) {
-        int32x4_t sum = vaddq_s32(vld1q_s32(sums + 4 * i), vdupq_n_s32(base));
-        vst1q_s32(sums + 4 * i, sum);
-        below |= lanes_to_bits(vcleq_s32(sum, vdupq_n_s32(limits[i]))) << (4 * i);
-    }
-    return below;
-}
-
 static void integer_tile_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                               const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo)
 {
@@ -244,18 +234,52 @@ static void integer_tile_neon(const int16_t *panel, const int32_t query_norms[4]
     }
 }
 
-static size_t screen_quads_neon(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+static size_t select_between_neon(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
+{
+    const uint32x4_t numbers = {0, 1, 2, 3};
+    size_t count = 0, j = 0;
+    for (; j + 4 <= n; j += 4) {
+        int32x4_t value = vld1q_s32(row + j);
+        uint32_t lanes =
+            lanes_to_bits(vandq_u32(vcgtq_s32(value, vdupq_n_s32(above)), vcleq_s32(value, vdupq_n_s32(limit))));
+        uint8x16_t number = vreinterpretq_u8_u32(vaddq_u32(numbers, vdupq_n_u32((uint32_t)j)));
+        vst1q_u32(cells + count, vreinterpretq_u32_u8(vqtbl1q_u8(number, vld1q_u8(lanes_to_front[lanes]))));
+        count += (size_t)__builtin_popcount(lanes);
+    }
+    for (; j < n; j++) {
+        cells[count] = (uint32_t)j;
+        count += (row[j] > above) & (row[j] <= limit);
+    }
+    return count;
+}
+
+static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                 const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                 size_t count, const int32_t limits[4], screen_hit *hits)
 {
     size_t found = 0;
     for (size_t n = 0; n < count; n++) {
         screen_hit *hit = &hits[found];
+        const int16_t *quad = quads_data + cells[n] * chunks * QUAD_CHUNK;
+        int32x4_t norm = vaddq_s32(vld1q_s32(norms + QUAD * (size_t)cells[n]), vdupq_n_s32(bases[n])), low[4], high[4];
         prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
-        quad_distances(panel, query_norms, quads_data + cells[n] * chunks * QUAD_CHUNK, norms + QUAD * (size_t)cells[n],
-                       chunks, hit->sums);
+        for (int i = 0; i < 4; i++)
+            low[i] = high[i] = vdupq_n_s32(0);
+        for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
+            int16x8_t g = vld1q_s16(quad + pair * 2 * QUAD);
+            for (int i = 0; i < 4; i++) {
+                int16x8_t q = vld1q_s16(fan + pair * FAN_PAIR + 2 * QUAD * i);
+                low[i] = vmlal_s16(low[i], vget_low_s16(g), vget_low_s16(q));
+                high[i] = vmlal_high_s16(high[i], g, q);
+            }
+        }
         hit->cell = cells[n];
-        hit->below = add_and_compare(hit->sums, bases[n], limits);
+        hit->below = 0;
+        for (int i = 0; i < 4; i++) {
+            int32x4_t sum = vaddq_s32(vaddq_s32(norm, vdupq_n_s32(query_norms[i])), vpaddq_s32(low[i], high[i]));
+            vst1q_s32(hit->sums + 4 * i, sum);
+            hit->below |= lanes_to_bits(vcleq_s32(sum, vdupq_n_s32(limits[i]))) << (4 * i);
+        }
         found += hit->below != 0;
     }
     return found;
@@ -270,7 +294,7 @@ const panda_ops panda_ops_neon = {
     .whitened_norm_f16 = whitened_norm_f16_neon,
     .quantise_quad = quantise_quad_neon,
     .integer_tile = integer_tile_neon,
-    .select_below = select_below_portable,
+    .select_between = select_between_neon,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_neon,
 };

@@ -129,7 +129,16 @@ static void integer_tile_scalar(const int16_t *panel, const int32_t query_norms[
                     integer_distance(panel, quads_data + quad * chunks * QUAD_CHUNK, i, j, chunks);
 }
 
-static size_t screen_quads_scalar(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+static int32_t fan_product(const int16_t *fan, const int16_t *quad, size_t i, size_t j, size_t chunks)
+{
+    int64_t sum = 0;
+    for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++)
+        for (size_t c = 0; c < 2; c++)
+            sum += fan[pair * FAN_PAIR + i * 2 * QUAD + 2 * j + c] * quad[pair * 2 * QUAD + 2 * j + c];
+    return (int32_t)sum;
+}
+
+static size_t screen_quads_scalar(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                   const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                   size_t count, const int32_t limits[4], screen_hit *hits)
 {
@@ -139,10 +148,9 @@ static size_t screen_quads_scalar(const int16_t *panel, const int32_t query_norm
         size_t cell = cells[n];
         hit->cell = cells[n];
         hit->below = 0;
-        integer_tile_scalar(panel, query_norms, quads_data + cell * chunks * QUAD_CHUNK, norms + QUAD * cell, 1, chunks,
-                            hit->sums, QUAD);
         for (size_t i = 0; i < 16; i++) {
-            hit->sums[i] += bases[n];
+            hit->sums[i] = bases[n] + query_norms[i / 4] + norms[QUAD * cell + i % 4] +
+                           fan_product(fan, quads_data + cell * chunks * QUAD_CHUNK, i / 4, i % 4, chunks);
             hit->below |= (uint32_t)(hit->sums[i] <= limits[i / 4]) << i;
         }
         found += hit->below != 0;
@@ -159,7 +167,7 @@ const panda_ops panda_ops_scalar = {
     .whitened_norm_f16 = whitened_norm_f16_scalar,
     .quantise_quad = quantise_quad_scalar,
     .integer_tile = integer_tile_scalar,
-    .select_below = select_below_portable,
+    .select_between = select_between_portable,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_scalar,
 };

@@ -22,8 +22,9 @@ typedef float whitened_norm_f16(const uint16_t *factor, const float *x, size_t d
 /* --- 16-bit integer screening (screen.c tells what for) ---
  * Rows are handled four at a time, as quads: (chunks, 4 pairs, 4 rows, 2) int16, a chunk being 8 channels, so that
  * 64 bytes hold 8 channels of 4 rows. A query quad is spread out to a panel, (chunks, 4 rows, 4 pairs, 4 copies, 2),
- * to meet them lane by lane. */
-enum { CHUNK = 8, QUAD = 4, QUAD_CHUNK = CHUNK * QUAD, PANEL_CHUNK = CHUNK * QUAD * 4 };
+ * to meet them lane by lane; or, times -2, to a fan, (chunks, 4 pairs, 4 rows, 4 copies, 2). Sums with a fan need not
+ * be added up across lanes, but each pair of channels is read by itself: better for few chunks. */
+enum { CHUNK = 8, QUAD = 4, QUAD_CHUNK = CHUNK * QUAD, PANEL_CHUNK = CHUNK * QUAD * 4, FAN_PAIR = QUAD * QUAD * 2 };
 
 /* out = the quad of round((row - mean) * scale), for count <= 4 rows; missing rows and channels are zero.
  * norms: squared length of each integer row. lengths: of each row before rounding, where more than 2^28, or NaN,
@@ -33,8 +34,8 @@ typedef void quantise_quad(const void *rows, panda_dtype dtype, size_t count, si
 /* out[i * ldo + j] = query_norms[i] + norms[j] - 2 (query row i . row j), for 4 query rows, j < 4 * quads. */
 typedef void integer_tile(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                           const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo);
-/* Positions j < n with row[j] <= limit, ascending, to cells; returns how many. cells has room for n + 16. */
-typedef size_t select_below(const int32_t *row, size_t n, int32_t limit, uint32_t *cells);
+/* Positions j < n with above < row[j] <= limit, ascending, to cells; returns how many. cells has room for n + 16. */
+typedef size_t select_between(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells);
 
 /* The lowest position of the least of row (n,). */
 typedef size_t least_of(const int32_t *row, size_t n);
@@ -45,9 +46,9 @@ typedef struct {
     int32_t sums[16];
 } screen_hit;
 
-/* For each of count quads (numbers in cells): sums[4 * i + j] = its base + the integer tile of the query panel and the
+/* For each of count quads (numbers in cells): sums[4 * i + j] = its base + the integer tile of the query fan and the
  * quad. Those with anything at or below its query row's limit go to hits; returns how many. */
-typedef size_t screen_quads(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
+typedef size_t screen_quads(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                             const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                             size_t count, const int32_t limits[4], screen_hit *hits);
 
@@ -60,7 +61,7 @@ typedef struct {
     whitened_norm_f16 *whitened_norm_f16;
     quantise_quad *quantise_quad;
     integer_tile *integer_tile;
-    select_below *select_below;
+    select_between *select_between;
     least_of *least_of;
     screen_quads *screen_quads;
 } panda_ops;
@@ -85,12 +86,12 @@ static inline void l2_tile(const panda_ops *ops, const float *a, size_t na, cons
         ops->l2_tile_f32(a, na, b, nb, d, out, ldo);
 }
 
-/* Asks for the quads cells[from ... to) ahead of time; the hardware follows long ones on its own. */
+/* Asks for the quads cells[from ... to) ahead of time: for their first lines, the hardware follows on its own. */
 static inline void prefetch_quads(const int16_t *quads_data, size_t chunks, const uint32_t *cells, size_t from,
                                   size_t to)
 {
     for (size_t n = from; n < to; n++)
-        for (size_t chunk = 0; chunk < chunks && chunk < 8; chunk++)
+        for (size_t chunk = 0; chunk < chunks && chunk < 2; chunk++)
             __builtin_prefetch(quads_data + (cells[n] * chunks + chunk) * QUAD_CHUNK);
 }
 

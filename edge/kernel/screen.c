@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE /* madvise */
 /* Pyramid search with a screen of 16-bit integers before the exact distances.
  *
  * The coarser levels, up to three, are rounded to integers of one common step s, about the mean of the query. With a
@@ -8,294 +7,15 @@
  * ((sqrt(limit) + E) / s)^2 cannot be nearer than the limit. The few pairs that pass the last screened level are
  * measured exactly, from the differences.
  */
-#include "pyramid.h"
+#include "screen.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-
-#include "memory.h"
 #include "pool.h"
 
 enum {
-    SCREENED = 3,            /* levels that are screened, at most */
-    TASK_CELLS = 8,          /* coarse query cells of a task: two quads */
-    GALLERY_BLOCK = 32 << 20 /* bytes of gallery integers that are held at once, unless one image takes more */
+    GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */
+    ROUNDS = 4,               /* gallery cells are looked into nearest first, in rounds of as much distance each */
+    PARTS = 3 /* a child's pairs are opened nearest first, then up to 1/4, 1/2 and all of the way to its limit */
 };
-
-/* Integers reach LONGEST in length, so that three levels' distances, of at most (2 LONGEST)^2 each, fit 32 bits.
- * The query reaches 1 / HEADROOM of that; gallery rows may be longer than the query's. */
-static const float LONGEST = 13000;
-static const float HEADROOM = 1.6F;
-static const float MOST_INTEGER = 2147483520; /* the largest float below 2^31 */
-enum {
-    FAR_NORM = 500000000,  /* of a gallery row that is far off or not finite */
-    PAD_NORM = 1500000000, /* of a row that is not there: its distance exceeds LEVEL_0_MAX, so it is never selected */
-    LEVEL_0_MAX = 1200000000
-};
-
-enum {
-    BATCH = 64,     /* gallery cells screened between two looks at the limit */
-    PARTS = 3,      /* a child's pairs are opened nearest first, then up to 1/4, 1/2 and all of the way to its limit */
-    MOST_HITS = 192 /* hits gathered before they are opened, so that the most promising can go first */
-};
-
-struct screen_workspace {
-    int screened;
-    size_t chunks[SCREENED];
-    size_t quad_size[SCREENED]; /* int16 in a quad of a level */
-    size_t image_bytes;         /* of one gallery image's integers */
-    float *mean[SCREENED];
-    int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
-    int32_t *norms[SCREENED];
-    size_t capacity;     /* padded coarse cells of a block that there is room for */
-    cell_search *search; /* (cells,): lasts over the gallery blocks */
-    char *worker_memory;
-    size_t worker_size;
-    int workers;
-};
-
-typedef struct {
-    pyramid_run run;
-    screen_workspace *w;
-    float scale, step, error; /* 1 / s, s, E */
-    float query_norm;         /* the longest query row, in steps */
-    size_t padded;            /* coarse cells of a gallery image, filled up to whole quads */
-    size_t from, units;       /* the present block of gallery units */
-} screen_run;
-
-/* One worker's memory. */
-typedef struct {
-    int16_t
-        *panel[SCREENED]; /* of a coarse query quad; of a query cell's children; of its four times four grandchildren */
-    int16_t *quad;
-    int32_t *rows; /* (4, padded cells of the block): distances at level 0 */
-    uint32_t *cells;
-    screen_hit *hits, *finer_hits;
-    uint32_t *open_cells; /* pairs of one query child that passed level 1 */
-    int32_t *open_bases;
-} worker_memory;
-
-static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *size)
-{
-    size_t most_chunks = 0, at = 0;
-    for (int l = 0; l < w->screened; l++)
-        most_chunks = w->chunks[l] > most_chunks ? w->chunks[l] : most_chunks;
-    const size_t bytes[] = {
-        w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
-        w->chunks[1] * PANEL_CHUNK * sizeof(int16_t),
-        w->chunks[2] * PANEL_CHUNK * sizeof(int16_t) * 4,
-        most_chunks * QUAD_CHUNK * sizeof(int16_t),
-        QUAD * w->capacity * sizeof(int32_t),
-        (w->capacity + 16) * sizeof(uint32_t),
-        (MOST_HITS + BATCH) * sizeof(screen_hit),
-        BATCH * sizeof(screen_hit),
-        4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
-        4 * (MOST_HITS + BATCH) * sizeof(int32_t),
-    };
-    enum { COUNT = sizeof bytes / sizeof *bytes };
-    char *part[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        part[i] = memory ? memory + at : NULL;
-        at += aligned(bytes[i]);
-    }
-    *size = at;
-    return (worker_memory){
-        .panel = {(int16_t *)part[0], (int16_t *)part[1], (int16_t *)part[2]},
-        .quad = (int16_t *)part[3],
-        .rows = (int32_t *)part[4],
-        .cells = (uint32_t *)part[5],
-        .hits = (screen_hit *)part[6],
-        .finer_hits = (screen_hit *)part[7],
-        .open_cells = (uint32_t *)part[8],
-        .open_bases = (int32_t *)part[9],
-    };
-}
-
-/* Large pages, where the system has them: the gallery's integers are read in no order, 4 KB pages would cost a
- * table walk each. */
-static void *allocate_block(size_t bytes)
-{
-    const size_t large = 2 << 20;
-    bytes = (bytes + large - 1) / large * large;
-    void *memory = panda_allocate_aligned(large, bytes);
-#ifdef MADV_HUGEPAGE
-    if (memory != NULL)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
-void screen_workspace_free(screen_workspace *w)
-{
-    if (w == NULL)
-        return;
-    for (int l = 0; l < SCREENED; l++) {
-        free(w->mean[l]);
-        free(w->quads[l]);
-        free(w->norms[l]);
-    }
-    free(w->search);
-    free(w->worker_memory);
-    free(w);
-}
-
-static size_t padded_cells(const panda_pyramid *p) { return (p->cells + QUAD - 1) / QUAD * QUAD; }
-
-static screen_workspace *new_workspace(const panda_pyramid *p)
-{
-    screen_workspace *w = panda_allocate_zeroed(sizeof *w);
-    if (w == NULL)
-        return NULL;
-    w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
-    bool complete = (w->search = panda_allocate(p->cells * sizeof *w->search)) != NULL;
-    for (int l = 0; l < w->screened; l++) {
-        w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
-        w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
-        w->image_bytes += padded_cells(p) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
-        complete &= (w->mean[l] = panda_allocate(p->level[l].channels * sizeof(float))) != NULL;
-    }
-    if (complete)
-        return w;
-    screen_workspace_free(w);
-    return NULL;
-}
-
-/* Room for a block of `capacity` padded coarse gallery cells and for `threads` workers. Grows only. */
-static bool reserve(screen_workspace *w, size_t capacity, int threads)
-{
-    if (capacity > w->capacity) {
-        w->capacity = 0;
-        for (int l = 0; l < w->screened; l++) {
-            size_t quads = capacity / QUAD * power_of_4(l);
-            free(w->quads[l]);
-            free(w->norms[l]);
-            w->quads[l] = allocate_block(quads * w->quad_size[l] * sizeof(int16_t));
-            w->norms[l] = allocate_block(quads * QUAD * sizeof(int32_t));
-            if (w->quads[l] == NULL || w->norms[l] == NULL)
-                return false;
-        }
-        w->capacity = capacity;
-        w->workers = 0;
-    }
-    if (threads > w->workers) {
-        lay_out(NULL, w, &w->worker_size);
-        free(w->worker_memory);
-        w->worker_memory = panda_allocate_aligned(64, w->worker_size * (size_t)threads);
-        w->workers = w->worker_memory ? threads : 0;
-    }
-    return w->workers >= threads;
-}
-
-/* The step, from the query alone. False where the query's spread is nothing that integers can take. */
-static bool choose_step(screen_run *s)
-{
-    const panda_pyramid *p = s->run.p;
-    float longest = 0;
-    size_t channels = 0;
-    for (int l = 0; l < s->w->screened; l++) {
-        size_t d = p->level[l].channels, rows = p->cells * power_of_4(l), finite = 0;
-        float *mean = s->w->mean[l];
-        channels += d;
-        memset(mean, 0, d * sizeof *mean);
-        for (size_t r = 0; r < rows; r++) {
-            const float *row = s->run.query[l] + r * d;
-            float sum = 0;
-            for (size_t c = 0; c < d; c++)
-                sum += fabsf(row[c]);
-            if (!(sum < 1e15F))
-                continue;
-            finite++;
-            for (size_t c = 0; c < d; c++)
-                mean[c] += row[c];
-        }
-        for (size_t c = 0; c < d && finite > 0; c++)
-            mean[c] /= (float)finite;
-        for (size_t r = 0; r < rows; r++) {
-            float length;
-            s->run.ops->l2_tile_f32(s->run.query[l] + r * d, 1, mean, 1, d, &length, 1);
-            if (isfinite(length))
-                longest = larger(longest, length);
-        }
-    }
-    longest = sqrtf(longest);
-    if (!(longest > 1e-12F && longest < 1e12F) || channels > 100000)
-        return false;
-    s->query_norm = LONGEST / HEADROOM;
-    s->scale = s->query_norm / longest;
-    s->step = 1 / s->scale;
-    s->error = s->step * sqrtf((float)channels) * 1.01F; /* and the rounding of (row - mean) * scale itself */
-    return true;
-}
-
-/* A row too long for the integers is replaced by the origin, at a distance that its length guarantees. */
-static void quantise_gallery(const screen_run *s, const void *rows, const panda_level *level, size_t count,
-                             const float *mean, int16_t *quad, int32_t norms[4])
-{
-    float lengths[4];
-    s->run.ops->quantise_quad(rows, level->dtype, count, level->channels, mean, s->scale, quad, norms, lengths);
-    for (size_t r = 0; r < count; r++) {
-        if (lengths[r] <= LONGEST * LONGEST)
-            continue;
-        for (size_t c = 0; c < (level->channels + CHUNK - 1) / CHUNK * CHUNK; c += 2)
-            memset(quad + c * QUAD + 2 * r, 0, 2 * sizeof *quad);
-        float beyond = sqrtf(lengths[r]) * (1 - 1e-5F) - s->query_norm * (1 + 1e-5F);
-        /* The query's own norm, at most 2 % above query_norm^2 in integers, is added later. */
-        float norm = beyond * beyond - s->query_norm * s->query_norm * 1.02F;
-        norms[r] = norm < (float)FAR_NORM ? (int32_t)norm : FAR_NORM;
-    }
-    for (size_t r = count; r < 4; r++)
-        norms[r] = PAD_NORM;
-}
-
-static void quantise_unit(void *context, size_t task, int worker)
-{
-    (void)worker;
-    const screen_run *s = context;
-    const panda_pyramid *p = s->run.p;
-    size_t image = gallery_image(&s->run, s->from + task);
-    for (int l = 0; l < s->w->screened; l++) {
-        const panda_level *level = &p->level[l];
-        size_t rows = p->cells * power_of_4(l), quads = s->padded * power_of_4(l) / QUAD;
-        for (size_t row = 0; row < rows; row += QUAD) {
-            size_t quad = task * quads + row / QUAD;
-            quantise_gallery(s, row_of(level->data, level->dtype, image * rows + row, level->channels), level,
-                             rows - row < QUAD ? rows - row : QUAD, s->w->mean[l],
-                             s->w->quads[l] + quad * s->w->quad_size[l], s->w->norms[l] + quad * QUAD);
-        }
-    }
-}
-
-/* A query quad as a panel. Rows that are not finite have all their positions closed: what they hold is no matter. */
-static void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
-                           int32_t norms[4])
-{
-    size_t d = s->run.p->level[l].channels;
-    float lengths[4];
-    s->run.ops->quantise_quad(s->run.query[l] + row * d, PANDA_F32, count, d, s->w->mean[l], s->scale, m->quad, norms,
-                              lengths);
-    for (size_t r = 0; r < QUAD; r++)
-        if (r >= count || !(lengths[r] <= LONGEST * LONGEST))
-            norms[r] = 0;
-    for (size_t chunk = 0; chunk < s->w->chunks[l]; chunk++)
-        for (size_t r = 0; r < QUAD; r++)
-            for (size_t pair = 0; pair < 4; pair++)
-                for (size_t copy = 0; copy < 4; copy++)
-                    memcpy(panel + chunk * PANEL_CHUNK + r * QUAD_CHUNK + pair * 8 + copy * 2,
-                           m->quad + chunk * QUAD_CHUNK + pair * 8 + r * 2, 2 * sizeof(int16_t));
-}
-
-/* The largest integer distance at which a pair may still be within the limit; -1 where nothing may. */
-static int32_t integer_limit(const screen_run *s, float limit, float most)
-{
-    if (!(limit >= 0))
-        return -INT32_MAX;
-    float root = (sqrtf(limit) + s->error) * s->scale;
-    float squared = root * root * (1 + 1e-5F) + 1;
-    return squared < most ? (int32_t)squared : (int32_t)most;
-}
 
 static int32_t limit_of_level_0(const screen_run *s, const cell_search *c)
 {
@@ -473,6 +193,29 @@ static size_t screen_cells(const block_search *b, const uint32_t *cells, size_t 
                                                  cells, bases, count, limits, b->m->hits + pending);
 }
 
+/* Looks into the gallery cells whose distance at level 0 is above `above` and at most `ceiling`. */
+static void open_between(const block_search *b, int32_t above, int32_t ceiling)
+{
+    const screen_run *s = b->s;
+    const uint32_t *cells = b->m->cells;
+    uint32_t batch[BATCH];
+    int32_t limit = limit_of_level_0(s, b->c);
+    size_t count = s->run.ops->select_between(b->row, s->units * s->padded, above, ceiling, b->m->cells), pending = 0;
+    for (size_t k = 0; k < count;) {
+        size_t size = 0;
+        for (; k < count && size < BATCH; k++) {
+            batch[size] = cells[k];
+            size += b->row[cells[k]] <= limit;
+        }
+        pending = screen_cells(b, batch, size, pending);
+        if (pending >= MOST_HITS || k == count) {
+            open_hits(b, pending);
+            pending = 0;
+            limit = limit_of_level_0(s, b->c);
+        }
+    }
+}
+
 /* Gallery cells worth trying first: the nearest one at level 0, and where the matches of the query cell on the left
  * go on to the right. */
 static size_t find_seeds(const screen_run *s, const cell_search *left, const int32_t *row, uint32_t *seeds)
@@ -501,7 +244,7 @@ static size_t find_seeds(const screen_run *s, const cell_search *left, const int
 static void search_leaves(const screen_run *s, cell_search *c, const worker_memory *m, const int32_t *row)
 {
     int32_t limit = limit_of_level_0(s, c);
-    size_t count = s->run.ops->select_below(row, s->units * s->padded, limit, m->cells);
+    size_t count = s->run.ops->select_between(row, s->units * s->padded, -INT32_MAX, limit, m->cells);
     for (size_t k = 0; k < count; k++)
         if (row[m->cells[k]] <= limit) {
             measure(c, 0, gallery_cell(s, m->cells[k]));
@@ -525,19 +268,12 @@ static void search_cell(const screen_run *s, cell_search *c, const cell_search *
         quantise_query(s, m, 2, 16 * c->cell + 4 * child, 4, m->panel[2] + child * s->w->chunks[2] * PANEL_CHUNK,
                        b.norms[1 + child]);
     open_hits(&b, screen_cells(&b, batch, size, 0));
-    int32_t limit = limit_of_level_0(s, c);
-    size_t count = s->run.ops->select_below(row, s->units * s->padded, limit, m->cells), pending = 0;
-    for (size_t k = 0; k < count;) {
-        for (size = 0; k < count && size < BATCH; k++) {
-            batch[size] = m->cells[k];
-            size += row[m->cells[k]] <= limit;
-        }
-        pending = screen_cells(&b, batch, size, pending);
-        if (pending >= MOST_HITS || k == count) {
-            open_hits(&b, pending);
-            pending = 0;
-            limit = limit_of_level_0(s, c);
-        }
+    int32_t nearest = row[batch[0]], above = -INT32_MAX, limit = limit_of_level_0(s, c);
+    for (int round = 1; round <= ROUNDS && limit > above; round++) {
+        int32_t ceiling = round == ROUNDS ? limit : nearest + (int32_t)((int64_t)(limit - nearest) * round / ROUNDS);
+        open_between(&b, above, ceiling);
+        above = ceiling;
+        limit = limit_of_level_0(s, c);
     }
 }
 
@@ -545,8 +281,8 @@ static void search_cells(void *context, size_t task, int worker)
 {
     const screen_run *s = context;
     const panda_pyramid *p = s->run.p;
-    size_t size, n = s->units * s->padded;
-    worker_memory m = lay_out(s->w->worker_memory + (size_t)worker * s->w->worker_size, s->w, &size);
+    size_t n = s->units * s->padded;
+    worker_memory m = worker_memory_of(s->w, worker);
     for (size_t first = task * TASK_CELLS; first < p->cells && first < (task + 1) * TASK_CELLS; first += QUAD) {
         size_t count = p->cells - first < QUAD ? p->cells - first : QUAD;
         int32_t query_norms[4];
@@ -570,16 +306,16 @@ bool screen_search(const pyramid_run *run, panda_status *status)
     if (p->fan == 1 || run->ops == &panda_ops_scalar)
         return false;
     if (p->screen == NULL)
-        p->screen = new_workspace(p);
+        p->screen = screen_workspace_new(p);
     screen_run s = {.run = *run, .w = p->screen};
     *status = PANDA_NO_MEMORY;
     if (s.w == NULL)
         return true;
     s.padded = (p->cells + QUAD - 1) / QUAD * QUAD;
-    size_t block = GALLERY_BLOCK / s.padded + 1;
+    size_t block = GALLERY_BLOCK / s.w->image_bytes + 1;
     if (block > run->count)
         block = run->count;
-    if (!reserve(s.w, block * s.padded, run->threads))
+    if (!screen_workspace_reserve(s.w, block * s.padded, run->threads))
         return true;
     if (!choose_step(&s))
         return false;

@@ -62,7 +62,7 @@ class Decider:
         image_size: (width, height) of the image in pixels.
         """
         rule = "embedding" if heatmap is None else self._calibration.rule
-        raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap)
+        raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap, rule)
         p_value = self._calibration.p_value(raw, rule)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:

@@ -63,12 +63,20 @@ def label_regions(mask: np.ndarray) -> tuple[np.ndarray, int]:
 def find_regions(heatmap: np.ndarray, threshold: float) -> tuple[Region, ...]:
     """The regions of a heat map, float (H, W), above a threshold; highest peak first. NaN pixels belong to none."""
     with np.errstate(invalid="ignore"):
-        labels, count = label_regions(heatmap > threshold)
+        mask = heatmap > threshold
+    if not mask.any():
+        return ()
+    ys, xs = np.nonzero(mask)
+    top, left = ys.min(), xs.min()
+    labels, _ = label_regions(mask[top : ys.max() + 1, left : xs.max() + 1])
+    numbers = labels[ys - top, xs - left]
+    by_region = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[by_region])) + 1
     regions = []
-    for number in range(1, count + 1):
-        ys, xs = np.nonzero(labels == number)
-        values = heatmap[ys, xs]
+    for region in np.split(by_region, starts):
+        y, x = ys[region], xs[region]
+        values = heatmap[y, x]
         peak = int(np.argmax(values))
-        box = (int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1)
-        regions.append(Region(box, len(xs), float(values[peak]), (int(xs[peak]), int(ys[peak]))))
+        box = (int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1)
+        regions.append(Region(box, len(x), float(values[peak]), (int(x[peak]), int(y[peak]))))
     return tuple(sorted(regions, key=lambda region: -region.peak))

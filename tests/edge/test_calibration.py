@@ -90,3 +90,6 @@ def test_image_scores() -> None:
     heatmap[0, :2] = 2.0
     assert image_scores(1.5, heatmap) == {"embedding": 1.5, "max": 8.0, "top1": 4.5}  # 1 % of 400 is 4 pixels
     assert image_scores(0.0, heatmap[:3, :3])["top1"] == 2.0
+    for rule in RULES:
+        held = Calibration(rule, {name: np.arange(5.0) for name in ("embedding", "max", "top1")})
+        assert held.score(image_scores(1.5, heatmap, rule)) == held.score(image_scores(1.5, heatmap))

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,26 +31,36 @@ def searches(threads):
         _, similar = kernel.topk(random.normal(size=(1, 33)), embeddings, 5, threads)
         return gallery.nearest(pyramids(random), similar[0])[0]
 
+    cells, channels = GRID[0] * GRID[1], sum(CHANNELS)
+    factors = kernel.pack_factors(np.tril(random.normal(size=(cells, channels, channels))), triangular=True)
+    mean = random.normal(size=(cells, channels)).astype(np.float32)
+
+    def gaussian(random):
+        x = random.normal(size=mean.shape)
+        return kernel.gaussian_distance(x, mean, factors, channels, triangular=True, threads=threads).reshape(GRID)
+
     return {
         "exact": exact,
+        "gaussian": gaussian,
         "epsilon": lambda random: gallery.nearest(pyramids(random), epsilon=0.2)[0],
         "means": lambda random: means.nearest(pyramids(random))[0],
     }
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("kind", ["exact", "epsilon", "means"])
+@pytest.mark.parametrize("kind", ["exact", "epsilon", "means", "gaussian"])
 def test_further_frames_take_no_memory(level, kind, threads):
     search, random = searches(threads)[kind], np.random.default_rng(1)
 
     def frame():
         return kernel.render_heatmap(np.sqrt(search(random)), 48, 64, 2.0)
 
-    before = _kernel.allocations()
-    first = frame()
-    settled = _kernel.allocations()
-    others = [frame() for _ in range(5)]
-    assert _kernel.allocations() == settled
+    with ThreadPoolExecutor(1) as fresh:  # a thread without scratch memory of earlier tests
+        before = _kernel.allocations()
+        first = fresh.submit(frame).result()
+        settled = _kernel.allocations()
+        others = [fresh.submit(frame).result() for _ in range(5)]
+        assert _kernel.allocations() == settled
     assert settled > before, "the counter counts"
     assert all(np.isfinite(other).all() and (other != first).any() for other in others)
 
@@ -92,7 +103,10 @@ def test_threads_do_not_share_scratch_memory():
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", ["topk", "pyramid", "screen", "heatmap", "pool", "dispatch"])
+EACH_FRAME = ["topk", "pyramid", "screen", "quantise", "workspace", "gaussian", "heatmap", "pool", "dispatch"]
+
+
+@pytest.mark.parametrize("name", EACH_FRAME)
 def test_what_runs_each_frame_takes_memory_by_the_counted_functions_only(name):
     text = (KERNEL / f"{name}.c").read_text()
     assert re.findall(r"\b(?:malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup)\s*\(", text) == []

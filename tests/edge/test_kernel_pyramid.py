@@ -326,3 +326,12 @@ def test_query_refused_and_the_object_still_works(call, words):
     with pytest.raises(ValueError, match=words):
         call(search, query)
     check(search.nearest(query), brute_force(query, gallery, (2, 2)), (4, 4))
+
+
+def test_a_gallery_of_several_blocks(level):
+    """More images than are rounded to integers at once (16 MB: about 12,500 of these)."""
+    rng = np.random.default_rng(6)
+    grid, channels, images = (1, 1), (3, 2, 2), 26000
+    gallery = pyramid(rng, images, grid, channels, np.float16)
+    query = of_image(pyramid(rng, 1, grid, channels), 0)
+    check(kernel.PyramidSearch(gallery, grid, threads=2).nearest(query), brute_force(query, gallery, grid), (4, 4))

@@ -34,3 +34,20 @@ def test_boxes_areas_and_peaks() -> None:
     assert (strong.box, strong.area, strong.peak, strong.peak_at) == ((9, 7, 11, 9), 2, 5.0, (9, 7))
     assert (weak.box, weak.area, weak.peak, weak.peak_at) == ((2, 1, 5, 3), 6, 3.0, (3, 2))
     assert find_regions(heatmap, 5.0) == (), "a pixel at the threshold is normal"
+
+
+def test_regions_apart_from_the_border_lie_where_they_are() -> None:
+    heatmap = np.random.default_rng(5).random((40, 50)).astype(np.float32)
+    heatmap[:9] = heatmap[:, :7] = 0
+    labels, count = ndimage.label(heatmap > 0.8, structure=np.ones((3, 3)))
+    found = find_regions(heatmap, 0.8)
+    assert len(found) == count > 50
+    assert [region.peak for region in found] == sorted((region.peak for region in found), reverse=True)
+    for region in found:
+        x, y = region.peak_at
+        assert heatmap[y, x] == region.peak
+        own = labels == labels[y, x]
+        ys, xs = np.nonzero(own)
+        assert region.area == len(ys)
+        assert region.peak == heatmap[own].max()
+        assert region.box == (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)

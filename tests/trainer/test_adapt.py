@@ -25,9 +25,11 @@ from panda_train.adapt import (
     whiten,
 )
 from panda_train.adapt.collapse import effective_rank, look
+from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import draw
 from panda_train.adapt.methods import checkpoints_of
 from panda_train.adapt.objectives import Compactness, ElasticPull, OutlierExposure
+from panda_train.backbones.resnet import build
 
 IMAGES, SIZE = 40, 32
 FAST = AdaptConfig("panda-early", steps=12, batch=8, learning_rate=0.5, watch=4)
@@ -102,11 +104,9 @@ class TestObjectives:
         torch.testing.assert_close(Compactness(centre, unit=False).loss([embedding], []), expected)
 
     def test_outlier_exposure_is_logistic_regression(self) -> None:
-        objective = OutlierExposure(4, unit=False, device="cpu")
-        with torch.no_grad():
-            objective.weight.copy_(torch.randn(4))
+        objective = OutlierExposure(torch.randn(4), torch.tensor(0.7), unit=False)
         normal, exposed = torch.randn(5, 4), torch.randn(3, 4)
-        logits = torch.cat([normal, exposed]) @ objective.weight
+        logits = torch.cat([normal, exposed]) @ objective.weight + 0.7
         labels = torch.tensor([0.0] * 5 + [1.0] * 3)
         expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         torch.testing.assert_close(objective.loss([normal, exposed], []), expected)
@@ -247,6 +247,27 @@ class TestExposure:
             )
         assert exposed.min() > unexposed.max()
 
+    def test_w_starts_at_the_minimum_of_its_loss(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        normal = torch.nn.functional.normalize(torch.randn(30, 5, generator=generator) + 1, dim=1)
+        exposed = torch.nn.functional.normalize(torch.randn(70, 5, generator=generator), dim=1)
+        decay, prior = 1e-2, 6.0
+        weight, bias = (v.double().requires_grad_(True) for v in fit_weight(normal, exposed, decay, prior))
+        logits = torch.cat([normal, exposed]).double() @ weight + bias
+        labels = torch.tensor([0.0] * 30 + [1.0] * 70, dtype=torch.float64)
+        shares = torch.tensor([1 / 60] * 30 + [1 / 140] * 70, dtype=torch.float64)
+        loss = (shares * torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")).sum()
+        drawn_to = -prior * normal.double().mean(dim=0)
+        (loss + decay / 2 * (weight - drawn_to).square().sum()).backward()
+        torch.testing.assert_close(weight.grad, torch.zeros(5, dtype=torch.float64), atol=1e-5, rtol=0)
+        torch.testing.assert_close(bias.grad, torch.zeros((), dtype=torch.float64), atol=1e-5, rtol=0)
+
+    def test_where_nothing_is_learnt_the_prior_ranks_by_distance_to_the_centre(self) -> None:
+        normal = torch.nn.functional.normalize(torch.randn(30, 5, generator=torch.Generator().manual_seed(0)), dim=1)
+        weight, _ = fit_weight(normal, normal, decay=1e3, prior=6.0)
+        distances = (normal - normal.mean(dim=0)).square().sum(dim=1)
+        assert torch.equal((normal @ weight).argsort(), distances.argsort())
+
     def test_needs_outliers(self, backbone: backbones.Backbone, normal: Source) -> None:
         with pytest.raises(PandaError, match="--exposure DIR"):
             adapt(backbone, normal, replace(FAST, method="panda-oe"))
@@ -348,6 +369,16 @@ class TestResume:
         assert resumed.looks == undisturbed.looks
         assert resumed.steps == undisturbed.steps
         assert np.array_equal(resumed.centres, undisturbed.centres)
+
+    def test_another_cut_is_refused(
+        self, backbone: backbones.Backbone, normal: Source, frames: np.ndarray, tmp_path: Path
+    ) -> None:
+        state = tmp_path / "state.pt"
+        adapt(backbone, normal, replace(FAST, steps=1), state_file=state)
+        network = backbones.untrained("resnet18")
+        deeper = backbones.Backbone("resnet18", replace(build("resnet18"), split=4), network.weights_sha256)
+        with pytest.raises(PandaError, match="other settings"):
+            adapt(deeper, Source(store(deeper, frames, IMAGES), IMAGES), replace(FAST, steps=1), state_file=state)
 
     def test_other_settings_are_refused(self, backbone: backbones.Backbone, normal: Source, tmp_path: Path) -> None:
         state = tmp_path / "state.pt"

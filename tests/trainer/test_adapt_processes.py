@@ -26,20 +26,26 @@ loop.SAVE_SECONDS = 0.0
 out, state, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 backbone = backbones.untrained("resnet18")
 frames = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), dtype=np.uint8)
-config = AdaptConfig("panda-ses", steps=20, batch=8, learning_rate=0.5, every=2, watch=5)
+outliers = np.random.default_rng(1).integers(90, 256, (30, 32, 32, 3), dtype=np.uint8)
+config = AdaptConfig(sys.argv[4], steps=20, batch=8, learning_rate=0.5, every=2, watch=5)
 with workers("cpu") as team:
     own = frames[team.owned(41)]
-    done = adapt(backbone, Source(store(backbone, own, len(own)), 41), config, workers=team, state_file=state,
-                 on_step=lambda step, total: time.sleep(pause))
+    exposed = outliers[team.owned(30)]
+    others = Source(store(backbone, exposed, len(exposed)), 30) if config.method == "panda-oe" else None
+    done = adapt(backbone, Source(store(backbone, own, len(own)), 41), config, others=others, workers=team,
+                 state_file=state, on_step=lambda step, total: time.sleep(pause))
     if team.first:
         weights = torch.cat([p.flatten() for head in done.heads for p in head.parameters()]).numpy()
-        np.savez(out, weights=weights, centres=done.centres, scales=done.scales, steps=done.steps)
+        np.savez(out, weights=weights, centres=done.centres, scales=done.scales, steps=done.steps,
+                 w=np.zeros(1) if done.weight is None else done.weight)
     team.wait()
 """
 
 
-def start(out: Path, state: Path, pause: float = 0.0, **environment: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(out), str(state), str(pause)]
+def start(
+    out: Path, state: Path, pause: float = 0.0, method: str = "panda-ses", **environment: str
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(out), str(state), str(pause), method]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
 
 
@@ -72,17 +78,23 @@ def test_killed_at_random_moments_ends_the_same(undisturbed: dict[str, np.ndarra
         np.testing.assert_array_equal(resumed[name], expected, err_msg=f"{name}, killed at {moments}")
 
 
-def test_two_processes_give_the_result_of_one(undisturbed: dict[str, np.ndarray], tmp_path: Path) -> None:
-    if not torch.distributed.is_available():
-        pytest.skip("this torch is built without torch.distributed")
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built without torch.distributed")
+@pytest.mark.parametrize("method", ["panda-ses", "panda-oe"])
+def test_two_processes_give_the_result_of_one(undisturbed: dict[str, np.ndarray], tmp_path: Path, method: str) -> None:
+    alone = undisturbed
+    if method != "panda-ses":
+        assert start(tmp_path / "alone.npz", tmp_path / "alone.pt", method=method).wait(240) == 0
+        alone = dict(np.load(tmp_path / "alone.npz"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     out = tmp_path / "out.npz"
-    processes = [start(out, tmp_path / "state.pt", RANK=str(rank), LOCAL_RANK=str(rank), **group) for rank in range(2)]
+    state = tmp_path / "state.pt"
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank), **group} for rank in range(2)]
+    processes = [start(out, state, method=method, **rank) for rank in ranks]
     assert [process.wait(240) for process in processes] == [0, 0]
     together = dict(np.load(out))
-    assert np.array_equal(together["steps"], undisturbed["steps"])
-    for name in ("weights", "centres", "scales"):
-        np.testing.assert_allclose(together[name], undisturbed[name], rtol=1e-3, atol=1e-5)
+    assert np.array_equal(together["steps"], alone["steps"])
+    for name in ("weights", "centres", "scales", "w"):
+        np.testing.assert_allclose(together[name], alone[name], rtol=1e-3, atol=1e-5)

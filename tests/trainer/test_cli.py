@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]) -> None:
     """The tiny backbone in the default one's place."""
-    monkeypatch.setattr(backbones, "load", lambda name, weights=None: tiny_backbone())
+    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: tiny_backbone())
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path, exposure
     ) -> Fitted:
         kept.clear()
         network = backbone or small_backbone()
-        monkeypatch.setattr(backbones, "load", lambda name, weights=None: network)
+        monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: network)
         adapt_options = AdaptOptions(
             replace(config, embedding=embedding),
             exposure=exposure if method == "panda-oe" else None,

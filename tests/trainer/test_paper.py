@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.datasets import CIFAR10
 
 from panda_edge.errors import DataError, PandaError
-from panda_train import backbones, cli, fisher, paper, paper_datasets
+from panda_train import backbones, cli, fisher, paper, paper_datasets, paper_rows
 from panda_train.adapt import AdaptConfig
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
@@ -82,7 +82,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network in the default one's place, few natural crops, and torchvision without its checksums."""
-    monkeypatch.setattr(backbones, "load", lambda name, weights=None: small_backbone())
+    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: small_backbone())
     monkeypatch.setattr(paper, "PRETRAINING_IMAGES", 24)
     for files in ("train_list", "test_list"):
         monkeypatch.setattr(CIFAR10, files, [[name, None] for name, _ in getattr(CIFAR10, files)])
@@ -142,6 +142,14 @@ class TestRows:
         assert row["embedding"] == "raw"
         assert row["image_auroc"] == pytest.approx(100 * by_hand, abs=0.2)
 
+    def test_comparators_beside_whitened_embeddings_are_on_those_of_unit_length(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        unit = run_paper("cifar10", cifar10, tmp_path / "a", options)
+        whitened = replace(options, adapt=replace(FAST, embedding="whitened"))
+        rows = run_paper("cifar10", cifar10, tmp_path / "b", whitened)
+        assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in unit]
+
     def test_limits_take_the_first_so_many(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
         limited = replace(options, train_images=16, test_images=2)
         row = run_paper("cifar10", cifar10, tmp_path / "out", limited)[0]
@@ -159,6 +167,14 @@ class TestRows:
         assert lines[0].startswith("| method | embedding | steps | cat | dog | mean |")
         raw = [row["image_auroc"] for row in rows if row["embedding"] == "raw"]
         assert f"| dn2 | raw | 0 | {raw[0]:.1f} | {raw[1]:.1f} | {np.mean(raw):.2f} | 92.5 |" in lines
+
+    def test_the_table_tells_runs_of_other_settings_apart(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        run_paper("cifar10", cifar10, tmp_path / "out", options)
+        rows = run_paper("cifar10", cifar10, tmp_path / "out", replace(options, knn=3))
+        lines = table(rows).splitlines()[2:6]
+        assert [line.split("|")[1].strip() for line in lines] == ["dn2, knn 2"] * 2 + ["dn2, knn 3"] * 2
 
 
 class TestExposure:
@@ -188,7 +204,8 @@ class TestExposure:
         everything = np.arange(3 * TRAIN)
         expected = torch.cat([stored[f"train-{name}"].batch(np.arange(TRAIN)) for name in row["exposed"]])
         assert torch.equal(seen[0].activations.batch(everything), expected)
-        assert 0 <= row["dn2_same_test"] <= 100
+        for figure in ("dn2_same_test", "dn2_unit_same_test", "knn_auroc", "logit_and_knn_auroc"):
+            assert 0 <= row[figure] <= 100
 
     def test_a_folder_of_outliers_instead(
         self, cifar10: Path, folders: Path, tmp_path: Path, options: PaperOptions
@@ -197,7 +214,17 @@ class TestExposure:
         given = replace(options, methods=("panda-oe",), exposed=0, exposure=outliers)
         (row,) = run_paper("cifar10", cifar10, tmp_path / "out", given)
         assert row["test_images"] == 10 * TEST
-        assert "exposed" not in row
+        assert row["exposed"] == []
+        # The same outliers by content, and others of the same number.
+        renamed = tmp_path / "renamed"
+        renamed.mkdir()
+        copies = tuple(renamed / path.name for path in outliers)
+        for path, copy in zip(outliers, copies, strict=True):
+            copy.write_bytes(path.read_bytes())
+        assert run_paper("cifar10", cifar10, tmp_path / "out", replace(given, exposure=copies)) == [row]
+        others = tuple(sorted((folders / "train" / "cat").iterdir()))
+        (_, second) = run_paper("cifar10", cifar10, tmp_path / "out", replace(given, exposure=others))
+        assert second["exposure"] != row["exposure"]
 
 
 class TestResuming:
@@ -229,6 +256,66 @@ class TestResuming:
         more = run_paper("cifar10", cifar10, tmp_path / "out", replace(both, adapt=replace(FAST, seed=1)))
         assert more[:6] == rows
         assert len(more) == 12
+
+    @pytest.mark.parametrize(
+        ("method", "change"),
+        [
+            ("dn2", {"knn": 3}),
+            ("dn2", {"input_size": 64}),
+            ("panda-early", {"knn": 3}),
+            ("panda-early", {"adapt": replace(FAST, clip=0.1)}),
+            ("panda-ses", {"adapt": replace(FAST, every=2.0)}),
+            ("panda-ewc", {"adapt": replace(FAST, ewc=7.0)}),
+            ("panda-oe", {"exposed": 2}),
+            ("panda-oe", {"adapt": replace(FAST, prior=1.0)}),
+        ],
+    )
+    def test_another_setting_is_another_run(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions, method: str, change: dict[str, object]
+    ) -> None:
+        first = replace(options, methods=(method,))
+        rows = run_paper("cifar10", cifar10, tmp_path, first)
+        more = run_paper("cifar10", cifar10, tmp_path, replace(first, **change))
+        assert more[: len(rows)] == rows
+        assert len(more) == 2 * len(rows)
+        assert run_paper("cifar10", cifar10, tmp_path, first) == more
+
+    def test_a_setting_of_another_method_is_not(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
+        rows = run_paper("cifar10", cifar10, tmp_path, options)
+        others = replace(options, adapt=replace(FAST, ewc=7.0, every=9.0))
+        assert run_paper("cifar10", cifar10, tmp_path, others) == rows
+
+    def test_rows_from_before_a_setting_was_kept_are_of_its_default(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        default = replace(options, input_size=224)
+        rows = run_paper("cifar10", cifar10, tmp_path, default)
+        older = [{name: value for name, value in row.items() if name not in paper_rows.SETTINGS} for row in rows]
+        paper_rows.write(tmp_path / "cifar10.json", older)
+        assert run_paper("cifar10", cifar10, tmp_path, default) == older
+        assert len(run_paper("cifar10", cifar10, tmp_path, replace(default, knn=3))) == 2 * len(older)
+
+    @pytest.mark.parametrize("damage", [b'[{"dataset": "cif', b"\xff\xfe", b"{}", b'[{"dataset": "cifar10"}]'])
+    def test_a_damaged_file_of_results(
+        self,
+        cifar10: Path,
+        tmp_path: Path,
+        damage: bytes,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        file = tmp_path / "cifar10.json"
+        file.write_bytes(damage)
+        arguments = ["cifar10", "--data", cifar10, "--out", tmp_path, "--methods", "dn2", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", ["panda-train", "paper", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        assert (stopped.value.code, said.out) == (2, "")
+        (line,) = said.err.splitlines()
+        assert line.startswith(f"error: {file}: ")
+        assert "move it away" in line
+        assert file.read_bytes() == damage
 
     def test_two_data_sets_with_a_class_of_the_same_name(
         self, cifar10: Path, folders: Path, tmp_path: Path, options: PaperOptions

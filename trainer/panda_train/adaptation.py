@@ -99,7 +99,7 @@ def adapt_to(
         )
     if options.curves is not None and workers.first:
         plot(adapted.looks, options.curves)
-    facts = {**config.plain(), "distance": options.distance, "pyramid": options.pyramid}
+    facts = {**config.plain(), "distance": options.distance, "pyramid": options.pyramid, "adapt_from": backbone.split}
     said = verdict(adapted.looks) if workers.first else ""
     return Adaptation(_exportable(backbone, adapted, options), facts, said)
 

@@ -92,6 +92,9 @@ def fit(
     ] = None,
     distance: Annotated[str, typer.Option(help="knn, or centre: distance to the normal images' centre.")] = "knn",
     pyramid: Annotated[str, typer.Option(help="Levels of the pretrained or of the adapted network.")] = "pretrained",
+    adapt_from: Annotated[
+        int | None, typer.Option(help="Stage of the backbone where adaptation begins; chosen by backbone and pyramid.")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Mini-batches of adaptation.")] = 2300,
     epochs: Annotated[int | None, typer.Option(help="Passes over the normal images, instead of --steps.")] = None,
     batch: Annotated[int, typer.Option(help="Images in a mini-batch.")] = 32,
@@ -103,6 +106,9 @@ def fit(
         Path | None, typer.Option("--fisher", help="panda-ewc: the diagonal, if not where `fisher` puts it.")
     ] = None,
     exposure: Annotated[Path | None, typer.Option(help="panda-oe: folder of outliers to learn from.")] = None,
+    prior: Annotated[
+        float, typer.Option(min=0, help="panda-oe: weight of the distance to the normal images' centre.")
+    ] = 40.0,
     mixed_precision: Annotated[bool, typer.Option("--mixed-precision", help="bfloat16 where that is safe.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an adaptation that was interrupted.")] = False,
     curves: Annotated[Path | None, typer.Option(help="Plot the watch on collapse to this PNG or SVG.")] = None,
@@ -137,6 +143,7 @@ def fit(
         embedding=embedding or ("raw" if method == "dn2" else "unit"),
         every=every,
         ewc=ewc,
+        prior=prior,
         seed=seed,
         mixed_precision=mixed_precision,
     )
@@ -145,6 +152,7 @@ def fit(
         method,
         backbone,
         weights,
+        adapt_from,
         input_size,
         resize,
         normal,

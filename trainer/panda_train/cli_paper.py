@@ -11,6 +11,7 @@ from panda_edge.console import print_json
 
 Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
 Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]
+AdaptFrom = Annotated[int | None, typer.Option(help="Stage of the backbone where adaptation begins, if not its own.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
@@ -19,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on 
 def fisher(
     backbone: Backbone = "efficientnet-lite0",
     weights: Weights = None,
+    adapt_from: AdaptFrom = None,
     data: Annotated[
         Path | None, typer.Option(help="ImageNet's class folders; photographs of the installation if not given.")
     ] = None,
@@ -35,7 +37,7 @@ def fisher(
     from panda_train.fit import device_of
     from panda_train.progress import show
 
-    network = backbones.load(backbone, weights).to(device_of(device))
+    network = backbones.load(backbone, weights, adapt_from).to(device_of(device))
     file = out or diagonal.default_file(network)
     if data is None:
         diagonal.compute(network, file, input_size, batches, seed, show)
@@ -60,6 +62,7 @@ def paper(
     classes: Annotated[str, typer.Option(help="With commas between, or all.")] = "all",
     backbone: Backbone = "efficientnet-lite0",
     weights: Weights = None,
+    adapt_from: AdaptFrom = None,
     train_images: Annotated[int | None, typer.Option(min=16, help="The first so many of each class; all.")] = None,
     test_images: Annotated[int | None, typer.Option(min=1, help="The first so many of each class; all.")] = None,
     embedding: Annotated[str, typer.Option(help="raw, unit or whitened.")] = "unit",
@@ -71,6 +74,9 @@ def paper(
     ewc: Annotated[float, typer.Option(help="panda-ewc: strength of the pull (lambda).")] = 1e4,
     exposed: Annotated[int, typer.Option(help="panda-oe: expose the training images of the next so many classes.")] = 4,
     exposure: Annotated[Path | None, typer.Option(help="panda-oe: expose this folder's images instead.")] = None,
+    prior: Annotated[
+        float, typer.Option(min=0, help="panda-oe: weight of the distance to the normal images' centre.")
+    ] = 40.0,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -87,6 +93,7 @@ def paper(
         classes=() if classes == "all" else tuple(classes.split(",")),
         backbone=backbone,
         weights=weights,
+        adapt_from=adapt_from,
         train_images=train_images,
         test_images=test_images,
         knn=knn,
@@ -95,7 +102,7 @@ def paper(
         device=device_of(device),
         adapt=AdaptConfig(
             "panda-early", steps=steps, learning_rate=learning_rate, clip=clip, every=every, ewc=ewc,
-            embedding=embedding, seed=seed,
+            prior=prior, embedding=embedding, seed=seed,
         ),
     )  # fmt: skip
     rows = run_paper(dataset, data, out, options, show)

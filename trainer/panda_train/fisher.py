@@ -79,9 +79,9 @@ def _activations(backbone: Backbone, frames: Iterable[np.ndarray]) -> Iterator[T
 
 
 def default_file(backbone: Backbone) -> Path:
-    """Where a backbone's diagonal is kept: in the user's cache folder, by the hash of its weights."""
+    """Where a backbone's diagonal is kept: in the user's cache folder, by its weights' hash and where it is cut."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "panda-edge" / f"fisher-{backbone.name}-{backbone.weights_sha256[:12]}.pt"
+    return cache / "panda-edge" / f"fisher-{backbone.name}-{backbone.weights_sha256[:12]}-from{backbone.split}.pt"
 
 
 def compute(

@@ -20,6 +20,7 @@ from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions
 from panda_train import adapt, backbones
 from panda_train.adaptation import AdaptOptions, adapt_to
+from panda_train.backbones import Backbone
 from panda_train.calibrate import split_normal
 from panda_train.data import open_dataset
 from panda_train.distributed import Workers, workers
@@ -35,11 +36,14 @@ class FitOptions:
 
     held_out: normal images kept out of the bank to calibrate with. None: as many as `calibrate.split_normal` takes,
     or none where stored images can be scored as if they were new (an exact bank of features fitted to nothing).
+    adapt_from: the backbone's stage where adaptation begins; None: its own, or, for an adapted pyramid, one that
+    reaches the coarsest level.
     """
 
     method: str = "dn2"
     backbone: str = backbones.DEFAULT
     weights: Path | None = None
+    adapt_from: int | None = None
     input_size: int = 224
     resize: str = "squash"
     normal: str | None = None
@@ -98,13 +102,32 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
 def _adapted(
     images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, team: Workers
 ) -> tuple[ExportableBackbone, dict[str, Any]]:
-    backbone = backbones.load(options.backbone, options.weights)
+    backbone = _backbone(options)
     if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
     done = adapt_to(backbone.to(device), images, preprocessing, options.method, options.adapt, _state_file(out), team)
     if done.said:
         print(done.said, file=sys.stderr)
     return done.backbone, done.facts
+
+
+def _backbone(options: FitOptions) -> Backbone:
+    """Cut where adaptation begins, so that an adapted pyramid has an adapted level."""
+    backbone = backbones.load(options.backbone, options.weights, options.adapt_from)
+    if options.method == "dn2" or options.adapt.pyramid != "adapted" or backbone.adapted_levels:
+        return backbone
+    reaching = backbone.last_level
+    if options.adapt_from is not None:
+        raise PandaError(
+            f"--pyramid adapted: no level of the pyramid changes with --adapt-from {options.adapt_from}; "
+            f"{backbone.name} needs {reaching} or less"
+        )
+    print(
+        f"--pyramid adapted: adaptation begins at stage {reaching}, which gives the coarsest level, "
+        f"instead of {backbone.split} (--adapt-from)",
+        file=sys.stderr,
+    )
+    return backbones.load(options.backbone, options.weights, reaching)
 
 
 def _fits_scores(options: FitOptions) -> bool:

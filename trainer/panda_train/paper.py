@@ -3,13 +3,12 @@
 Each run is a row of a JSON list, written as soon as it is there, so that a stopped protocol goes on where it was.
 """
 
-import json
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor
 from panda_edge.errors import PandaError
 from panda_edge.images import ImageLike, Preprocessing
 from panda_export.progress import Progress, silent
-from panda_train import backbones, comparators, fisher, natural_images
+from panda_train import backbones, comparators, fisher, natural_images, paper_rows
 from panda_train.adapt import (
     METHODS,
     AdaptConfig,
@@ -30,6 +29,7 @@ from panda_train.adapt import (
     embeddings,
     last_checkpoint,
     store,
+    trained_images,
     verdict,
 )
 from panda_train.adapt.objectives import embed
@@ -38,24 +38,26 @@ from panda_train.backbones import Backbone
 from panda_train.metrics import auroc
 from panda_train.paper_datasets import Protocol, open_protocol
 from panda_train.paper_figures import MEAN_AUROC, SOURCE
+from panda_train.paper_rows import Row
 
 COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels")
 ALL_METHODS = (*COMPARATORS, *METHODS)
+SCORED_BY_NEIGHBOURS = ("dn2", "whitened", "panda-early", "panda-ewc", "panda-oe", "jo")
 _PIXELS = 32  # side to which images are brought for the SVM on pixels
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class PaperOptions:
     """train_images, test_images: the first so many of each class, None for all. embedding: of all methods; `dn2` is
     run on `raw` besides, which is the paper's. exposed: panda-oe sees training images of so many classes that follow
-    the normal one, and its test leaves those out; 0: the images of `exposure` are exposed."""
+    the normal one, and its test leaves those out; 0: the images of `exposure` are exposed. adapt_from: the backbone's
+    stage where adaptation begins, None for its own."""
 
     methods: tuple[str, ...] = ("dn2", "panda-early", "panda-ses", "panda-ewc")
     classes: tuple[str, ...] = ()
     backbone: str = backbones.DEFAULT
     weights: Path | None = None
+    adapt_from: int | None = None
     train_images: int | None = None
     test_images: int | None = None
     knn: int = 2
@@ -78,37 +80,42 @@ def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progre
         if name not in protocol.classes:
             raise PandaError(f"{dataset} has no class {name!r}; there are {', '.join(protocol.classes)}")
     torch.manual_seed(options.adapt.seed)
-    backbone = backbones.load(options.backbone, options.weights).to(options.device)
+    backbone = backbones.load(options.backbone, options.weights, options.adapt_from).to(options.device)
     backbone = backbone.to(memory_format=torch.channels_last)
     file = out / f"{dataset}.json"
-    rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+    rows = paper_rows.read(file)
     features = _Features(backbone, protocol, options, out / "activations" / dataset, progress)
     for normal in classes:
         for method, embedding in _runs(options):
-            key = _key(dataset, normal, method, embedding, options)
-            if any(all(row.get(name) == value for name, value in key.items()) for row in rows):
+            key = _key(dataset, normal, method, embedding, features, options)
+            if any(paper_rows.same_run(row, key) for row in rows):
                 continue
             started = time.perf_counter()
             facts = _run(normal, method, embedding, features, options)
             rows.append({**key, **facts, "seconds": round(time.perf_counter() - started, 1), "device": options.device})
-            _write(file, rows)
+            paper_rows.write(file, rows)
     return rows
 
 
 def _runs(options: PaperOptions) -> list[tuple[str, str]]:
-    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'."""
+    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'.
+
+    Whitening is a comparator of its own; beside whitened embeddings, comparators are run on what was whitened.
+    """
     runs = []
     for method in options.methods:
         if method in COMPARATORS and options.adapt.embedding != "raw":
             runs.append((method, "raw"))
         if method != "oc-svm-pixels":
-            runs.append((method, options.adapt.embedding))
+            whitened = options.adapt.embedding == "whitened" and method in COMPARATORS
+            runs.append((method, "unit" if whitened else options.adapt.embedding))
     return runs
 
 
-def _key(dataset: str, normal: str, method: str, embedding: str, options: PaperOptions) -> Row:
+def _key(dataset: str, normal: str, method: str, embedding: str, features: "_Features", options: PaperOptions) -> Row:
+    """What tells runs apart: a row that has all of this need not be made again."""
     adapted = method in METHODS
-    return {
+    key: Row = {
         "dataset": dataset,
         "method": method,
         "class": normal,
@@ -119,7 +126,23 @@ def _key(dataset: str, normal: str, method: str, embedding: str, options: PaperO
         "seed": options.adapt.seed,
         "train_images_limit": options.train_images,
         "test_images_limit": options.test_images,
+        "input_size": options.input_size,
+        "weights": features.backbone.weights_sha256[:12] if options.weights else None,
     }
+    if method in SCORED_BY_NEIGHBOURS:
+        key["knn"] = options.knn
+    if adapted:
+        key["clip"] = options.adapt.clip
+        key["adapt_from"] = options.adapt_from
+    if method == "panda-ses":
+        key["every"] = options.adapt.every
+    if method == "panda-ewc":
+        key["ewc"] = options.adapt.ewc
+    if method == "panda-oe":
+        key["prior"] = options.adapt.prior
+        key["exposed"] = features.exposed(normal)
+        key["exposure"] = features.exposure_digest
+    return key
 
 
 class _Features:
@@ -131,13 +154,17 @@ class _Features:
         self.backbone = backbone
         self.protocol = protocol
         self._options = options
-        self._folder = folder / f"{backbone.name}-{backbone.weights_sha256[:12]}-{options.input_size}"
+        # The name is as it was before the cut could be chosen, so that activations kept then are still found.
+        cut = "" if options.adapt_from is None else f"-from{backbone.split}"
+        self._folder = folder / f"{backbone.name}-{backbone.weights_sha256[:12]}-{options.input_size}{cut}"
+        self.exposure_digest = _digest(options.exposure) if options.exposure else None
         self._progress = progress
         self.preprocessing = Preprocessing.paper_crop(options.input_size, options.input_size)
         # Of the class at hand: panda-early trains just as panda-ses, and is its last checkpoint.
         self.checkpoints: dict[str, Adapted] = {}
         self._opened: dict[str, StoredActivations] = {}
         self._embedded: dict[int, Tensor] = {}
+        self._pretraining: tuple[StoredActivations, Tensor] | None = None
 
     def train(self, name: str) -> StoredActivations:
         return self._stored(f"train-{name}", self.images(self.protocol.train[name], self._options.train_images))
@@ -155,17 +182,27 @@ class _Features:
             self._embedded[id(source)] = embeddings(self.backbone.adaptable, source, unit=False)
         return embed(self._embedded[id(source)], embedding != "raw").numpy()
 
+    def exposed(self, normal: str) -> list[str]:
+        """The classes whose training images panda-oe sees as outliers: those that follow the normal one."""
+        classes = self.protocol.classes
+        position = classes.index(normal)
+        return [classes[(position + 1 + i) % len(classes)] for i in range(self._options.exposed)]
+
     def exposure(self) -> StoredActivations:
-        return self._stored("exposure", self._options.exposure)
+        return self._stored(f"exposure-{self.exposure_digest}", self._options.exposure)
 
     def pretraining(self) -> tuple[StoredActivations, Tensor]:
-        """Natural crops with the classes that the backbone itself gives them."""
+        """Natural crops with the classes that the backbone itself gives them; made once."""
+        if self._pretraining is not None:
+            return self._pretraining
         size = self._options.input_size
         frames = natural_images.crops(PRETRAINING_IMAGES, size, size, self._options.adapt.seed)
         stored = store(self.backbone, frames, PRETRAINING_IMAGES)
         with torch.no_grad():
             values = embeddings(self.backbone.adaptable, stored, unit=False)
-            return stored, self.backbone.classifier(values.to(self._options.device)).argmax(dim=1).cpu()
+            classes = self.backbone.classifier(values.to(self._options.device)).argmax(dim=1).cpu()
+        self._pretraining = stored, classes
+        return self._pretraining
 
     @staticmethod
     def images(images: Sequence[ImageLike], limit: int | None) -> Sequence[ImageLike]:
@@ -188,10 +225,8 @@ class _Features:
 def _run(normal: str, method: str, embedding: str, features: _Features, options: PaperOptions) -> Row:
     anomalous_classes = [name for name in features.protocol.classes if name != normal]
     exposed: list[str] = []
-    if method == "panda-oe" and options.exposed:
-        position = features.protocol.classes.index(normal)
-        count = len(features.protocol.classes)
-        exposed = [features.protocol.classes[(position + 1 + i) % count] for i in range(options.exposed)]
+    if method == "panda-oe":
+        exposed = features.exposed(normal)
         anomalous_classes = [name for name in anomalous_classes if name not in exposed]
     tests = [features.test(normal)]
     tests += [features.defects(normal)] if features.protocol.defects else [features.test(c) for c in anomalous_classes]
@@ -201,24 +236,32 @@ def _run(normal: str, method: str, embedding: str, features: _Features, options:
         scores = _pixel_scores(normal, anomalous_classes, features, options)
     elif method in COMPARATORS:
         bank = features.embedded(features.train(normal), embedding)
-        scores = _compare(method, bank, np.concatenate([features.embedded(t, embedding) for t in tests]))
+        scores = _compare(method, bank, np.concatenate([features.embedded(t, embedding) for t in tests]), options.knn)
     else:
         scores, more = _adapted_scores(normal, method, tests, exposed, features, options)
         facts |= more
-        if exposed:
-            facts["exposed"] = exposed
-            bank = features.embedded(features.train(normal), "raw")
-            dn2 = _compare("dn2", bank, np.concatenate([features.embedded(t, "raw") for t in tests]))
-            facts["dn2_same_test"] = _percent(dn2, labels)
+        if method == "panda-oe":
+            for name, like in (("dn2_same_test", "raw"), ("dn2_unit_same_test", "unit")):
+                bank = features.embedded(features.train(normal), like)
+                queries = np.concatenate([features.embedded(t, like) for t in tests])
+                facts[name] = _percent(_compare("dn2", bank, queries, options.knn), labels)
     return {**facts, "image_auroc": _percent(scores, labels)}
 
 
-def _compare(method: str, bank: np.ndarray, queries: np.ndarray) -> np.ndarray:
+def _digest(images: Sequence[Path]) -> str:
+    """Of the images' contents, in their order."""
+    whole = hashlib.sha256()
+    for image in images:
+        whole.update(hashlib.sha256(image.read_bytes()).digest())
+    return whole.hexdigest()[:12]
+
+
+def _compare(method: str, bank: np.ndarray, queries: np.ndarray, knn: int) -> np.ndarray:
     rules: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-        "dn2": comparators.nearest_neighbours,
+        "dn2": lambda normal, others: comparators.nearest_neighbours(normal, others, knn),
         "centre": comparators.centre_distance,
         "kmeans": comparators.nearest_mean,
-        "whitened": comparators.whitened_neighbours,
+        "whitened": lambda normal, others: comparators.whitened_neighbours(normal, others, knn),
         "oc-svm": comparators.one_class_svm,
     }
     return rules[method](bank, queries)
@@ -257,19 +300,26 @@ def _adapted_scores(
     if method == "panda-early":
         adapted = last_checkpoint(adapted)
     head = AdaptedHead(adapted, adapted.score).to(options.device)
-    bank, _ = _through(head, held, options.device)
+    bank, own_scores = _through(head, held, options.device)
     outputs = [_through(head, test, options.device) for test in tests]
     facts: Row = {"verdict": verdict(adapted.looks)}
+    queries = np.concatenate([embedded for embedded, _ in outputs])
+    scores = np.concatenate([score for _, score in outputs])
+    labels = np.repeat(np.arange(len(tests)) > 0, [len(test) for test in tests])
     if adapted.score == "knn":
-        queries = np.concatenate([embedded for embedded, _ in outputs])
-        facts["centre_auroc"] = _percent(
-            comparators.centre_distance(bank, queries),
-            np.repeat(np.arange(len(tests)) > 0, [len(test) for test in tests]),
-        )
+        facts["centre_auroc"] = _percent(comparators.centre_distance(bank, queries), labels)
         return comparators.nearest_neighbours(bank, queries, options.knn), facts
     if method == "panda-ses":
         facts["checkpoints"] = list(adapted.steps)
-    return np.concatenate([scores for _, scores in outputs]), facts
+    if method == "panda-oe":
+        # Of the normal images, those that w was not fitted to say how far either score spreads.
+        seen = trained_images(len(bank))
+        by_neighbours = comparators.nearest_neighbours(bank, queries, options.knn)
+        facts["knn_auroc"] = _percent(by_neighbours, labels)
+        own = comparators.nearest_neighbours(bank[:seen], bank[seen:], options.knn)
+        both = comparators.added(scores, own_scores[seen:], by_neighbours, own)
+        facts["logit_and_knn_auroc"] = _percent(both, labels)
+    return scores, facts
 
 
 def _through(head: AdaptedHead, source: StoredActivations, device: str) -> tuple[np.ndarray, np.ndarray]:
@@ -305,30 +355,36 @@ def _percent(scores: np.ndarray, anomalous: np.ndarray) -> float | None:
     return None if value is None else round(100 * value, 2)
 
 
-def _write(file: Path, rows: Sequence[Row]) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-    os.replace(part, file)
-
-
 def table(rows: Sequence[Row]) -> str:
     """A Markdown table: methods, with the embedding they were scored on, by classes; means, and the paper's means."""
     dataset = rows[0]["dataset"]
     classes = list(dict.fromkeys(row["class"] for row in rows))
-    runs = list(dict.fromkeys((row["method"], row["embedding"], row["steps"]) for row in rows))
+    labels = [(_label(row, rows), row["embedding"], row["steps"]) for row in rows]
     lines = [
         f"| method | embedding | steps | {' | '.join(classes)} | mean | paper |",
         f"|---|---|---:|{'---:|' * (len(classes) + 2)}",
     ]
-    for run in runs:
-        found = {
-            row["class"]: row["image_auroc"] for row in rows if (row["method"], row["embedding"], row["steps"]) == run
-        }
+    for run in dict.fromkeys(labels):
+        own = [row for row, label in zip(rows, labels, strict=True) if label == run]
+        found = {row["class"]: row["image_auroc"] for row in own}
         cells = [f"{found[name]:.1f}" if found.get(name) is not None else "" for name in classes]
         known = [value for value in found.values() if value is not None]
         mean = f"{np.mean(known):.2f}" if len(known) == len(classes) else f"({len(known)} of {len(classes)})"
-        paper = MEAN_AUROC.get(dataset, {}).get(run[0], "")
-        lines.append(f"| {run[0]} | {run[1]} | {run[2]} | {' | '.join(cells)} | {mean} | {paper} |")
+        foreign = own[0].get("exposure") is not None
+        paper = "" if foreign else MEAN_AUROC.get(dataset, {}).get(own[0]["method"], "")
+        lines.append(f"| {' | '.join(map(str, run))} | {' | '.join(cells)} | {mean} | {paper} |")
     return "\n".join([*lines, "", f"AUROC in percent. The paper's column: {SOURCE}."])
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    """The method, with those of its settings that are not the same in all of its rows."""
+    if row.get("exposure") is not None:
+        return f"{row['method']}, exposed to a folder's images"
+    of_method = [other for other in rows if other["method"] == row["method"]]
+    differing = [
+        f"{name} {paper_rows.setting(row, name)}"
+        for name in (*paper_rows.SETTINGS, "learning_rate", "prior", "seed")
+        if name not in ("exposed", "exposure")
+        and len({paper_rows.setting(other, name) for other in of_method if other.get("exposure") is None}) > 1
+    ]
+    return ", ".join([row["method"], *differing])

@@ -13,7 +13,7 @@ from panda_train.adapt.adapted import (
 )
 from panda_train.adapt.collapse import Look, plot, verdict
 from panda_train.adapt.config import EMBEDDINGS, METHODS, AdaptConfig
-from panda_train.adapt.methods import Source, adapt, embeddings
+from panda_train.adapt.methods import Source, adapt, embeddings, trained_images
 
 __all__ = [
     "EMBEDDINGS",
@@ -32,6 +32,7 @@ __all__ = [
     "embeddings",
     "plot",
     "store",
+    "trained_images",
     "last_checkpoint",
     "unadapted",
     "verdict",

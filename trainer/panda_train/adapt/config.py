@@ -16,7 +16,8 @@ class AdaptConfig:
     the whole gradient, 0 for none. embedding: `raw` ψ(x); `unit` ψ(x)/‖ψ(x)‖, both in the loss and in the score;
     `whitened` trains as `unit` and whitens the adapted embedding for the score. every: epochs between the
     checkpoints of panda-ses. ewc: λ of Eq. 3 for raw embeddings; divided by their mean squared norm
-    where they are of unit length, as the loss is. watch: steps between looks at collapse.
+    where they are of unit length, as the loss is. prior: panda-oe's w is drawn to the direction to the normal images'
+    centre, so strongly (`fit_weight`); of unit embeddings alone. watch: steps between looks at collapse.
     """
 
     method: str
@@ -30,6 +31,7 @@ class AdaptConfig:
     embedding: str = "unit"
     every: float = 5.0
     ewc: float = 1e4
+    prior: float = 40.0
     watch: int = 50
     seed: int = 0
     mixed_precision: bool = False

@@ -178,7 +178,9 @@ class _Progress:
         }
 
     def restore(self, state: dict[str, Any], path: Path) -> None:
-        if state.get("config") != self._config.plain():
+        own = {name: value.shape for name, value in self._head.state_dict().items()}
+        others = {name: value.shape for name, value in state.get("head", {}).items()}
+        if state.get("config") != self._config.plain() or own != others:
             raise PandaError(f"{path} was written with other settings; give those again, or remove it to start anew")
         self._head.load_state_dict(state["head"])
         with torch.no_grad():

@@ -13,6 +13,7 @@ from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
 from panda_train.adapt.adapted import Adapted, centre_and_scale, whiten
 from panda_train.adapt.config import AdaptConfig, steps_an_epoch
+from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import Watched, train
 from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, Objective, OutlierExposure, embed
 from panda_train.backbones import AdaptablePart, Backbone
@@ -44,19 +45,21 @@ def adapt(
     fisher: Sequence[Tensor] | None = None,
     workers: Workers | None = None,
     state_file: Path | None = None,
+    checkpoints: Sequence[int] | None = None,
     on_step: Callable[[int, int], None] = lambda step, total: None,
 ) -> Adapted:
     """Adapt the backbone's later stages to the normal images. The backbone itself is not changed.
 
     others: the exposed outliers of panda-oe, or jo's labelled pre-training images. fisher: panda-ewc's diagonal, in
     the order of `backbone.adaptable.parameters()`. The last 5 % of the normal images (4 to 64) are held out, to
-    watch for collapse. Raises PandaError where the method's needs are not met or the loss diverges.
+    watch for collapse. checkpoints: the steps after which a head is kept, by default the method's own (panda-ses has
+    several, others the last). Raises PandaError where the method's needs are not met or the loss diverges.
     """
     workers = workers or Workers()
     device = next(backbone.parameters()).device
     _check_needs(config, others, fisher)
     head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last)
-    trained_count = normal.count - _held_out(normal.count)
+    trained_count = trained_images(normal.count)
     own_trained = len(workers.owned(trained_count))
     before = embeddings(head, normal.activations, unit=False)[:own_trained]
     total = embed(before, config.unit).sum(dim=0).to(device)
@@ -67,6 +70,9 @@ def adapt(
     strength = config.ewc / (float(squared_norm) / trained_count if config.unit else 1.0)
     head.requires_grad_(True)
     objective = _objective(backbone, config, centre, others)
+    if config.method == "panda-oe":
+        assert others is not None
+        objective = _exposure(backbone, workers.gather_rows(before, trained_count), others, config, workers)
     sources = [normal] if others is None else [normal, others]
     sizes = [trained_count, *(source.count for source in sources[1:])]
     steps = config.total_steps(trained_count)
@@ -79,7 +85,7 @@ def adapt(
         workers,
         _watched(normal.activations, own_trained, centre),
         pull=ElasticPull(list(head.parameters()), fisher, strength) if fisher is not None else None,
-        snapshot_steps=checkpoints_of(config, trained_count, steps),
+        snapshot_steps=checkpoints_of(config, trained_count, steps) if checkpoints is None else checkpoints,
         state_file=state_file,
         on_step=on_step,
     )
@@ -118,8 +124,6 @@ def _check_needs(config: AdaptConfig, others: Source | None, fisher: Sequence[Te
 
 
 def _objective(backbone: Backbone, config: AdaptConfig, centre: Tensor, others: Source | None) -> Objective:
-    if config.method == "panda-oe":
-        return OutlierExposure(backbone.embedding_size, config.unit, str(centre.device))
     if config.method == "jo":
         assert others is not None
         assert others.labels is not None
@@ -128,11 +132,26 @@ def _objective(backbone: Backbone, config: AdaptConfig, centre: Tensor, others: 
     return Compactness(centre, config.unit)
 
 
-def _held_out(images: int) -> int:
-    """How many normal images, the last ones, are not trained on."""
+def _exposure(
+    backbone: Backbone, normal: Tensor, others: Source, config: AdaptConfig, workers: Workers
+) -> OutlierExposure:
+    """normal: raw embeddings (n, D) of the normal images that are trained on."""
+    own = embeddings(backbone.adaptable, others.activations, unit=False)
+    exposed = workers.gather_rows(own, others.count)
+    # As with EWC's pull: of unit length, embeddings need a w that is larger by their norm.
+    decay = config.weight_decay * (1.0 if config.unit else float(normal.square().sum(dim=1).mean()))
+    weight, bias = fit_weight(
+        embed(normal, config.unit), embed(exposed, config.unit), decay, config.prior if config.unit else 0.0
+    )
+    device = next(backbone.parameters()).device
+    return OutlierExposure(weight.to(device), bias.to(device), config.unit)
+
+
+def trained_images(images: int) -> int:
+    """How many of the normal images, the first ones, are trained on; the others are held out."""
     if images < FEWEST_IMAGES:
         raise PandaError(f"{images} normal images are too few to adapt to (at least {FEWEST_IMAGES}); use dn2")
-    return max(4, min(HELD_OUT_MOST, int(images * HELD_OUT_SHARE)))
+    return images - max(4, min(HELD_OUT_MOST, int(images * HELD_OUT_SHARE)))
 
 
 def _watched(source: ActivationSource, own_trained: int, centre: Tensor) -> Watched:

@@ -7,7 +7,6 @@ objective and outlier exposure, the other images.
 from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -66,17 +65,21 @@ class Joint(Compactness):
 
 
 class OutlierExposure:
-    """Eq. 5: logistic regression of w·ψ(x), normal images (0) against the exposed outliers (1)."""
+    """Eq. 5: logistic regression of w·ψ(x) + b, normal images (0) against the exposed outliers (1).
 
-    def __init__(self, size: int, unit: bool, device: str) -> None:
-        self.weight = nn.Parameter(torch.zeros(size, device=device))
+    weight: (D,) and bias: (), where they start. The score is w·ψ(x): b is the same for all images.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, unit: bool) -> None:
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
         self.unit = unit
 
     def parameters(self) -> list[nn.Parameter]:
-        return [self.weight]
+        return [self.weight, self.bias]
 
     def loss(self, groups: Sequence[Tensor], indices: Sequence[Tensor]) -> Tensor:
-        normal, exposed = (embed(group, self.unit) @ self.weight for group in groups)
+        normal, exposed = (embed(group, self.unit) @ self.weight + self.bias for group in groups)
         return F.softplus(normal).sum() + F.softplus(-exposed).sum()
 
 

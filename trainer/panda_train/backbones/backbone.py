@@ -80,7 +80,8 @@ class Backbone(nn.Module):
     """A pretrained network in evaluation mode: `frozen`, then `adaptable`, then `classifier`.
 
     BatchNorm statistics stay those of the pre-training, also during adaptation (section 3.2): `train()` is
-    therefore without effect.
+    therefore without effect. `split`: the stage where the adaptable part begins; `last_level`: the stage whose
+    output is the coarsest level.
     """
 
     frozen: Part
@@ -91,6 +92,8 @@ class Backbone(nn.Module):
         super().__init__()
         tapped = [index in parts.levels for index in range(len(parts.stages))]
         self.name = name
+        self.split = parts.split
+        self.last_level = max(parts.levels)
         self.frozen = Part(parts.stages[: parts.split], tapped[: parts.split])
         self.adaptable = AdaptablePart(parts.stages[parts.split :], tapped[parts.split :])
         self.classifier = parts.classifier

@@ -1,0 +1,174 @@
+/* The type Pyramid: holds on to the arrays of a gallery, which are read in place. */
+
+#include "binding.h"
+
+typedef struct {
+    PyObject_HEAD panda_pyramid *pyramid;
+    Py_buffer gallery[PANDA_MAX_LEVELS];
+    int level_count;
+    size_t images, cells, height, width;
+    bool nested, busy;
+} PyramidObject;
+
+static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_h, Py_ssize_t grid_w, int nested)
+{
+    Py_ssize_t count = PySequence_Size(arrays);
+    if (count < 0)
+        return -1;
+    if (count < 1 || count > PANDA_MAX_LEVELS) {
+        PyErr_Format(PyExc_ValueError, "gallery: got %zd levels, expected 1 to %d", count, (int)PANDA_MAX_LEVELS);
+        return -1;
+    }
+    if (grid_h < 1 || grid_w < 1 || grid_h > 65535 || grid_w > 65535) {
+        PyErr_Format(PyExc_ValueError, "grid: got %zd x %zd, expected 1 to 65535 each", grid_h, grid_w);
+        return -1;
+    }
+    self->level_count = (int)count;
+    self->nested = nested;
+    self->cells = (size_t)grid_h * (size_t)grid_w;
+    self->height = (size_t)grid_h << (count - 1);
+    self->width = (size_t)grid_w << (count - 1);
+    panda_level levels[PANDA_MAX_LEVELS];
+    for (int l = 0; l < count; l++) {
+        PyObject *array = PySequence_GetItem(arrays, l);
+        if (array == NULL)
+            return -1;
+        Py_buffer *view = &self->gallery[l];
+        bool good = get_array(array, "gallery", nested ? 3 : 2, F32 | F16, false, view);
+        Py_DECREF(array);
+        if (!good)
+            return -1;
+        if (l == 0)
+            self->images = (size_t)view->shape[0];
+        size_t channels = (size_t)view->shape[view->ndim - 1];
+        size_t nested_shape[3] = {self->images, self->cells << (2 * l), channels};
+        size_t flat_shape[2] = {self->images, channels};
+        if (!has_shape(view, "gallery", nested ? nested_shape : flat_shape))
+            return -1;
+        if (self->images == 0 || channels == 0) {
+            PyErr_SetString(PyExc_ValueError, "gallery: got an empty array, expected at least one row and channel");
+            return -1;
+        }
+        levels[l] = (panda_level){view->buf, channels, dtype_of(view)};
+    }
+    self->pyramid = panda_pyramid_new(levels, (int)count, self->images, (size_t)grid_h, (size_t)grid_w, nested);
+    if (self->pyramid == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *pyramid_create(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *arrays;
+    Py_ssize_t grid_h, grid_w;
+    int nested;
+    if (keywords != NULL && PyDict_Size(keywords) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Pyramid takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "Onnp", &arrays, &grid_h, &grid_w, &nested))
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    PyramidObject *self = (PyramidObject *)allocate(type, 0);
+    if (self != NULL && pyramid_setup(self, arrays, grid_h, grid_w, nested) != 0)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void pyramid_destroy(PyObject *object)
+{
+    PyramidObject *self = (PyramidObject *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    panda_pyramid_free(self->pyramid);
+    release(self->gallery, PANDA_MAX_LEVELS);
+    freefunc dispose = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    dispose(object);
+    Py_DECREF(type);
+}
+
+static bool valid_images(const Py_buffer *chosen, size_t images)
+{
+    const int64_t *number = chosen->buf;
+    if (chosen->shape[0] == 0) {
+        PyErr_SetString(PyExc_ValueError, "images: got none, expected at least one (or None for all)");
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < chosen->shape[0]; i++)
+        if (number[i] < 0 || (uint64_t)number[i] >= images) {
+            PyErr_Format(PyExc_ValueError, "images: got %lld, expected 0 to %zu", (long long)number[i], images - 1);
+            return false;
+        }
+    return true;
+}
+
+static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
+{
+    PyramidObject *self = (PyramidObject *)object;
+    PyObject *arrays, *images, *outputs[2];
+    float epsilon;
+    int threads;
+    if (!PyArg_ParseTuple(args, "OOfiOO", &arrays, &images, &epsilon, &threads, &outputs[0], &outputs[1]))
+        return NULL;
+    if (!(epsilon >= 0) || isinf(epsilon))
+        return PyErr_Format(PyExc_ValueError, "epsilon: expected a finite number >= 0");
+    if (!valid_threads(threads))
+        return NULL;
+    if (PySequence_Size(arrays) != self->level_count)
+        return PyErr_Occurred() ? NULL
+                                : PyErr_Format(PyExc_ValueError, "query: got %zd levels, expected %d",
+                                               PySequence_Size(arrays), self->level_count);
+    if (self->busy)
+        return PyErr_Format(PyExc_RuntimeError, "this search object is in use by another thread, make one each");
+    self->busy = true; /* set and read under the GIL */
+    PyObject *result = NULL;
+    Py_buffer query[PANDA_MAX_LEVELS] = {{0}}, others[3] = {{0}};
+    Py_buffer *chosen = &others[0], *distances = &others[1], *indices = &others[2];
+    const float *rows[PANDA_MAX_LEVELS];
+    for (int l = 0; l < self->level_count; l++) {
+        PyObject *array = PySequence_GetItem(arrays, l);
+        bool good = array != NULL && get_array(array, "query", 2, F32, false, &query[l]);
+        Py_XDECREF(array);
+        size_t channels = (size_t)self->gallery[l].shape[self->gallery[l].ndim - 1];
+        if (!good || !has_shape(&query[l], "query", (size_t[]){self->cells << (2 * l), channels}))
+            goto done;
+        rows[l] = query[l].buf;
+    }
+    size_t shape[2] = {self->height, self->width};
+    if (!get_array(outputs[0], "distances", 2, F32, true, distances) || !has_shape(distances, "distances", shape) ||
+        !get_array(outputs[1], "indices", 2, I64, true, indices) || !has_shape(indices, "indices", shape))
+        goto done;
+    if (images != Py_None &&
+        (!get_array(images, "images", 1, I64, false, chosen) || !valid_images(chosen, self->images)))
+        goto done;
+    panda_status status;
+    const int64_t *numbers = chosen->obj ? chosen->buf : NULL;
+    size_t count = chosen->obj ? (size_t)chosen->shape[0] : 0;
+    Py_BEGIN_ALLOW_THREADS status =
+        panda_pyramid_nearest(self->pyramid, rows, numbers, count, epsilon, threads, distances->buf, indices->buf);
+    Py_END_ALLOW_THREADS result = outcome(status);
+done:
+    release(query, PANDA_MAX_LEVELS);
+    release(others, 3);
+    self->busy = false;
+    return result;
+}
+
+static PyMethodDef pyramid_methods[] = {
+    {"nearest", pyramid_nearest, METH_VARARGS, "nearest(query, images, epsilon, threads, distances, indices)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot pyramid_slots[] = {
+    {Py_tp_new, pyramid_create},
+    {Py_tp_dealloc, pyramid_destroy},
+    {Py_tp_methods, pyramid_methods},
+    {Py_tp_doc, "Pyramid(gallery, grid_h, grid_w, nested)"},
+    {0, NULL},
+};
+
+static PyType_Spec pyramid_spec = {"panda_edge._kernel.Pyramid", sizeof(PyramidObject), 0, Py_TPFLAGS_DEFAULT,
+                                   pyramid_slots};
+
+PyObject *pyramid_type(void) { return PyType_FromSpec(&pyramid_spec); }

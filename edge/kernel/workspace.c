@@ -1,0 +1,124 @@
+#define _DEFAULT_SOURCE /* madvise */
+/* The memory of the screened search: taken by the first frame, kept for the next ones. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "memory.h"
+#include "screen.h"
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/* A worker's memory within `memory`; *size becomes how much that is, also where memory is NULL. */
+static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *size)
+{
+    size_t most_chunks = 0, at = 0;
+    for (int l = 0; l < w->screened; l++)
+        most_chunks = w->chunks[l] > most_chunks ? w->chunks[l] : most_chunks;
+    const size_t bytes[] = {
+        w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
+        w->chunks[1] * PANEL_CHUNK * sizeof(int16_t),
+        w->chunks[2] * PANEL_CHUNK * sizeof(int16_t) * 4,
+        most_chunks * QUAD_CHUNK * sizeof(int16_t),
+        QUAD * w->capacity * sizeof(int32_t),
+        (w->capacity + 16) * sizeof(uint32_t),
+        (MOST_HITS + BATCH) * sizeof(screen_hit),
+        BATCH * sizeof(screen_hit),
+        4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
+        4 * (MOST_HITS + BATCH) * sizeof(int32_t),
+    };
+    enum { COUNT = sizeof bytes / sizeof *bytes };
+    char *part[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        part[i] = memory ? memory + at : NULL;
+        at += aligned(bytes[i]);
+    }
+    *size = at;
+    return (worker_memory){
+        .panel = {(int16_t *)part[0], (int16_t *)part[1], (int16_t *)part[2]},
+        .quad = (int16_t *)part[3],
+        .rows = (int32_t *)part[4],
+        .cells = (uint32_t *)part[5],
+        .hits = (screen_hit *)part[6],
+        .finer_hits = (screen_hit *)part[7],
+        .open_cells = (uint32_t *)part[8],
+        .open_bases = (int32_t *)part[9],
+    };
+}
+
+worker_memory worker_memory_of(const screen_workspace *w, int worker)
+{
+    size_t size;
+    return lay_out(w->worker_memory + (size_t)worker * w->worker_size, w, &size);
+}
+
+/* Large pages, where the system has them: the gallery's integers are read in no order, 4 KB pages would cost a
+ * table walk each. */
+static void *allocate_block(size_t bytes)
+{
+    const size_t large = 2 << 20;
+    bytes = (bytes + large - 1) / large * large;
+    void *memory = panda_allocate_aligned(large, bytes);
+#ifdef MADV_HUGEPAGE
+    if (memory != NULL)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
+}
+
+void screen_workspace_free(screen_workspace *w)
+{
+    if (w == NULL)
+        return;
+    for (int l = 0; l < SCREENED; l++) {
+        free(w->mean[l]);
+        free(w->quads[l]);
+        free(w->norms[l]);
+    }
+    free(w->search);
+    free(w->worker_memory);
+    free(w);
+}
+
+screen_workspace *screen_workspace_new(const panda_pyramid *p)
+{
+    screen_workspace *w = panda_allocate_zeroed(sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
+    bool complete = (w->search = panda_allocate(p->cells * sizeof *w->search)) != NULL;
+    for (int l = 0; l < w->screened; l++) {
+        w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
+        w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
+        w->image_bytes += (p->cells + QUAD - 1) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
+        complete &= (w->mean[l] = panda_allocate(p->level[l].channels * sizeof(float))) != NULL;
+    }
+    if (complete)
+        return w;
+    screen_workspace_free(w);
+    return NULL;
+}
+
+bool screen_workspace_reserve(screen_workspace *w, size_t capacity, int threads)
+{
+    if (capacity > w->capacity) {
+        w->capacity = 0;
+        for (int l = 0; l < w->screened; l++) {
+            size_t quads = capacity / QUAD * power_of_4(l);
+            free(w->quads[l]);
+            free(w->norms[l]);
+            w->quads[l] = allocate_block(quads * w->quad_size[l] * sizeof(int16_t));
+            w->norms[l] = allocate_block(quads * QUAD * sizeof(int32_t));
+            if (w->quads[l] == NULL || w->norms[l] == NULL)
+                return false;
+        }
+        w->capacity = capacity;
+        w->workers = 0;
+    }
+    if (threads > w->workers) {
+        lay_out(NULL, w, &w->worker_size);
+        free(w->worker_memory);
+        w->worker_memory = panda_allocate_aligned(64, w->worker_size * (size_t)threads);
+        w->workers = w->worker_memory ? threads : 0;
+    }
+    return w->workers >= threads;
+}
