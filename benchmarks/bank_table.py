@@ -52,8 +52,8 @@ CONFIGURATIONS = (
     *(_option(f"hnsw, {n}", "hnsw", "--bank", "joint-hnsw", "--vectors", n) for n in ("5000", "50000")),
     _option("gaussian", "gaussian", "--bank", "gaussian"),
     *(_option(f"exact, K=50, {s}²", "input", "--input-size", s) for s in ("160", "320")),
-    _option("exact, K=50, int8", "int8", "--precision", "int8"),
-    _option("gaussian, int8", "int8", "--bank", "gaussian", "--precision", "int8"),
+    _option("exact, K=50, int8", "exact, int8", "--precision", "int8"),
+    _option("gaussian, int8", "gaussian, int8", "--bank", "gaussian", "--precision", "int8"),
 )
 
 

@@ -300,15 +300,22 @@ def _scaling(run: Run, folder: Path) -> str:
     if detection:
         parts.append(
             f"### The 2 nearest of N embeddings\nN vectors of {detection[0]['dimensions']} dimensions, mixed from the "
-            f"real embeddings with 5 % noise; one query at a time.\n\n{tables.detection(detection)}"
+            "real embeddings with 5 % noise; one query at a time. Graphs of 100,000 and more are kept between runs: "
+            f"their build times are of the run that made them, on a busy machine.\n\n{tables.detection(detection)}"
         )
     return "\n\n".join(parts)
 
 
-def _anomalib_section(run: Run, folder: Path) -> str:
+def _anomalib_rows(run: Run) -> list[dict[str, Any]]:
+    """Ours and anomalib's, of one run; none where anomalib was not there."""
     names = (*anomalib_run.OURS, *anomalib_run.MODELS)
     rows = [row for name in names if "title" in (row := run.anomalib.get(f"{run.subject.name}: {name}"))]
-    if not any(row["title"].startswith("anomalib") for row in rows):
+    return rows if any(row["title"].startswith("anomalib") for row in rows) else []
+
+
+def _anomalib_section(run: Run, folder: Path) -> str:
+    rows = _anomalib_rows(run)
+    if not rows:
         return ""
     shown = [{**row, "name": row["title"], "family": row["title"]} for row in rows]
     plots.speed_against_accuracy(shown, folder / "anomalib.png", "Beside anomalib: same weights, images, masks and run")
@@ -321,7 +328,7 @@ def _anomalib_section(run: Run, folder: Path) -> str:
         "anomalib's models take the same backbone weights (their features differ from ours by "
         f"{worst:.0e} of the largest at most), the same frames, the same masks; they are its own ONNX exports in the "
         "same onnxruntime, with raw scores. PatchCore's coreset was selected by our greedy k-centre, without the "
-        "random projection, because anomalib's code needs hours here. All are timed from the file to the map, in "
+        "random projection, to save time. All are timed from the file to the map, in "
         f"turns, with one decode and resize for all.\n\n{tables.processes(rows)}\n\n"
         f"### By kind of defect\n{tables.by_kind(rows)}"
     )
@@ -333,7 +340,11 @@ def _write_readme_table(run: Run, folder: Path, readme: bool) -> None:
     if not rows or not facts:
         return
     words = f"{run.subject.in_words}; EfficientNet-Lite0, 224 × 224. {in_words(facts)}"
-    text = tables.readme(rows, run.install.get("panda-edge"), run.install.get("anomalib"), words)
+    text = tables.readme(rows, run.install.get("panda-edge"), run.install.get("anomalib"))
+    if peers := _anomalib_rows(run):
+        name = run.subject.name
+        text += tables.readme_peers(peers, run.search.get(f"{name}: faiss"), run.search.get(f"{name}: hnswlib"))
+    text += f"Conditions: {words}\n"
     (folder / "readme_table.md").write_text(text, encoding="utf-8")
     path = REPOSITORY / "README.md"
     page = path.read_text(encoding="utf-8")

@@ -124,7 +124,7 @@ def roofline(stages: Row, speed: Row) -> str:
 _ROOFLINE_COLUMNS = (("gflop", 3), ("mb", 1), ("compute_ms", 2), ("memory_ms", 2), ("floor_ms", 2))
 
 
-def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row, conditions: str) -> str:
+def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row) -> str:
     """README's table. rows: of each configuration its bank row and its `panda-edge bench` row."""
     columns = [bank["name"] for bank, _ in rows]
     lines = [
@@ -152,8 +152,31 @@ def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row, co
         text += f"Base install: {number(install['mb'], 0)} MB in {install['packages']} packages"
         if peers_install:
             text += f" (anomalib with OpenVINO: {number(peers_install['mb'], 0)} MB in {peers_install['packages']})"
-        text += ".\n"
-    return text + f"Conditions: {conditions}\n"
+        text += ".\n\n"
+    return text
+
+
+def readme_peers(rows: Sequence[Row], search: Row, graph: Row) -> str:
+    """README's comparison with others: frames beside anomalib's, and the search beside faiss's and hnswlib's."""
+    header = ("same weights, images and run", "frame p50, ms", "image AUROC", "pixel AUROC", "PRO", "MB")
+    lines = [
+        [
+            row["title"], number(row["p50_ms"], 1),
+            *(number(row["accuracy"][figure], 3) for figure in ("image_auroc_map", "pixel_auroc", "pro")),
+            number(row["mb"], 0),
+        ]
+        for row in sorted(rows, key=lambda row: float(row["p50_ms"]))
+    ]  # fmt: skip
+    text = table(header, lines) + "\n\n"
+    if search:
+        text += (
+            f"The search alone, at equal answers: faiss's brute force takes {search['ratio']:.0f} times as long "
+            f"({number(search['faiss_ms']['p50'], 0)} ms, ours {number(search['ours_ms']['p50'], 1)})"
+        )
+        if graph:
+            text += f"; hnswlib {graph['ratio']:.0f} times, for a recall of {graph['recall']:.2f}"
+        text += ".\n\n"
+    return text
 
 
 def number(value: float | None, digits: int) -> str:
