@@ -24,6 +24,7 @@ from panda_train.adapt import (
     verdict,
     whiten,
 )
+from panda_train.adapt.adapted import neighbour_scale
 from panda_train.adapt.collapse import effective_rank, look
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import draw
@@ -195,7 +196,43 @@ class TestSes:
         config = replace(FAST, method="panda-ses", batch=8, every=2)
         assert checkpoints_of(config, images=40, steps=25) == [10, 20, 25]
 
-    def test_score_is_the_largest_ratio_over_checkpoints(
+    @pytest.mark.parametrize("knn", [1, 3])
+    def test_score_is_the_largest_ratio_of_neighbour_distances(
+        self, backbone: backbones.Backbone, normal: Source, frames: np.ndarray, knn: int
+    ) -> None:
+        adapted = adapt(backbone, normal, replace(FAST, method="panda-ses", every=1))
+        x = backbone.normalise(torch.from_numpy(frames[:5]))
+        with torch.no_grad():
+            asked = [torch.nn.functional.normalize(h(backbone.frozen(x)[0])[0], dim=1).double() for h in adapted.heads]
+            score = AdaptedBackbone(backbone, adapted, knn=knn)(x)[2]
+        ratios = []
+        for head, queries in zip(adapted.heads, asked, strict=True):
+            bank = embeddings(head, normal.activations, unit=True).double()
+            own = (bank[:, None] - bank[None]).square().sum(dim=2).sort(dim=1).values[:, 1 : knn + 1]
+            near = (queries[:, None] - bank[None]).square().sum(dim=2).sort(dim=1).values[:, :knn]
+            ratios.append(near.mean(dim=1) / own.mean())
+        torch.testing.assert_close(score.double(), torch.stack(ratios).amax(dim=0), rtol=1e-3, atol=1e-3)
+
+    def test_scales_of_more_images_than_are_compared_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        values = np.random.default_rng(0).standard_normal((50, 6)).astype(np.float32)
+        whole = neighbour_scale(values, 2)
+        monkeypatch.setattr("panda_train.adapt.adapted._ROWS", 7)
+        assert neighbour_scale(values, 2) == pytest.approx(whole, rel=1e-12)
+
+    def test_more_embeddings_than_a_graph_should_hold(
+        self, backbone: backbones.Backbone, normal: Source, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        adapted = adapt(backbone, normal, replace(FAST, method="panda-ses", every=1))
+        monkeypatch.setattr("panda_train.adapt.adapted._MOST_BANK_BYTES", 1000)
+        with pytest.raises(PandaError, match="use --distance centre"):
+            AdaptedBackbone(backbone, adapted)
+        assert AdaptedBackbone(backbone, adapted, "ses-centre").has_score
+
+    def test_another_methods_checkpoints(self, backbone: backbones.Backbone, normal: Source) -> None:
+        with pytest.raises(PandaError, match="needs the checkpoints of panda-ses"):
+            AdaptedBackbone(backbone, adapt(backbone, normal, replace(FAST, steps=1)), score="ses-knn")
+
+    def test_score_by_the_centre_is_the_largest_ratio_over_checkpoints(
         self, backbone: backbones.Backbone, normal: Source, frames: np.ndarray
     ) -> None:
         adapted = adapt(backbone, normal, replace(FAST, method="panda-ses", every=1))
@@ -208,7 +245,7 @@ class TestSes:
                 embedding = torch.nn.functional.normalize(head(activation)[0], dim=1)
                 ratios.append(((embedding - torch.from_numpy(centre)) ** 2).sum(dim=1) / float(scale))
             expected = torch.stack(ratios).amax(dim=0)
-            score = AdaptedBackbone(backbone, adapted)(x)[2]
+            score = AdaptedBackbone(backbone, adapted, "ses-centre")(x)[2]
         torch.testing.assert_close(score, expected)
 
     def test_scales_are_the_mean_distance_of_the_training_images(
@@ -218,14 +255,17 @@ class TestSes:
         own = embeddings(adapted.heads[0], normal.activations, unit=True).numpy()
         assert adapted.scales[0] == pytest.approx(np.square(own - adapted.centres[0]).sum(axis=1).mean(), rel=1e-5)
 
+    @pytest.mark.parametrize("score", ["ses-knn", "ses-centre"])
     @pytest.mark.parametrize("shade", [0, 90])
-    def test_images_that_are_all_alike(self, backbone: backbones.Backbone, frames: np.ndarray, shade: int) -> None:
+    def test_images_that_are_all_alike(
+        self, backbone: backbones.Backbone, frames: np.ndarray, shade: int, score: str
+    ) -> None:
         plain = np.full_like(frames, shade)
         config = replace(FAST, method="panda-ses", every=1)
         adapted = adapt(backbone, Source(store(backbone, plain, IMAGES), IMAGES), config)
         with torch.no_grad():
             same, other = (
-                AdaptedBackbone(backbone, adapted)(backbone.normalise(torch.from_numpy(images[:5])))[2]
+                AdaptedBackbone(backbone, adapted, score)(backbone.normalise(torch.from_numpy(images[:5])))[2]
                 for images in (plain, frames)
             )
         assert float(same.max()) < 4

@@ -41,7 +41,7 @@ class AdaptOptions:
     config: its method is set by `fit`. exposure: folder of outliers for panda-oe. fisher: file of the diagonal, by
     default where `panda-train fisher` puts it. distance: `knn` or `centre`, for methods that score by a distance.
     pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left beside the bundle. curves:
-    where to plot the watch on collapse.
+    where to plot the watch on collapse. knn: neighbours that panda-ses averages in the graph; set by `fit`.
     """
 
     config: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early", embedding="unit"))
@@ -51,6 +51,7 @@ class AdaptOptions:
     pyramid: str = "pretrained"
     resume: bool = False
     curves: Path | None = None
+    knn: int = 2
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def adapt_to(
 
 
 def _exportable(backbone: Backbone, adapted: Adapted, options: AdaptOptions) -> AdaptedBackbone:
-    score = adapted.score if adapted.score != "knn" else options.distance
-    return AdaptedBackbone(backbone.cpu(), adapted, score, options.pyramid).cpu().eval()
+    score = {"knn": options.distance, "ses-knn": f"ses-{options.distance}"}.get(adapted.score, adapted.score)
+    return AdaptedBackbone(backbone.cpu(), adapted, score, options.pyramid, options.knn).cpu().eval()
 
 
 def _source(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def _adapted(
     backbone = _backbone(options)
     if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
-    done = adapt_to(backbone.to(device), images, preprocessing, options.method, options.adapt, _state_file(out), team)
+    adapt_options = replace(options.adapt, knn=options.bank.knn or AdaptOptions.knn)
+    done = adapt_to(backbone.to(device), images, preprocessing, options.method, adapt_options, _state_file(out), team)
     if done.said:
         print(done.said, file=sys.stderr)
     return done.backbone, done.facts

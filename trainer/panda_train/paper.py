@@ -42,7 +42,7 @@ from panda_train.paper_rows import Row
 
 COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels")
 ALL_METHODS = (*COMPARATORS, *METHODS)
-SCORED_BY_NEIGHBOURS = ("dn2", "whitened", "panda-early", "panda-ewc", "panda-oe", "jo")
+SCORED_BY_NEIGHBOURS = ("dn2", "whitened", "panda-early", "panda-ses", "panda-ewc", "panda-oe", "jo")
 _PIXELS = 32  # side to which images are brought for the SVM on pixels
 
 
@@ -136,6 +136,7 @@ def _key(dataset: str, normal: str, method: str, embedding: str, features: "_Fea
         key["adapt_from"] = options.adapt_from
     if method == "panda-ses":
         key["every"] = options.adapt.every
+        key["distance"] = "knn"
     if method == "panda-ewc":
         key["ewc"] = options.adapt.ewc
     if method == "panda-oe":
@@ -299,7 +300,7 @@ def _adapted_scores(
             features.checkpoints = {normal: adapted}
     if method == "panda-early":
         adapted = last_checkpoint(adapted)
-    head = AdaptedHead(adapted, adapted.score).to(options.device)
+    head = AdaptedHead(adapted, adapted.score, options.knn).to(options.device)
     bank, own_scores = _through(head, held, options.device)
     outputs = [_through(head, test, options.device) for test in tests]
     facts: Row = {"verdict": verdict(adapted.looks)}
@@ -311,6 +312,9 @@ def _adapted_scores(
         return comparators.nearest_neighbours(bank, queries, options.knn), facts
     if method == "panda-ses":
         facts["checkpoints"] = list(adapted.steps)
+        by_centre = AdaptedHead(adapted, "ses-centre").to(options.device)
+        centred = np.concatenate([_through(by_centre, test, options.device)[1] for test in tests])
+        facts["centre_auroc"] = _percent(centred, labels)
     if method == "panda-oe":
         # Of the normal images, those that w was not fitted to say how far either score spreads.
         seen = trained_images(len(bank))

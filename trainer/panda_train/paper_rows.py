@@ -21,6 +21,7 @@ SETTINGS: Row = {
     "knn": 2,
     "clip": 1e-3,
     "every": 5.0,
+    "distance": "centre",  # of panda-ses
     "ewc": 1e4,
     "exposed": [],
     "exposure": None,

@@ -12,10 +12,12 @@ from panda_train.adapt.collapse import Look
 from panda_train.adapt.objectives import embed
 from panda_train.backbones import AdaptablePart, Backbone
 
-SCORES = ("knn", "centre", "ses", "exposure")
+SCORES = ("knn", "centre", "ses-knn", "ses-centre", "exposure")
 PYRAMIDS = ("pretrained", "adapted")
 
 _SMALLEST_SCALE = 1e-20  # where features are all zero
+_MOST_BANK_BYTES = 1 << 29  # of normal embeddings kept in the graph
+_ROWS = 512  # embeddings whose distances to all are held at once
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Adapted:
     """Adapted heads, with what their scores need.
 
     heads: one, or for panda-ses T of them, the earliest first. centres: float32 (T, D) and scales: float32 (T,), the
-    mean squared distance s_t of the training images to them. weight: float32 (D,) of Eq. 5, else None. looks: the
+    mean squared distance s_t of the training images to them. banks: for panda-ses float32 (T, N, D), the normal images'
+    embeddings by each head, else None. weight: float32 (D,) of Eq. 5, else None. looks: the
     watch on collapse. embedding: `raw`, `unit` or `whitened`, the last with its `whitening`.
     """
 
@@ -57,12 +60,13 @@ class Adapted:
     weight: np.ndarray | None = None
     whitening: Whitening | None = None
     steps: Sequence[int] = ()
+    banks: np.ndarray | None = None
     looks: Sequence[Look] = field(default=(), repr=False)
 
     @property
     def score(self) -> str:
         """The method's own way to score: one of SCORES."""
-        return {"panda-ses": "ses", "panda-oe": "exposure"}.get(self.method, "knn")
+        return {"panda-ses": "ses-knn", "panda-oe": "exposure"}.get(self.method, "knn")
 
 
 def centre_and_scale(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
@@ -76,6 +80,18 @@ def centre_and_scale(embeddings: np.ndarray) -> tuple[np.ndarray, float]:
     return centre.astype(np.float32), float(max(scale, noise, _SMALLEST_SCALE))
 
 
+def neighbour_scale(embeddings: np.ndarray, knn: int) -> float:
+    """Mean over embeddings (N, D) of the mean squared distance to their `knn` nearest others; bounded as s is there."""
+    rows = torch.from_numpy(embeddings).double()
+    total = 0.0
+    for start in range(0, len(rows), _ROWS):
+        squared = torch.cdist(rows[start : start + _ROWS], rows).square()
+        squared[torch.arange(len(squared)), torch.arange(start, start + len(squared))] = torch.inf
+        total += float(squared.topk(min(knn, len(rows) - 1), largest=False).values.mean(dim=1).sum())
+    noise = (4 * float(np.finfo(np.float32).eps)) ** 2 * float(rows.square().sum(dim=1).mean())
+    return max(total / len(rows), noise, _SMALLEST_SCALE)
+
+
 def last_checkpoint(adapted: Adapted) -> Adapted:
     """PANDA-Early out of PANDA-SES, whose training is the same: the last checkpoint alone."""
     return replace(
@@ -85,6 +101,7 @@ def last_checkpoint(adapted: Adapted) -> Adapted:
         centres=adapted.centres[-1:],
         scales=adapted.scales[-1:],
         steps=list(adapted.steps)[-1:],
+        banks=None,
     )
 
 
@@ -102,30 +119,45 @@ class AdaptedHead(nn.Module):
     """From an activation of the frozen part to the embedding and the score: adapted heads side by side.
 
     score: `knn`, for which there is no score here but an embedding to search a bank with; `centre`: squared distance
-    to the centre; `ses`: largest ratio over the checkpoints of the squared distance to s_t (section 3.2); `exposure`:
-    w·ψ(x) (Eq. 5).
+    to the centre; `ses-knn`, `ses-centre`: section 3.2, the largest ratio over the checkpoints of such a distance (mean
+    over the `knn` nearest normal images, or to the centre) to its mean s_t over the training images, each of which is
+    compared with the others; `exposure`: w·ψ(x) (Eq. 5).
     """
 
     centres: Tensor
     scales: Tensor
     weight: Tensor
+    banks: Tensor
     whitening_mean: Tensor
     whitening_matrix: Tensor
 
-    def __init__(self, adapted: Adapted, score: str) -> None:
+    def __init__(self, adapted: Adapted, score: str, knn: int = 2) -> None:
         super().__init__()
         if score not in SCORES:
             raise PandaError(f"no score {score!r}; there are {', '.join(SCORES)}")
         if (score == "exposure") != (adapted.weight is not None and score == "exposure"):
             raise PandaError(f"the score w·ψ(x) needs panda-oe; {adapted.method} has no w")
+        ses = score.startswith("ses-")
+        if ses and adapted.banks is None:
+            raise PandaError(f"the score {score} needs the checkpoints of panda-ses; {adapted.method} has none")
         # Only the SES score looks at more than one head; elsewhere the last is the adapted one.
-        chosen = slice(None) if score == "ses" else slice(-1, None)
+        chosen = slice(None) if ses else slice(-1, None)
         self.heads = nn.ModuleList(list(adapted.heads)[chosen])
         self.score = score
         self.unit = adapted.embedding != "raw"
         self.whitened = adapted.whitening is not None and score in ("knn", "centre")
         self.register_buffer("centres", torch.from_numpy(adapted.centres[chosen]))
         self.register_buffer("scales", torch.from_numpy(np.asarray(adapted.scales[chosen], np.float32)))
+        if score == "ses-knn":
+            assert adapted.banks is not None
+            if adapted.banks.nbytes > _MOST_BANK_BYTES:
+                raise PandaError(
+                    f"panda-ses would keep {adapted.banks.nbytes >> 20} MB of embeddings in the graph (at most "
+                    f"{_MOST_BANK_BYTES >> 20}); use --distance centre, or fewer checkpoints (--every)"
+                )
+            self.knn = min(knn, adapted.banks.shape[1])
+            self.scales = torch.tensor([neighbour_scale(bank, knn) for bank in adapted.banks], dtype=torch.float32)
+            self.register_buffer("banks", torch.from_numpy(adapted.banks))
         if adapted.weight is not None:
             self.register_buffer("weight", torch.from_numpy(adapted.weight))
         if self.whitened:
@@ -136,7 +168,7 @@ class AdaptedHead(nn.Module):
     def forward(self, activation: Tensor) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """(B, C, h, w) → embedding (B, D), the adapted head's levels, score (B,) or None.
 
-        The embedding is the adapted one (for `ses` the earliest checkpoint's, the most like the pretrained one).
+        The embedding is the adapted one (for SES the earliest checkpoint's, the most like the pretrained one).
         """
         outputs = [head(activation) for head in self.heads]
         embeddings = torch.stack([embed(embedding, self.unit) for embedding, _ in outputs], dim=1)
@@ -149,6 +181,13 @@ class AdaptedHead(nn.Module):
             return None
         if self.score == "exposure":
             return embeddings[:, 0] @ self.weight
+        if self.score == "ses-knn":
+            # Differences, not expanded squares: near distances keep their digits, and int8 models take no part in it.
+            distances = [
+                (embeddings[:, t, None] - bank).square().sum(dim=2).topk(self.knn, largest=False).values.mean(dim=1)
+                for t, bank in enumerate(self.banks.unbind())
+            ]
+            return (torch.stack(distances, dim=1) / self.scales).amax(dim=1)
         centres = torch.zeros_like(self.centres) if self.whitened else self.centres
         squared = (embeddings - centres).square().sum(dim=2)
         return squared[:, 0] if self.score == "centre" else (squared / self.scales).amax(dim=1)
@@ -157,10 +196,18 @@ class AdaptedHead(nn.Module):
 class AdaptedBackbone(nn.Module):
     """A backbone with adapted heads, for the exporter: the frozen part once, then the heads.
 
-    pyramid: whether levels behind the frozen part come from the `pretrained` head or from the `adapted` one.
+    score: one of SCORES, by default the method's own; knn: see AdaptedHead. pyramid: whether levels behind the frozen
+    part come from the `pretrained` head or from the `adapted` one.
     """
 
-    def __init__(self, backbone: Backbone, adapted: Adapted, score: str | None = None, pyramid: str = "pretrained"):
+    def __init__(
+        self,
+        backbone: Backbone,
+        adapted: Adapted,
+        score: str | None = None,
+        pyramid: str = "pretrained",
+        knn: int = 2,
+    ) -> None:
         super().__init__()
         if pyramid not in PYRAMIDS:
             raise PandaError(f"--pyramid {pyramid!r}; expected one of {', '.join(PYRAMIDS)}")
@@ -170,7 +217,7 @@ class AdaptedBackbone(nn.Module):
         self.levels = backbone.levels
         self.normalise = backbone.normalise
         self.frozen = backbone.frozen
-        self.head = AdaptedHead(adapted, score or adapted.score)
+        self.head = AdaptedHead(adapted, score or adapted.score, knn)
         self.has_score = self.head.score != "knn"
         # The pretrained head runs up to its last level only, and not at all where the frozen part holds them all.
         self.pretrained = backbone.adaptable.until_last_level() if pyramid == "pretrained" else None

@@ -171,17 +171,19 @@ def _finished(
     looks: Sequence[object],
     steps: Sequence[int],
 ) -> Adapted:
-    centres, scales, whitening = [], [], None
+    centres, scales, banks, whitening = [], [], [], None
     for head in heads:
         own = embeddings(head, normal.activations, config.unit)
         everything = workers.gather_rows(own, normal.count).numpy()
         centre, scale = centre_and_scale(everything)
         centres.append(centre)
         scales.append(scale)
+        if config.method == "panda-ses":
+            banks.append(everything)
         if config.embedding == "whitened":
             whitening = whiten(everything)
     weight = objective.weight.detach().cpu().numpy() if isinstance(objective, OutlierExposure) else None
     return Adapted(
         config.method, config.embedding, heads, np.stack(centres), np.array(scales, np.float32), weight, whitening,
-        steps, looks,  # type: ignore[arg-type]
+        steps, np.stack(banks) if banks else None, looks,  # type: ignore[arg-type]
     )  # fmt: skip
