@@ -264,6 +264,7 @@ class TestResuming:
             ("dn2", {"input_size": 64}),
             ("panda-early", {"knn": 3}),
             ("panda-early", {"adapt": replace(FAST, clip=0.1)}),
+            ("panda-early", {"adapt": replace(FAST, mixed_precision=True)}),
             ("panda-ses", {"adapt": replace(FAST, every=2.0)}),
             ("panda-ewc", {"adapt": replace(FAST, ewc=7.0)}),
             ("panda-oe", {"exposed": 2}),

@@ -77,6 +77,7 @@ def paper(
     prior: Annotated[
         float, typer.Option(min=0, help="panda-oe: weight of the distance to the normal images' centre.")
     ] = 40.0,
+    mixed_precision: Annotated[bool, typer.Option("--mixed-precision", help="bfloat16 where that is safe.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
     json: Json = False,
@@ -102,7 +103,7 @@ def paper(
         device=device_of(device),
         adapt=AdaptConfig(
             "panda-early", steps=steps, learning_rate=learning_rate, clip=clip, every=every, ewc=ewc,
-            prior=prior, embedding=embedding, seed=seed,
+            prior=prior, embedding=embedding, seed=seed, mixed_precision=mixed_precision,
         ),
     )  # fmt: skip
     rows = run_paper(dataset, data, out, options, show)

@@ -134,6 +134,7 @@ def _key(dataset: str, normal: str, method: str, embedding: str, features: "_Fea
     if adapted:
         key["clip"] = options.adapt.clip
         key["adapt_from"] = options.adapt_from
+        key["mixed_precision"] = options.adapt.mixed_precision
     if method == "panda-ses":
         key["every"] = options.adapt.every
         key["distance"] = "knn"

@@ -20,6 +20,7 @@ SETTINGS: Row = {
     "adapt_from": None,
     "knn": 2,
     "clip": 1e-3,
+    "mixed_precision": False,
     "every": 5.0,
     "distance": "centre",  # of panda-ses
     "ewc": 1e4,
