@@ -89,10 +89,11 @@ def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> I
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
     font_size = height * 0.55
-    font_size *= min(
-        1.0, (picture.width - 0.6 * height) / draw.textlength(text, ImageFont.load_default(size=font_size))
-    )
     font = ImageFont.load_default(size=font_size)
+    # Step by step, because small letters are not as narrow as their size says.
+    while draw.textlength(text, font) > picture.width - 0.6 * height and font_size > 4:
+        font_size *= 0.95
+        font = ImageFont.load_default(size=font_size)
     middle = picture.height + height / 2
     draw.text((height * 0.3, middle), text, fill="white", font=font, anchor="lm")
     left, right = f"{scale[0]:.3g}", f"{scale[1]:.3g}"

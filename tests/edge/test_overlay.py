@@ -52,6 +52,16 @@ def test_the_caption_lies_below_and_fits(width: int, height: int) -> None:
     assert caption[:, -1].max() < 60, "the text runs out of the picture"
 
 
+@pytest.mark.parametrize("width", range(120, 200, 8))
+def test_a_long_caption_fits_too(width: int) -> None:
+    image = np.full((96, width, 3), 90, np.uint8)
+    decision = Decision("max", 102.4, 93.3, 0.01, True, 0.0055, 2.0, ())
+    result = dataclasses.replace(result_of(8, width=width), decision=decision)
+    caption = np.asarray(overlay(image, result, (0.0, 4.0)))[96:]
+    assert caption.max() > 100
+    assert caption[:, -2:].max() < 60, "the text runs out of the picture"
+
+
 def test_a_picture_too_narrow_for_words_has_none() -> None:
     image = np.full((300, 12, 3), 90, np.uint8)
     assert overlay(image, result_of(8, width=12, height=300), (0.0, 4.0)).size == (12, 300)
