@@ -91,7 +91,7 @@ def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> I
     font_size = height * 0.55
     font = ImageFont.load_default(size=font_size)
     # Step by step, because small letters are not as narrow as their size says.
-    while draw.textlength(text, font) > picture.width - 0.6 * height and font_size > 4:
+    while draw.textlength(text, font) > picture.width - 0.6 * height and font_size > 1:
         font_size *= 0.95
         font = ImageFont.load_default(size=font_size)
     middle = picture.height + height / 2
