@@ -12,10 +12,11 @@ import numpy as np
 
 import panda_edge
 from benchmarks.bank_table import EXACT
+from benchmarks.peers.search import stored_features
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
 from panda_edge import kernel
-from panda_edge.banks.level_files import joint_descriptors, level_file
+from panda_edge.banks.level_files import joint_descriptors
 
 SHARE = 0.1
 _STEPS = 100  # of the usual way, timed
@@ -45,13 +46,8 @@ def measure_k_centre(subject: Subject, rows: ResultsFile, threads: int) -> None:
 
 def _descriptors(subject: Subject, threads: int) -> np.ndarray:
     """Joint descriptors of the levels that PatchCore takes, strides 16 and 8, of all normal images: float32 (N, D)."""
-    bundle = panda_edge.load(subject.bundle(EXACT.args), threads).bundle
-    count = bundle.manifest.segmentation.count
-    levels = [
-        bundle.array(level_file(level), (count, level.height * level.width, level.channels), "float16")
-        for level in bundle.manifest.levels[:2]
-    ]
-    joint = [joint_descriptors([level[i] for level in levels]) for i in range(count)]
+    gallery, _ = stored_features(panda_edge.load(subject.bundle(EXACT.args), threads))
+    joint = [joint_descriptors(levels) for levels in zip(*gallery[:2], strict=True)]
     return np.concatenate(joint).astype(np.float32)
 
 

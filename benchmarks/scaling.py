@@ -15,10 +15,10 @@ import numpy as np
 
 import panda_edge
 from benchmarks.bank_table import EXACT
+from benchmarks.peers.search import stored_features
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
 from panda_edge import kernel
-from panda_edge.banks.level_files import level_file
 from panda_edge.detector import Detector
 
 _NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200)
@@ -37,14 +37,8 @@ def measure_neighbors(subject: Subject, rows: ResultsFile, threads: int, images:
     """Exact search over the K most similar images, milliseconds (median), one image after the other for all K."""
     detector = panda_edge.load(subject.bundle(EXACT.args), threads)
     manifest = detector.bundle.manifest
-    stored = [
-        detector.bundle.array(
-            level_file(level), (manifest.segmentation.count, level.height * level.width, level.channels), "float16"
-        )
-        for level in manifest.levels
-    ]
-    search = kernel.PyramidSearch(stored, (manifest.levels[0].height, manifest.levels[0].width), threads)
-    embeddings = _embeddings(detector)
+    gallery, embeddings = stored_features(detector)
+    search = kernel.PyramidSearch(gallery, (manifest.levels[0].height, manifest.levels[0].width), threads)
     counts = [k for k in _NEIGHBORS if k <= manifest.segmentation.count]
     times: dict[int, list[float]] = {k: [] for k in counts}
     for path in subject.images(images):
@@ -84,7 +78,7 @@ def measure_detection(subject: Subject, rows: ResultsFile, threads: int, slow: b
     than 100,000, too.
     """
     faiss.omp_set_num_threads(threads)
-    real = np.ascontiguousarray(_embeddings(panda_edge.load(subject.bundle(EXACT.args), threads)))
+    real = np.ascontiguousarray(stored_features(panda_edge.load(subject.bundle(EXACT.args), threads))[1])
     for count in COUNTS:
         if 3.8 * count * real.shape[1] * 4 > _memory_bytes():
             say(f"detection: {count} embeddings need more memory than this machine has")
@@ -204,11 +198,6 @@ def _stages(detectors: dict[int, Detector], subject: Subject, images: int) -> di
                 for stage, ms in detector.segment(path).stages_ms.items():
                     times[which].setdefault(stage, []).append(ms)
     return {str(which): {stage: _median(ms) for stage, ms in stages.items()} for which, stages in times.items()}
-
-
-def _embeddings(detector: Detector) -> np.ndarray:
-    manifest = detector.bundle.manifest
-    return detector.bundle.array("bank/embeddings.npy", (manifest.detection.count, manifest.embedding_size), "float32")
 
 
 def _some_normal_images(subject: Subject, count: int = 100) -> Path:

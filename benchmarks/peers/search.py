@@ -37,7 +37,7 @@ def beside_faiss(detector: Detector, images: list[Path], threads: int) -> dict[s
     are compared before a time counts. Raises AssertionError where they differ.
     """
     faiss.omp_set_num_threads(threads)
-    gallery, embeddings = _stored(detector)
+    gallery, embeddings = stored_features(detector)
     grid = (detector.bundle.manifest.levels[0].height, detector.bundle.manifest.levels[0].width)
     search = kernel.PyramidSearch(gallery, grid, threads)
     ours, theirs, differences = [], [], []
@@ -78,7 +78,7 @@ def compare_hnsw(subject: Subject, rows: ResultsFile, threads: int, images: int 
     Recall: share of positions whose hnswlib distance is the exact one (to 1e-3).
     """
     detector = panda_edge.load(subject.bundle(EXACT.args), threads)
-    gallery, _ = _stored(detector)
+    gallery, _ = stored_features(detector)
     spread = np.linspace(0, len(gallery[0]) - 1, NEIGHBORS).astype(np.int64)
     grid = (detector.bundle.manifest.levels[0].height, detector.bundle.manifest.levels[0].width)
     search = kernel.PyramidSearch(gallery, grid, threads)
@@ -118,7 +118,8 @@ def compare_hnsw(subject: Subject, rows: ResultsFile, threads: int, images: int 
     )
 
 
-def _stored(detector: Detector) -> tuple[list[np.ndarray], np.ndarray]:
+def stored_features(detector: Detector) -> tuple[list[np.ndarray], np.ndarray]:
+    """An exact bank, mapped: levels, coarse first, each (images, cells, channels), and embeddings (images, D)."""
     bundle, manifest = detector.bundle, detector.bundle.manifest
     count, dtype = manifest.segmentation.count, manifest.segmentation.dtype
     shapes = [(count, level.height * level.width, level.channels) for level in manifest.levels]

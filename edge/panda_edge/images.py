@@ -68,7 +68,7 @@ class Preprocessing:
         resized = image.resize(
             (self.width, self.height), Image.Resampling.BILINEAR, box=self.box(*image.size), reducing_gap=3.0
         )
-        return np.asarray(resized.convert("RGB"))
+        return np.asarray(_to_rgb(resized))
 
     def apply_mask(self, mask: np.ndarray) -> np.ndarray:
         """Bring a mask, bool (H, W) on the image's pixels, to the frame: bool (height, width), nearest pixel."""
@@ -120,7 +120,7 @@ def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None, kee
         opened = OpenedImage(image, image.size)
     else:
         opened = _from_file(Path(source), draft_size)
-    return opened if keep_grey else OpenedImage(opened.image.convert("RGB"), opened.full_size)
+    return opened if keep_grey else OpenedImage(_to_rgb(opened.image), opened.full_size)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -206,6 +206,10 @@ def _check_size(size: tuple[int, int], name: str) -> None:
         raise ImageError(
             f"{name}: {width}×{height} is more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down"
         )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")  # Pillow would copy
 
 
 def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
