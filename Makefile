@@ -2,7 +2,7 @@
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
-KERNEL := $(wildcard edge/kernel/*.[ch])
+KERNEL := $(wildcard edge/kernel/*.[ch] edge/kernel/*/*.[ch])
 OUT    ?= demo-out
 
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
@@ -26,7 +26,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror edge/kernel/*.[ch] tests/kernel/*.[ch]
+	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch]
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks -q -s

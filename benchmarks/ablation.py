@@ -15,12 +15,12 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
-from panda_edge.images import Preprocessing
+from panda_edge.images.reading import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones
-from panda_train.data import open_dataset
-from panda_train.evaluate import evaluate
+from panda_train.data.folders import open_dataset
+from panda_train.evaluate.evaluation import evaluate
 
 CONFIGURATIONS: dict[str, BankOptions] = {
     "gaussian, average 3": BankOptions("gaussian"),

@@ -1,4 +1,4 @@
-"""Figures of merit of any method on a subject, all made by `panda_train.metrics` on the same masks."""
+"""Figures of merit of any method on a subject, all made by `panda_train.evaluate.metrics` on the same masks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from panda_edge.images import Preprocessing, open_image
-from panda_train import metrics
-from panda_train.data import Sample, read_mask
+from panda_edge.images.reading import Preprocessing, open_image
+from panda_train.data.folders import Sample, read_mask
+from panda_train.evaluate import metrics
 
 Method = Callable[[Path], tuple[float, np.ndarray]]
 """Path of an image → image score, heat map float (height, width)."""

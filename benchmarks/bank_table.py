@@ -18,10 +18,10 @@ from benchmarks.accuracy import accuracy
 from benchmarks.conditions import commit
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import FitError, Subject, say
-from panda_edge import kernel
-from panda_edge.banks.level_files import JOINT_HNSW_FILE, joint_descriptors
-from panda_edge.bundle import open_bundle
+from panda_edge.bundle.folder import open_bundle
 from panda_edge.detector import STAGES, Detector
+from panda_edge.search import kernel
+from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from scipy import stats
 import panda_edge
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
-from panda_edge import kernel
-from panda_edge.bundle import open_bundle
-from panda_edge.calibration import RULES, SCORES, Calibration, open_calibration
-from panda_train.data import Dataset, open_dataset
-from panda_train.evaluate import score_images
-from panda_train.metrics import auroc, binomial_interval
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.decide.calibration import RULES, SCORES, Calibration, open_calibration
+from panda_edge.search import kernel
+from panda_train.data.folders import Dataset, open_dataset
+from panda_train.evaluate.evaluation import score_images
+from panda_train.evaluate.metrics import auroc, binomial_interval
 
 RATES = (0.01, 0.05, 0.1)
 _REFITS = 200

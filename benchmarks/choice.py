@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results_file import ResultsFile
-from panda_edge.images import Preprocessing
+from panda_edge.images.reading import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
-from panda_train import backbones, metrics
-from panda_train.data import open_dataset
-from panda_train.evaluate import ScoredImage, score_images
+from panda_train import backbones
+from panda_train.data.folders import open_dataset
+from panda_train.evaluate import metrics
+from panda_train.evaluate.evaluation import ScoredImage, score_images
 
 AVERAGES = (1, 3, 5, 7)
 _SPLITS = 20

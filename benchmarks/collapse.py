@@ -20,12 +20,13 @@ from PIL import Image
 
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
-from panda_edge.images import ImageLike, Preprocessing
-from panda_train import backbones, comparators, fisher
-from panda_train.adapt import AdaptConfig, Source, StoredActivations, adapt, embeddings, store, verdict
+from panda_edge.images.reading import ImageLike, Preprocessing
+from panda_train import backbones
+from panda_train.adapt import AdaptConfig, Source, StoredActivations, adapt, embeddings, fisher, store, verdict
 from panda_train.backbones import Backbone
-from panda_train.metrics import auroc
-from panda_train.paper_datasets import Protocol, open_protocol
+from panda_train.evaluate.metrics import auroc
+from panda_train.paper import comparators
+from panda_train.paper.datasets import Protocol, open_protocol
 
 TRAIN, TEST = 600, 200  # images a class, the first so many
 STEPS, RATE, EVERY = 232, 0.4, 58  # the product is 4 times that of 2,300 and 0.01

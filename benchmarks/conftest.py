@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.bank_table import EXACT
 from benchmarks.subject import Subject, open_subject
-from panda_edge.model import default_threads
+from panda_edge.bundle.model import default_threads
 
 
 @pytest.fixture(scope="session")

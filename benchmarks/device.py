@@ -11,7 +11,7 @@ from benchmarks.bank_table import CONFIGURATIONS, README, Configuration, keys
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
 
-_BENCH = "import sys; from panda_edge.cli import main; sys.argv[0] = 'panda-edge'; main()"
+_BENCH = "import sys; from panda_edge.commands.app import main; sys.argv[0] = 'panda-edge'; main()"
 
 
 def measure_device(

@@ -18,7 +18,7 @@ from benchmarks.conditions import conditions, in_words
 from benchmarks.peers import anomalib_run, search
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import REPOSITORY, Subject, open_subject, say
-from panda_edge.model import default_threads
+from panda_edge.bundle.model import default_threads
 
 FOLDER = REPOSITORY / "benchmarks" / "report"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"

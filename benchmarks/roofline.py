@@ -19,9 +19,9 @@ from onnx import shape_inference
 from benchmarks.bank_table import EXACT
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, say
-from panda_edge import kernel
-from panda_edge.bundle import open_bundle
+from panda_edge.bundle.folder import open_bundle
 from panda_edge.detector import MODEL_FILE
+from panda_edge.search import kernel
 
 _SIDE = 2048  # of the matrix product
 _STREAM_MB = 600

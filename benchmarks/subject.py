@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from panda_edge.bundle import open_bundle
+from panda_edge.bundle.folder import open_bundle
 from panda_edge.errors import BundleError
-from panda_train.data import Dataset, open_dataset
-from panda_train.sample import make_sample
+from panda_train.data.folders import Dataset, open_dataset
+from panda_train.data.sample import make_sample
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / "build" / "benchmarks"  # bundles and made data: nothing that is worth keeping

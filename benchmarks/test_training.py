@@ -11,7 +11,7 @@ import torch
 
 from panda_export.graph import DeviceGraph
 from panda_export.onnx_file import write_onnx
-from panda_train import backbones, natural_images
+from panda_train import backbones
 from panda_train.adapt import (
     AdaptConfig,
     AdaptedBackbone,
@@ -21,6 +21,7 @@ from panda_train.adapt import (
     last_checkpoint,
     store,
 )
+from panda_train.data import natural_images
 
 IMAGES, SIZE, BATCH = 64, 224, 16
 CONFIG = AdaptConfig("panda-ses", steps=8, batch=BATCH, learning_rate=0.1, every=0.5, watch=1000)

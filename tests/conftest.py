@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 import panda_export.export
+from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
-from panda_edge.images import Preprocessing
-from panda_edge.manifest import MANIFEST_NAME
+from panda_edge.images.reading import Preprocessing
 from panda_export.bundle_writer import file_table
 from panda_export.onnx_file import write_onnx
 from panda_export.options import BANKS, BankOptions
-from panda_train.sample import make_sample
+from panda_train.data.sample import make_sample
 
 PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
 SIDE = 64  # pixels a side of the test bundles' input

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from panda_edge.images import Preprocessing
-from panda_edge.verify import verify
+from panda_edge.examine.verify import verify
+from panda_edge.images.reading import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones
-from panda_train.data import Dataset, Sample, open_dataset
-from panda_train.evaluate import evaluate
+from panda_train.data.folders import Dataset, Sample, open_dataset
+from panda_train.evaluate.evaluation import evaluate
 
 TRAIN, TEST = 80, 24
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle import Bundle, open_bundle
-from panda_edge.calibration import DEFAULT_FPR, open_calibration
-from panda_edge.decision import Decider, Decision
+from panda_edge.bundle.folder import Bundle, open_bundle
+from panda_edge.bundle.model import Features, Model, checked_threads
+from panda_edge.decide.calibration import DEFAULT_FPR, open_calibration
+from panda_edge.decide.decision import Decider, Decision
+from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.images import ImageLike, Preprocessing, open_image
-from panda_edge.model import Features, Model, checked_threads
-from panda_edge.regions import Region
-from panda_edge.scoring import Scorer
+from panda_edge.images.reading import ImageLike, Preprocessing, open_image
+from panda_edge.search.scoring import Scorer
 
 MODEL_FILE = "model.onnx"
 STAGES = ("decode", "preprocess", "backbone", "search", "heatmap")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.banks.gaussian import DescriptorGrid, packed_size
-from panda_edge.banks.level_files import level_file
+from panda_edge.bundle.manifest import Level
+from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
-from panda_edge.manifest import Level
-from panda_edge.model import default_threads
+from panda_edge.search import kernel
+from panda_edge.search.gaussian import DescriptorGrid, packed_size
+from panda_edge.search.level_files import level_file
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer

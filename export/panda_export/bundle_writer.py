@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from panda_edge.bundle import sha256
+from panda_edge.bundle.folder import sha256
+from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 from panda_edge.errors import PandaError
-from panda_edge.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 
 SUFFIX = ".panda"
 _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked

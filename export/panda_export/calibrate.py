@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle import Bundle
-from panda_edge.calibration import CALIBRATION_FILE, SCORES, image_scores
-from panda_edge.manifest import Manifest
-from panda_edge.model import default_threads
-from panda_edge.scoring import Scorer
+from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import Manifest
+from panda_edge.bundle.model import default_threads
+from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
+from panda_edge.search.scoring import Scorer
 from panda_export.features import FeatureFunction
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
@@ -33,8 +33,9 @@ def calibrate(
     """Write the raw scores of normal images that they have when they are not in the bank; returns the manifest that
     tells of them.
 
-    rule: which image score decides, one of `panda_edge.calibration.RULES`. kind: `held-out`, or `leave-one-out` for
-    stored images that are each scored without themselves. Without images the bundle stays uncalibrated.
+    rule: which image score decides, one of `panda_edge.decide.calibration.RULES`. kind: `held-out`, or
+    `leave-one-out` for stored images that are each scored without themselves. Without images the bundle stays
+    uncalibrated.
     """
     manifest, scores = _scored(staging, manifest, normal, run)
     if not scores:

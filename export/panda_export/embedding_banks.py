@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.cluster import KMeans
 
-from panda_edge.banks.embedding import EMBEDDINGS_FILE, HNSW_FILE
-from panda_edge.manifest import MAX_EF, Detection
+from panda_edge.bundle.manifest import MAX_EF, Detection
+from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_export.options import BankOptions
 
 _HNSW_LINKS = 16

@@ -12,14 +12,14 @@ import numpy as np
 from torch import nn
 
 from panda_edge import __version__
-from panda_edge.bundle import Bundle
-from panda_edge.calibration import DEFAULT_RULE
+from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import Detection, Level, Manifest, Segmentation
+from panda_edge.bundle.model import Model, default_threads
+from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import DataError, PandaError
-from panda_edge.images import Preprocessing
-from panda_edge.manifest import Detection, Level, Manifest, Segmentation
-from panda_edge.model import Model, default_threads
-from panda_edge.scoring import Scorer
+from panda_edge.images.reading import Preprocessing
+from panda_edge.search.scoring import Scorer
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest
 from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from panda_edge.bundle.model import Features
 from panda_edge.errors import ImageError
-from panda_edge.images import Preprocessing
-from panda_edge.model import Features
+from panda_edge.images.reading import Preprocessing
 
 FeatureFunction = Callable[[np.ndarray], Features]
 """Frames, uint8 (B, height, width, 3) → Features."""

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
-from panda_edge import kernel
-from panda_edge.banks.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file
-from panda_edge.manifest import Level
-from panda_edge.model import Features, default_threads
+from panda_edge.bundle.manifest import Level
+from panda_edge.bundle.model import Features, default_threads
+from panda_edge.search import kernel
+from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file
 from panda_export.embedding_banks import write_hnsw
 from panda_export.gaussian import GaussianWriter
 from panda_export.options import BankOptions

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
+from panda_edge.bundle.manifest import Level
+from panda_edge.bundle.model import Features
 from panda_edge.errors import DataError, PandaError
-from panda_edge.manifest import Level
-from panda_edge.model import Features
+from panda_edge.search import kernel
+from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 
 _BUFFERED = 32  # images whose second moments are added at once
 _LEAST_VARIANCE = 1e-6  # that of identical images is 0; whitening by less would leave the range of float16

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from panda_edge.model import Model, default_threads
+from panda_edge.bundle.model import Model, default_threads
 
 CALIBRATION_IMAGES = 64
 _QUANTISED = ["Conv", "Add", "Clip"]

@@ -12,8 +12,8 @@ import onnx
 import torch
 from torch import nn
 
+from panda_edge.bundle.model import Model
 from panda_edge.errors import PandaError
-from panda_edge.model import Model
 
 OPSET = 18
 TOLERANCE = 1e-3  # of an output's largest magnitude

@@ -9,8 +9,8 @@ import pytest
 from benchmarks.accuracy import accuracy
 from PIL import Image
 
-from panda_edge.images import Preprocessing
-from panda_train.data import Sample, open_dataset
+from panda_edge.images.reading import Preprocessing
+from panda_train.data.folders import Sample, open_dataset
 
 SIDE = 32
 

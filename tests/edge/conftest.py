@@ -2,7 +2,8 @@
 
 import pytest
 
-from panda_edge import _kernel, kernel
+from panda_edge import _kernel
+from panda_edge.search import kernel
 
 
 @pytest.fixture(params=kernel.simd_levels())

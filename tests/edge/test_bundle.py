@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import panda_edge
-from panda_edge.banks.embedding import EMBEDDINGS_FILE, HNSW_FILE
-from panda_edge.bundle import open_bundle, sha256
+from panda_edge.bundle.folder import open_bundle, sha256
+from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError
-from panda_edge.manifest import MANIFEST_NAME
-from panda_edge.verify import SELFTEST_FILE, read_selftest, verify
+from panda_edge.examine.verify import SELFTEST_FILE, read_selftest, verify
+from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 
 Copy = Callable[..., Path]
 Edit = Callable[..., None]
@@ -308,6 +308,6 @@ class TestSelfTest:
 
 def seal(bundle: Path) -> None:
     """Give an edited manifest the form and hash that the exporter would have given it."""
-    from panda_edge.manifest import read_manifest
+    from panda_edge.bundle.manifest import read_manifest
 
     (bundle / MANIFEST_NAME).write_text(read_manifest(bundle).to_json(), encoding="utf-8")

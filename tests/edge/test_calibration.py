@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from panda_edge.calibration import RULES, Calibration, image_scores, images_needed
+from panda_edge.decide.calibration import RULES, Calibration, image_scores, images_needed
 
 
 def calibration(values: np.ndarray, rule: str = "max") -> Calibration:

@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 import panda_edge
-from panda_edge import cli, kernel
+from panda_edge.bundle.manifest import MANIFEST_NAME
+from panda_edge.commands import app as cli
 from panda_edge.detector import STAGES
-from panda_edge.manifest import MANIFEST_NAME
+from panda_edge.search import kernel
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
 

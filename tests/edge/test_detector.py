@@ -12,10 +12,10 @@ from PIL import Image
 from scipy import ndimage
 
 import panda_edge
-from panda_edge.banks.embedding import EMBEDDINGS_FILE
+from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import MODEL_FILE, STAGES
 from panda_edge.errors import BundleError, ImageError, PandaError
-from panda_edge.manifest import Manifest, read_manifest
+from panda_edge.search.embedding import EMBEDDINGS_FILE
 
 RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation
 

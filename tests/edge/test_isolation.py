@@ -26,7 +26,7 @@ class Absent:
             raise ModuleNotFoundError(f"no module named {{name}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from panda_edge.cli import main
+from panda_edge.commands.app import main
 for command in json.loads(sys.argv[1]):
     sys.argv = ["panda-edge", *command]
     try:
@@ -57,7 +57,7 @@ def test_the_commands_run_on_a_device(
 
 def test_the_isolation_isolates() -> None:
     for module in ("torch", "onnx", "sklearn.cluster", "panda_train"):
-        code = ISOLATED.split("from panda_edge.cli")[0] + f"import {module}"
+        code = ISOLATED.split("from panda_edge.commands.app")[0] + f"import {module}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "ModuleNotFoundError" in done.stderr
 

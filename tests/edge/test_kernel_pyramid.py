@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from panda_edge import kernel
+from panda_edge.search import kernel
 
 RELATIVE = 1e-5
 

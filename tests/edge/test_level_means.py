@@ -6,9 +6,9 @@ Tolerance: float32 sums of up to 4 × 40 squares.
 import numpy as np
 import pytest
 
-from panda_edge import kernel
-from panda_edge.banks.flat import LevelMeansGallery
-from panda_edge.banks.level_files import raster_order
+from panda_edge.search import kernel
+from panda_edge.search.flat import LevelMeansGallery
+from panda_edge.search.level_files import raster_order
 
 RELATIVE = 1e-5
 CHANNELS = (40, 17, 9, 3)

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from panda_edge.bundle.manifest import MANIFEST_NAME, check_seal, parse_manifest, read_manifest
 from panda_edge.errors import BundleError
-from panda_edge.manifest import MANIFEST_NAME, check_seal, parse_manifest, read_manifest
 
 MISSING = object()
 

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from panda_edge.decision import Decision
+from panda_edge.decide.decision import Decision
 from panda_edge.detector import Result
-from panda_edge.images import Preprocessing
-from panda_edge.overlay import overlay
+from panda_edge.images.reading import Preprocessing
+from panda_edge.show.overlay import overlay
 
 BLUE = np.array([86, 180, 233])
 

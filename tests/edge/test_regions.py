@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from panda_edge.regions import find_regions, label_regions
+from panda_edge.decide.regions import find_regions, label_regions
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 17), (17, 1), (24, 31), (64, 64)])

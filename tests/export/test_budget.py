@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import panda_edge
-from panda_edge.banks.gaussian import FACTOR_FILE, packed_size
+from panda_edge.bundle.manifest import Level
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.manifest import Level
+from panda_edge.search.gaussian import FACTOR_FILE, packed_size
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.embedding_banks import write_embeddings
 from panda_export.gallery_banks import gallery_writer

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
 from panda_edge.errors import PandaError
-from panda_edge.manifest import MAGIC, MANIFEST_NAME
-from panda_edge.verify import verify
+from panda_edge.examine.verify import verify
 from panda_export import bundle_writer
 from panda_export.bundle_writer import staged_bundle
 
@@ -134,7 +134,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from panda_export.bundle_writer import staged_bundle
-from panda_edge.manifest import MAGIC, MANIFEST_NAME
+from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
 out = Path(sys.argv[1])
 print("ready", flush=True)
 for i in range(10**9):

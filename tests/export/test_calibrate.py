@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 import panda_edge
-from panda_edge.bundle import open_bundle
-from panda_edge.calibration import CALIBRATION_FILE, Calibration, image_scores, open_calibration
-from panda_edge.decision import Decider
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.decide.calibration import CALIBRATION_FILE, Calibration, image_scores, open_calibration
+from panda_edge.decide.decision import Decider
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.images import Preprocessing
-from panda_edge.scoring import Scorer
+from panda_edge.images.reading import Preprocessing
+from panda_edge.search.scoring import Scorer
 
 
 def calibration_of(bundle: Path) -> Calibration:
@@ -130,7 +130,7 @@ def test_segment_gives_the_decision_and_says_what_it_cannot_promise(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from panda_edge.cli import main
+    from panda_edge.commands.app import main
 
     odd_image = tmp_path / "stripes.png"
     Image.fromarray(np.tile(np.array([0, 255], np.uint8).repeat(4), (64, 8))).save(odd_image)

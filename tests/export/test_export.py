@@ -15,12 +15,12 @@ import pytest
 
 import panda_edge
 import panda_export.options
-from panda_edge.banks.embedding import HNSW_FILE, HnswBank
-from panda_edge.calibration import CALIBRATION_FILE
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.errors import DataError, PandaError
-from panda_edge.images import Preprocessing
-from panda_edge.manifest import read_manifest
-from panda_edge.verify import verify
+from panda_edge.examine.verify import verify
+from panda_edge.images.reading import Preprocessing
+from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.embedding_banks import write_hnsw
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "check.h"
-#include "half.h"
-#include "ops.h"
+#include "base/half.h"
+#include "simd/ops.h"
 
 static const size_t long_rows[] = {112, 128, 176, 512, 1280, 1792};
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "half.h"
+#include "base/half.h"
 
 static uint16_t small_integer_half(int value)
 {

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from panda_edge.errors import PandaError
-from panda_train import backbones, fisher, fit
-from panda_train.adapt import AdaptConfig, AdaptedBackbone, Source, adapt, store
-from panda_train.adaptation import AdaptOptions
+from panda_train import backbones, fit
+from panda_train.adapt import AdaptConfig, AdaptedBackbone, Source, adapt, fisher, store
+from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.fit import FitOptions
 
 NAME = "efficientnet-lite0"

@@ -21,7 +21,7 @@ torch.set_num_threads(1)
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, Source, adapt, store
 from panda_train.adapt import loop
-from panda_train.distributed import workers
+from panda_train.adapt.distributed import workers
 loop.SAVE_SECONDS = 0.0
 out, state, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 backbone = backbones.untrained("resnet18")

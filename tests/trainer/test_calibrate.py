@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from panda_train.calibrate import held_out_count, split_normal
+from panda_train.data.held_out import held_out_count, split_normal
 
 
 @pytest.mark.parametrize(

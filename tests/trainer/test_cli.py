@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 
 import panda_export.options
-from panda_edge.manifest import read_manifest
-from panda_edge.verify import verify
-from panda_train import backbones, cli
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.examine.verify import verify
+from panda_train import backbones
+from panda_train.commands import app as cli
 
 PANDA_TRAIN = str(Path(sys.executable).with_name("panda-train"))
 
@@ -253,7 +254,7 @@ import importlib.util
 find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name in ("torch", "onnx") else find_spec(name, *rest)
 sys.meta_path.insert(0, Absent())
-from panda_train.cli import main
+from panda_train.commands.app import main
 sys.argv = ["panda-train", "fit", "data", "--out", "x.panda"]
 main()
 """

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.svm import OneClassSVM
 
-from panda_train import comparators
+from panda_train.paper import comparators
 
 NORMAL = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32) * np.arange(1, 7, dtype=np.float32)
 QUERIES = np.random.default_rng(1).standard_normal((15, 6)).astype(np.float32) * 5

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_train.data import open_dataset, read_mask
+from panda_train.data.folders import open_dataset, read_mask
 
 
 def put_photo(path: Path, seed: int = 0, size: tuple[int, int] = (24, 16)) -> Path:

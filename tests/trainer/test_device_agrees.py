@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 import panda_edge
 import panda_train.fit
-from panda_edge.images import Preprocessing
+from panda_edge.images.reading import Preprocessing
 from panda_export.options import BankOptions
-from panda_train import adaptation, backbones, fisher
-from panda_train.adapt import AdaptConfig
-from panda_train.adaptation import Adaptation, AdaptOptions
+from panda_train import backbones
+from panda_train.adapt import AdaptConfig, adaptation, fisher
+from panda_train.adapt.adaptation import Adaptation, AdaptOptions
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
+from panda_train.data.sample import make_sample
 from panda_train.fit import FitOptions, fit
-from panda_train.sample import make_sample
 
 TOLERANCE = 1e-4
 RIDGE = 0.1  # of whitening, in shares of the mean variance

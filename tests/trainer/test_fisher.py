@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from panda_edge.errors import PandaError
-from panda_train import backbones, fisher, natural_images
+from panda_train import backbones
+from panda_train.adapt import fisher
+from panda_train.data import natural_images
 
 
 def tiny(seed: int = 0) -> nn.Module:

@@ -11,7 +11,7 @@ from scipy import stats
 from skimage import measure
 from sklearn import metrics as sk
 
-from panda_train.metrics import (
+from panda_train.evaluate.metrics import (
     PixelScores,
     auroc,
     average_precision,
@@ -156,7 +156,7 @@ def test_merging_and_settling_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     heat, masks = some_maps()
     whole, halves = counted(heat, masks), counted(heat[:3], masks[:3])
     halves.merge(counted(heat[3:], masks[3:]))
-    monkeypatch.setattr("panda_train.metrics._PENDING_CODES", 100)
+    monkeypatch.setattr("panda_train.evaluate.metrics._PENDING_CODES", 100)
     eager = counted(heat, masks)
     for other in (halves, eager):
         assert other.images == whole.images == len(heat)

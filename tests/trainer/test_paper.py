@@ -16,12 +16,16 @@ from torch import nn
 from torchvision.datasets import CIFAR10
 
 from panda_edge.errors import DataError, PandaError
-from panda_train import backbones, cli, fisher, paper, paper_datasets, paper_rows
-from panda_train.adapt import AdaptConfig
+from panda_train import backbones
+from panda_train.adapt import AdaptConfig, fisher
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
-from panda_train.metrics import auroc
-from panda_train.paper import PaperOptions, run_paper, table
+from panda_train.commands import app as cli
+from panda_train.evaluate.metrics import auroc
+from panda_train.paper import datasets as paper_datasets
+from panda_train.paper import protocol as paper
+from panda_train.paper import rows as paper_rows
+from panda_train.paper.protocol import PaperOptions, run_paper, table
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN, TEST = 20, 6  # images a class

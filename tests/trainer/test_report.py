@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from panda_train.data import open_dataset
-from panda_train.evaluate import evaluate
-from panda_train.report import write_report
-from panda_train.report_charts import BLUE, Line, curves, histogram
+from panda_train.data.folders import open_dataset
+from panda_train.evaluate.charts import BLUE, Line, curves, histogram
+from panda_train.evaluate.evaluation import evaluate
+from panda_train.evaluate.report import write_report
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_train.data import open_dataset, read_mask
-from panda_train.sample import DEFECTS, TEXTURES, make_sample
+from panda_train.data.folders import open_dataset, read_mask
+from panda_train.data.sample import DEFECTS, TEXTURES, make_sample
 
 
 def digest(folder: Path) -> str:
@@ -59,7 +59,7 @@ def test_defects_change_what_the_mask_says_and_little_else(kind: str) -> None:
 
 def test_training_and_test_crops_share_no_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a photograph whose left part is dark and right part bright, no training image is bright."""
-    import panda_train.sample as module
+    import panda_train.data.sample as module
 
     halves = np.where(np.arange(512) < 320, 60.0, 200.0)[None].repeat(512, axis=0)
     monkeypatch.setattr(module, "_photograph", lambda name: halves)
@@ -98,7 +98,7 @@ def test_its_own_folder_is_replaced_and_any_other_left_alone(tmp_path: Path) -> 
 
 
 def test_nothing_is_left_when_it_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import panda_train.sample as module
+    import panda_train.data.sample as module
 
     def full_disk(path: Path, image: np.ndarray) -> None:
         raise OSError("No space left on device")

@@ -1,5 +1,5 @@
 """`python -m panda_train`, which torchrun needs."""
 
-from panda_train.cli import main
+from panda_train.commands.app import main
 
 main()

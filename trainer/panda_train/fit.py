@@ -10,20 +10,20 @@ from typing import Any
 
 import torch
 
-from panda_edge.calibration import DEFAULT_RULE, RULES
+from panda_edge.bundle.manifest import Manifest
+from panda_edge.decide.calibration import DEFAULT_RULE, RULES
 from panda_edge.errors import PandaError
-from panda_edge.images import Preprocessing
-from panda_edge.manifest import Manifest
+from panda_edge.images.reading import Preprocessing
 from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions
 from panda_train import adapt, backbones
-from panda_train.adaptation import AdaptOptions, adapt_to
+from panda_train.adapt.adaptation import AdaptOptions, adapt_to
+from panda_train.adapt.distributed import Workers, workers
 from panda_train.backbones import Backbone
-from panda_train.calibrate import split_normal
-from panda_train.data import open_dataset
-from panda_train.distributed import Workers, workers
+from panda_train.data.folders import open_dataset
+from panda_train.data.held_out import split_normal
 from panda_train.progress import show
 
 PRECISIONS = ("float32", "int8")

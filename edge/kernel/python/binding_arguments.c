@@ -1,7 +1,7 @@
 /* Arguments and results between Python and the kernels. */
 #include <string.h>
 
-#include "binding.h"
+#include "python/binding.h"
 
 static const char *type_names(int allowed)
 {

@@ -1,6 +1,6 @@
 /* The type Pyramid: holds on to the arrays of a gallery, which are read in place. */
 
-#include "binding.h"
+#include "python/binding.h"
 
 typedef struct {
     PyObject_HEAD panda_pyramid *pyramid;

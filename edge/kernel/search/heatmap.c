@@ -1,6 +1,6 @@
 /* Bilinear upsampling and Gaussian blur at once: both are linear and separable, so each axis is one banded matrix. */
-#include "memory.h"
-#include "ops.h"
+#include "base/memory.h"
+#include "simd/ops.h"
 
 static void transpose(const float *in, size_t rows, size_t columns, float *out)
 {

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "half.h"
-#include "ops.h"
-#include "pool.h"
+#include "base/half.h"
+#include "simd/ops.h"
+#include "base/pool.h"
 
 enum { POINT_BLOCK = 512, GROUP = 4, CENTRE_BATCH = 256, INTERRUPT_EVERY = 256, WORTH_A_THREAD = 4 /* blocks */ };
 

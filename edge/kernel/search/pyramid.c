@@ -5,13 +5,13 @@
  * not exceed the worst distance found so far among the query cell's own finest positions. Float addition of
  * non-negative numbers is monotone, so pruning loses nothing to rounding.
  */
-#include "pyramid.h"
+#include "search/pyramid.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory.h"
-#include "pool.h"
+#include "base/memory.h"
+#include "base/pool.h"
 
 enum {
     QUERY_BLOCK = 4,     /* coarse query cells that share one pass over the gallery */

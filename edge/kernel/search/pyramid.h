@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "ops.h"
+#include "simd/ops.h"
 
 enum { MAX_FINEST = 64 }; /* 4^(PANDA_MAX_LEVELS - 1) */
 

@@ -1,7 +1,7 @@
 /* Rounding to the integers of the screened search; screen.c says what they promise. */
 #include <string.h>
 
-#include "screen.h"
+#include "search/screen.h"
 
 bool choose_step(screen_run *s)
 {

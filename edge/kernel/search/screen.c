@@ -7,9 +7,9 @@
  * ((sqrt(limit) + E) / s)^2 cannot be nearer than the limit. The few pairs that pass the last screened level are
  * measured exactly, from the differences.
  */
-#include "screen.h"
+#include "search/screen.h"
 
-#include "pool.h"
+#include "base/pool.h"
 
 enum {
     GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */

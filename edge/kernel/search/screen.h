@@ -3,7 +3,7 @@
 #ifndef PANDA_SCREEN_H
 #define PANDA_SCREEN_H
 
-#include "pyramid.h"
+#include "search/pyramid.h"
 
 enum {
     SCREENED = 3,   /* levels that are screened, at most */

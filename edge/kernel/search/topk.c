@@ -1,9 +1,9 @@
 /* Exact k nearest rows of a flat bank. Threads share the bank's rows; each keeps its own heaps. */
 #include <math.h>
 
-#include "memory.h"
-#include "ops.h"
-#include "pool.h"
+#include "base/memory.h"
+#include "simd/ops.h"
+#include "base/pool.h"
 
 enum { QUERY_BLOCK = 16, ROW_BLOCK = 64 };
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "memory.h"
-#include "screen.h"
+#include "base/memory.h"
+#include "search/screen.h"
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 

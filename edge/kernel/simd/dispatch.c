@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops.h"
+#include "simd/ops.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -2,7 +2,7 @@
 #ifndef PANDA_INTEGERS_H
 #define PANDA_INTEGERS_H
 
-#include "ops.h"
+#include "simd/ops.h"
 
 static inline size_t select_between_portable(const int32_t *row, size_t n, int32_t above, int32_t limit,
                                              uint32_t *cells)

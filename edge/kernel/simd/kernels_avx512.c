@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "ops.h"
+#include "simd/ops.h"
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma,f16c")))
 #define INLINE static inline __attribute__((always_inline)) TARGET

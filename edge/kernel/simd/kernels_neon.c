@@ -4,9 +4,9 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "integers.h"
-#include "lanes.h"
-#include "ops.h"
+#include "simd/integers.h"
+#include "simd/lanes.h"
+#include "simd/ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

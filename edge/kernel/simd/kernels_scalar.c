@@ -1,9 +1,9 @@
 /* The reference: plain loops, accumulated in double. Every other level is tested against this file. */
 #include <math.h>
 
-#include "half.h"
-#include "integers.h"
-#include "ops.h"
+#include "base/half.h"
+#include "simd/integers.h"
+#include "simd/ops.h"
 
 static void l2_tile_f32_scalar(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo)
 {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.errors import BundleError
-from panda_edge.manifest import Manifest, read_manifest
 
 _CHUNK = 1 << 20
 

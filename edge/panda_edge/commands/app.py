@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from panda_edge.calibration import DEFAULT_FPR
-from panda_edge.console import print_error, print_json, run
+from panda_edge.commands.console import print_error, print_json, run
+from panda_edge.decide.calibration import DEFAULT_FPR
 from panda_edge.errors import PandaError
-from panda_edge.inputs import Input, expand_inputs
+from panda_edge.images.inputs import Input, expand_inputs
 
 if TYPE_CHECKING:
     from panda_edge.detector import Detector, Result
@@ -61,7 +61,7 @@ class MapSize(StrEnum):
 @app.command()
 def info(bundle: BundlePath, threads: Threads = None, json: Json = False) -> None:
     """What is inside a bundle, and how this machine would run it."""
-    from panda_edge.info import describe, describe_in_words
+    from panda_edge.examine.info import describe, describe_in_words
 
     facts = describe(bundle, threads)
     if json:
@@ -73,7 +73,7 @@ def info(bundle: BundlePath, threads: Threads = None, json: Json = False) -> Non
 @app.command()
 def verify(bundle: BundlePath, threads: Threads = None, json: Json = False) -> None:
     """Check every file's hash, then that this machine gives the workstation's numbers."""
-    from panda_edge.verify import verify as verify_bundle
+    from panda_edge.examine.verify import verify as verify_bundle
 
     report: dict[str, Any] = verify_bundle(bundle, threads)
     if json:
@@ -125,7 +125,7 @@ def segment(
 ) -> None:
     """Score images and show where they are anomalous: a heat map and an overlay each."""
     from panda_edge.detector import load
-    from panda_edge.segment_files import SegmentWriter
+    from panda_edge.show.segment_files import SegmentWriter
 
     detector = load(bundle, threads, provider, epsilon, fpr)
     _warn_of(detector)
@@ -150,7 +150,7 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure frames a second, latency, stages, cold start and memory on this machine."""
-    from panda_edge.bench import bench as run_bench
+    from panda_edge.examine.bench import bench as run_bench
 
     images = []
     for item in expand_inputs(inputs or []):

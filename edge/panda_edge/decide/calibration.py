@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from panda_edge.bundle import Bundle
+from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
 
 CALIBRATION_FILE = "calibration.npy"

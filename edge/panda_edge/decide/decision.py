@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panda_edge.calibration import Calibration, image_scores
+from panda_edge.decide.calibration import Calibration, image_scores
+from panda_edge.decide.regions import Region, find_regions
 from panda_edge.errors import PandaError
-from panda_edge.images import Preprocessing
-from panda_edge.regions import Region, find_regions
+from panda_edge.images.reading import Preprocessing
 
 
 @dataclass(frozen=True)

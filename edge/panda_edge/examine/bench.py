@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.bundle import open_bundle
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.bundle.model import checked_threads
 from panda_edge.detector import STAGES, Detector, load
 from panda_edge.errors import PandaError
-from panda_edge.images import ImageLike
-from panda_edge.machine import cpu_name, memory_mb
-from panda_edge.model import checked_threads
-from panda_edge.verify import read_selftest
+from panda_edge.examine.machine import cpu_name, memory_mb
+from panda_edge.examine.verify import read_selftest
+from panda_edge.images.reading import ImageLike
+from panda_edge.search import kernel
 
 _WARM_UP = 5
 

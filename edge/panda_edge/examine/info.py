@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from panda_edge import __version__, kernel
-from panda_edge.bundle import open_bundle
-from panda_edge.machine import cpu_name
-from panda_edge.model import checked_threads
+from panda_edge import __version__
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.bundle.model import checked_threads
+from panda_edge.examine.machine import cpu_name
+from panda_edge.search import kernel
 
 
 def describe(path: Path, threads: int | None = None) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle import Bundle, open_bundle
+from panda_edge.bundle.folder import Bundle, open_bundle
+from panda_edge.bundle.manifest import check_seal
+from panda_edge.bundle.model import checked_threads
 from panda_edge.detector import Detector
 from panda_edge.errors import BundleError
-from panda_edge.manifest import check_seal
-from panda_edge.model import checked_threads
-from panda_edge.scoring import Scorer
+from panda_edge.search.scoring import Scorer
 
 SELFTEST_FILE = "selftest.npz"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panda_edge.errors import PandaError
-from panda_edge.images import IMAGE_SUFFIXES
+from panda_edge.images.reading import IMAGE_SUFFIXES
 
 _STDIN = "-"
 

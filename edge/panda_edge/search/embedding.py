@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.bundle import Bundle
+from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
+from panda_edge.search import kernel
 
 EMBEDDINGS_FILE = "bank/embeddings.npy"
 HNSW_FILE = "bank/embeddings.hnsw"

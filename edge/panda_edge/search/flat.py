@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.banks.level_files import unnest
+from panda_edge.search import kernel
+from panda_edge.search.level_files import unnest
 
 
 class FlatGallery:

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from panda_edge.banks.flat import FlatGallery, LevelMeansGallery
-from panda_edge.banks.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
-from panda_edge.banks.joint_hnsw import JointHnswGallery
-from panda_edge.banks.level_files import JOINT_HNSW_FILE, level_file
-from panda_edge.banks.pyramid import PyramidGallery
-from panda_edge.bundle import Bundle
+from panda_edge.bundle.folder import Bundle
+from panda_edge.search.flat import FlatGallery, LevelMeansGallery
+from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
+from panda_edge.search.joint_hnsw import JointHnswGallery
+from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file
+from panda_edge.search.pyramid import PyramidGallery
 
 
 class Gallery(Protocol):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.banks.level_files import raster_order
-from panda_edge.manifest import Level
+from panda_edge.bundle.manifest import Level
+from panda_edge.search import kernel
+from panda_edge.search.level_files import raster_order
 
 MEAN_FILE = "bank/gaussian_mean.npy"
 FACTOR_FILE = "bank/gaussian_factor.npy"

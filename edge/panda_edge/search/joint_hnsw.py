@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.banks.embedding import HnswBank
-from panda_edge.banks.level_files import joint_descriptors, unnest
+from panda_edge.search.embedding import HnswBank
+from panda_edge.search.level_files import joint_descriptors, unnest
 
 
 class JointHnswGallery:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panda_edge.manifest import Level
+from panda_edge.bundle.manifest import Level
 
 JOINT_HNSW_FILE = "bank/joint.hnsw"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panda_edge import kernel
+from panda_edge.search import kernel
 
 
 class PyramidGallery:

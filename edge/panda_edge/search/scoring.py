@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from panda_edge import kernel
-from panda_edge.banks.embedding import open_embedding_bank
-from panda_edge.banks.gallery import SearchOptions, open_gallery
-from panda_edge.bundle import Bundle
+from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import PandaError
+from panda_edge.search import kernel
+from panda_edge.search.embedding import open_embedding_bank
+from panda_edge.search.gallery import SearchOptions, open_gallery
 
 
 @dataclass(frozen=True)

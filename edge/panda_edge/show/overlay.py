@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from panda_edge.decision import Decision
+from panda_edge.bundle.manifest import Segmentation
+from panda_edge.decide.decision import Decision
 from panda_edge.detector import Result
-from panda_edge.images import ImageLike, open_image
-from panda_edge.manifest import Segmentation
+from panda_edge.images.reading import ImageLike, open_image
 
 # Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly for every eye.
 _INFERNO = np.array(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.bundle.manifest import Segmentation
 from panda_edge.detector import Result
-from panda_edge.files import make_folder, npy_bytes, png16, png_bytes, write_whole
-from panda_edge.inputs import Input
-from panda_edge.manifest import Segmentation
-from panda_edge.overlay import color_scale, overlay
+from panda_edge.images.inputs import Input
+from panda_edge.show.files import make_folder, npy_bytes, png16, png_bytes, write_whole
+from panda_edge.show.overlay import color_scale, overlay
 
 
 class SegmentWriter:

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images import Preprocessing
+from panda_edge.images.reading import Preprocessing
 from panda_export.features import readable_images
-from panda_train import fisher, natural_images
 from panda_train.adapt import (
     AdaptConfig,
     Adapted,
@@ -20,14 +19,16 @@ from panda_train.adapt import (
     Source,
     adapt,
     embeddings,
+    fisher,
     plot,
     store,
     unadapted,
     verdict,
 )
+from panda_train.adapt.distributed import Workers
 from panda_train.backbones import Backbone
-from panda_train.data import open_dataset
-from panda_train.distributed import Workers
+from panda_train.data import natural_images
+from panda_train.data.folders import open_dataset
 from panda_train.progress import show, steps_shown
 
 PRETRAINING_IMAGES = 1024

@@ -20,11 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images import Preprocessing
+from panda_edge.images.reading import Preprocessing
 from panda_export.progress import Progress, silent
-from panda_train import checkpoint, natural_images
+from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations
 from panda_train.backbones import Backbone
+from panda_train.data import natural_images
 
 BATCHES, BATCH = 100, 32
 """Mini-batches of the pre-training task that the paper takes, and images in one."""

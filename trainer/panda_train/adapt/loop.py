@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
-from panda_train import checkpoint
+from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import ActivationSource
 from panda_train.adapt.collapse import Look, look
 from panda_train.adapt.config import AdaptConfig
+from panda_train.adapt.distributed import Workers
 from panda_train.adapt.objectives import ElasticPull, Objective, embed
 from panda_train.backbones import AdaptablePart
-from panda_train.distributed import Workers
 
 SAVE_SECONDS = 20.0
 """Least time between two checkpoints; the last one is always written."""

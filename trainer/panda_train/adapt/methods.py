@@ -13,11 +13,11 @@ from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
 from panda_train.adapt.adapted import Adapted, centre_and_scale, whiten
 from panda_train.adapt.config import AdaptConfig, steps_an_epoch
+from panda_train.adapt.distributed import Workers
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import Watched, train
 from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, Objective, OutlierExposure, embed
 from panda_train.backbones import AdaptablePart, Backbone
-from panda_train.distributed import Workers
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 64
 FEWEST_IMAGES = 16

@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from panda_edge.bundle import sha256
+from panda_edge.bundle.folder import sha256
 from panda_edge.errors import PandaError
 from panda_train.backbones import efficientnet_lite, resnet
 from panda_train.backbones import weights as checkpoints

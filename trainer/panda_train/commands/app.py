@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.console import print_error, print_json, run
+from panda_edge.commands.console import print_error, print_json, run
 
 _WORKSTATION = ("torch", "torchvision", "onnx", "onnxscript", "skimage", "sklearn", "scipy")
 
@@ -35,7 +35,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of crops and defects.")] = 0,
 ) -> None:
     """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""
-    from panda_train.sample import make_sample
+    from panda_train.data.sample import make_sample
 
     make_sample(out, seed=seed, texture=texture)
     print(out)
@@ -117,7 +117,7 @@ def fit(
     """Turn a folder of normal images into a bundle."""
     from panda_export.options import BankOptions
     from panda_train.adapt import AdaptConfig
-    from panda_train.adaptation import AdaptOptions
+    from panda_train.adapt.adaptation import AdaptOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
 
@@ -193,9 +193,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
-    from panda_train.data import open_dataset
-    from panda_train.evaluate import evaluate as evaluate_bundle
-    from panda_train.evaluate import in_words
+    from panda_train.data.folders import open_dataset
+    from panda_train.evaluate.evaluation import evaluate as evaluate_bundle
+    from panda_train.evaluate.evaluation import in_words
 
     report = evaluate_bundle(bundle, open_dataset(data, normal), threads, fpr, native)
     if json:
@@ -214,13 +214,13 @@ def report(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")] = None,
 ) -> None:
     """Evaluate, and write one page with figures, curves and the worst images."""
-    from panda_train.data import open_dataset
-    from panda_train.report import write_report
+    from panda_train.data.folders import open_dataset
+    from panda_train.evaluate.report import write_report
 
     print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))
 
 
-from panda_train.cli_paper import fisher, paper  # noqa: E402  (their options fill a file of their own)
+from panda_train.commands.paper import fisher, paper  # noqa: E402  (their options fill a file of their own)
 
 app.command()(fisher)
 app.command()(paper)

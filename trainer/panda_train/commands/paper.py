@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.console import print_json
+from panda_edge.commands.console import print_json
 
 Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
 Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]
@@ -33,7 +33,7 @@ def fisher(
 ) -> None:
     """Compute the Fisher diagonal that panda-ewc needs, once for a backbone."""
     from panda_train import backbones
-    from panda_train import fisher as diagonal
+    from panda_train.adapt import fisher as diagonal
     from panda_train.fit import device_of
     from panda_train.progress import show
 
@@ -84,9 +84,9 @@ def paper(
 ) -> None:
     """Run the paper's protocol: each class in turn is normal; the table stands beside the paper's figures."""
     from panda_train.adapt import AdaptConfig
-    from panda_train.data import open_dataset
+    from panda_train.data.folders import open_dataset
     from panda_train.fit import device_of
-    from panda_train.paper import PaperOptions, run_paper, table
+    from panda_train.paper.protocol import PaperOptions, run_paper, table
     from panda_train.progress import show
 
     options = PaperOptions(

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_edge.images import IMAGE_SUFFIXES
+from panda_edge.images.reading import IMAGE_SUFFIXES
 
 Layout: TypeAlias = Literal["mvtec", "classes", "flat"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 import panda_edge
-from panda_edge.calibration import DEFAULT_FPR, image_scores
+from panda_edge.decide.calibration import DEFAULT_FPR, image_scores
 from panda_edge.errors import DataError, PandaError
-from panda_edge.images import Preprocessing
-from panda_train import metrics
-from panda_train.data import Dataset, Sample, read_mask
+from panda_edge.images.reading import Preprocessing
+from panda_train.data.folders import Dataset, Sample, read_mask
+from panda_train.evaluate import metrics
 from panda_train.progress import show
 
 # The image scores that are judged, by the name that the report gives them.

@@ -14,17 +14,17 @@ import numpy as np
 from PIL import Image
 
 import panda_edge
-from panda_edge.bundle import open_bundle
-from panda_edge.calibration import DEFAULT_FPR
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.decide.calibration import DEFAULT_FPR
 from panda_edge.detector import Detector
-from panda_edge.files import write_whole
-from panda_edge.images import open_image
-from panda_edge.machine import cpu_name
-from panda_edge.overlay import color_scale, overlay
-from panda_train import metrics
-from panda_train.data import Dataset, read_mask
-from panda_train.evaluate import Scored, ScoredImage, figures, score_images
-from panda_train.report_charts import BLUE, ORANGE, Line, curves, histogram
+from panda_edge.examine.machine import cpu_name
+from panda_edge.images.reading import open_image
+from panda_edge.show.files import write_whole
+from panda_edge.show.overlay import color_scale, overlay
+from panda_train.data.folders import Dataset, read_mask
+from panda_train.evaluate import metrics
+from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
+from panda_train.evaluate.evaluation import Scored, ScoredImage, figures, score_images
 
 PAGE = "report.html"
 FIGURES = "figures.json"

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.errors import DataError
-from panda_edge.images import IMAGE_SUFFIXES, ImageLike
-from panda_train.data import open_dataset
+from panda_edge.images.reading import IMAGE_SUFFIXES, ImageLike
+from panda_train.data.folders import open_dataset
 
 NAMES = ("cifar10", "cifar100", "fashion-mnist", "cats-vs-dogs", "dior", "birds", "flowers", "wbc", "mvtec")
 

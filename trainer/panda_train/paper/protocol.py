@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images import ImageLike, Preprocessing
+from panda_edge.images.reading import ImageLike, Preprocessing
 from panda_export.progress import Progress, silent
-from panda_train import backbones, comparators, fisher, natural_images, paper_rows
+from panda_train import backbones
 from panda_train.adapt import (
     METHODS,
     AdaptConfig,
@@ -27,18 +27,22 @@ from panda_train.adapt import (
     StoredActivations,
     adapt,
     embeddings,
+    fisher,
     last_checkpoint,
     store,
     trained_images,
     verdict,
 )
+from panda_train.adapt.adaptation import PRETRAINING_IMAGES
 from panda_train.adapt.objectives import embed
-from panda_train.adaptation import PRETRAINING_IMAGES
 from panda_train.backbones import Backbone
-from panda_train.metrics import auroc
-from panda_train.paper_datasets import Protocol, open_protocol
-from panda_train.paper_figures import MEAN_AUROC, SOURCE
-from panda_train.paper_rows import Row
+from panda_train.data import natural_images
+from panda_train.evaluate.metrics import auroc
+from panda_train.paper import comparators
+from panda_train.paper import rows as paper_rows
+from panda_train.paper.datasets import Protocol, open_protocol
+from panda_train.paper.published import MEAN_AUROC, SOURCE
+from panda_train.paper.rows import Row
 
 COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels")
 ALL_METHODS = (*COMPARATORS, *METHODS)

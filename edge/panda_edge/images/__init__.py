@@ -1,0 +1,1 @@
+"""From pictures to frames: reading, preprocessing, what a command line's inputs mean."""
