@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from panda_edge.images.reading import Preprocessing, open_image
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import open_image
 from panda_train.data.folders import Sample, read_mask
 from panda_train.evaluate import metrics
 

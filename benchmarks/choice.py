@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results_file import ResultsFile
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones

@@ -20,7 +20,8 @@ from PIL import Image
 
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
-from panda_edge.images.reading import ImageLike, Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import ImageLike
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, Source, StoredActivations, adapt, embeddings, fisher, store, verdict
 from panda_train.backbones import Backbone

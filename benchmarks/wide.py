@@ -11,7 +11,7 @@ import panda_edge
 from benchmarks.peers.search import beside_faiss
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import CACHE, Subject, say
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import panda_export.export
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.bundle_writer import file_table
 from panda_export.onnx_file import write_onnx
 from panda_export.options import BANKS, BankOptions

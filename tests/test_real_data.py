@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from panda_edge.examine.verify import verify
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions
 from panda_train import backbones

@@ -22,7 +22,7 @@ from benchmarks.accuracy import accuracy
 from benchmarks.bank_table import CONFIGURATIONS, EXACT, key_of
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import CACHE, REPOSITORY, Subject, say
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 
 MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}
 OURS = ("exact, K=50", "k-means, M=50", "gaussian")

@@ -18,7 +18,8 @@ from panda_edge.decide.calibration import DEFAULT_FPR, open_calibration
 from panda_edge.decide.decision import Decider, Decision
 from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.images.reading import ImageLike, Preprocessing, open_image
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import ImageLike, open_image
 from panda_edge.search.scoring import Scorer
 
 MODEL_FILE = "model.onnx"

@@ -18,7 +18,7 @@ from panda_edge.bundle.model import Model, default_threads
 from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import DataError, PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.scoring import Scorer
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.bundle_writer import staged_bundle, write_manifest

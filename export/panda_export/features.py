@@ -14,7 +14,7 @@ from torch import nn
 
 from panda_edge.bundle.model import Features
 from panda_edge.errors import ImageError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 
 FeatureFunction = Callable[[np.ndarray], Features]
 """Frames, uint8 (B, height, width, 3) → Features."""

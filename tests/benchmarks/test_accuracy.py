@@ -9,7 +9,7 @@ import pytest
 from benchmarks.accuracy import accuracy
 from PIL import Image
 
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_train.data.folders import Sample, open_dataset
 
 SIDE = 32

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import ImageError
-from panda_edge.images.reading import MAX_PIXELS, Preprocessing, open_image
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import MAX_PIXELS, open_image
 
 Texture = Callable[..., np.ndarray]
 

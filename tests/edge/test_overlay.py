@@ -9,7 +9,7 @@ import pytest
 
 from panda_edge.decide.decision import Decision
 from panda_edge.detector import Result
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.show.overlay import overlay
 
 BLUE = np.array([86, 180, 233])

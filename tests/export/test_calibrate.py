@@ -15,7 +15,7 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.calibration import CALIBRATION_FILE, Calibration, image_scores, open_calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.scoring import Scorer
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 import panda_edge
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.export import export_bundle
 from panda_export.features import torch_features

@@ -19,7 +19,7 @@ from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.errors import DataError, PandaError
 from panda_edge.examine.verify import verify
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.embedding_banks import write_hnsw
 from panda_export.export import export_bundle

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import panda_edge
 import panda_train.fit
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.options import BankOptions
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, adaptation, fisher

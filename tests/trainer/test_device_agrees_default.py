@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from panda_edge.bundle.manifest import read_manifest
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_train import backbones
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))

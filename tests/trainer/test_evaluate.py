@@ -11,7 +11,7 @@ from PIL import Image
 
 import panda_edge
 from panda_edge.errors import DataError, ImageError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate.evaluation import evaluate, in_words
 

@@ -13,7 +13,7 @@ import torch
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, RULES
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone

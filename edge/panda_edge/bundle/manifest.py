@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_edge.errors import BundleError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 
 MAGIC = "panda-edge bundle"
 FORMAT_VERSION = 1

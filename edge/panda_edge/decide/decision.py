@@ -10,7 +10,7 @@ import numpy as np
 from panda_edge.decide.calibration import Calibration, image_scores
 from panda_edge.decide.regions import Region, find_regions
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.features import readable_images
 from panda_train.adapt import (
     AdaptConfig,

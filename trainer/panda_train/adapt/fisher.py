@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_export.progress import Progress, silent
 from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations

@@ -11,7 +11,7 @@ import numpy as np
 import panda_edge
 from panda_edge.decide.calibration import DEFAULT_FPR, image_scores
 from panda_edge.errors import DataError, PandaError
-from panda_edge.images.reading import Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
 from panda_train.data.folders import Dataset, Sample, read_mask
 from panda_train.evaluate import metrics
 from panda_train.progress import show

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import ImageLike, Preprocessing
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import ImageLike
 from panda_export.progress import Progress, silent
 from panda_train import backbones
 from panda_train.adapt import (
