@@ -14,8 +14,9 @@ import numpy as np
 
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.model import Features, Model, checked_threads
-from panda_edge.decide.calibration import DEFAULT_FPR, open_calibration
+from panda_edge.decide.calibration import open_calibration
 from panda_edge.decide.decision import Decider, Decision
+from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.preprocessing import Preprocessing

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from panda_edge.decide.calibration import RULES, Calibration, image_scores, images_needed
+from panda_edge.decide.calibration import RULES, Calibration, image_scores
+from panda_edge.decide.false_alarms import images_needed
 
 
 def calibration(values: np.ndarray, rule: str = "max") -> Calibration:

@@ -14,20 +14,15 @@ from functools import cached_property
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
+from panda_edge.decide.false_alarms import images_needed
 from panda_edge.errors import BundleError
 
 CALIBRATION_FILE = "calibration.npy"
 SCORES = ("embedding", "max", "top1")  # rows of CALIBRATION_FILE
-DEFAULT_FPR = 0.01
 RULES = ("max", "top1", "embedding", "combined")
 DEFAULT_RULE = "max"
 
 _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
-
-
-def images_needed(fpr: float) -> int:
-    """How many calibration images it takes to promise a false-alarm rate: the least n with 1 / (n + 1) ≤ fpr."""
-    return math.ceil(1 / fpr - 1 - 1e-9)
 
 
 def image_scores(embedding_score: float, heatmap: np.ndarray, rule: str | None = None) -> dict[str, float]:

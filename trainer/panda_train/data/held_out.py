@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.decide.calibration import DEFAULT_FPR, images_needed
+from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
 
 _SHARE = 0.2
 _LARGEST_SHARE = 1 / 3  # where a fifth is too few to promise the default false-alarm rate

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import panda_edge
-from panda_edge.decide.calibration import DEFAULT_FPR, image_scores
+from panda_edge.decide.calibration import image_scores
+from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_train.data.folders import Dataset, Sample, read_mask

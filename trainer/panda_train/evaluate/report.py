@@ -15,7 +15,7 @@ from PIL import Image
 
 import panda_edge
 from panda_edge.bundle.folder import open_bundle
-from panda_edge.decide.calibration import DEFAULT_FPR
+from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector
 from panda_edge.examine.machine import cpu_name
 from panda_edge.images.reading import open_image
