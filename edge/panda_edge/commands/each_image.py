@@ -1,0 +1,76 @@
+"""What `detect` and `segment` do alike: a line of result for each image."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from panda_edge.commands.console import print_error, print_json
+from panda_edge.errors import PandaError
+
+if TYPE_CHECKING:
+    from panda_edge.detector import Detector, Result
+    from panda_edge.images.inputs import Input
+
+
+def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool) -> None:
+    """One line of result an image. A bad image is reported and the others go on; exit code 2 tells of it at the end."""
+    from panda_edge.images.inputs import expand_inputs
+
+    failed = done = 0
+    for item in _reported(expand_inputs(inputs)):
+        try:
+            if item.error:
+                raise item.error
+            result = score(item)
+        except PandaError as error:
+            failed += 1
+            print_error(error)
+            if json:
+                print_json({"input": str(item.path), "error": str(error)})
+            continue
+        done += 1
+        if json:
+            print_json({"input": str(item.path), **result})
+        else:
+            print(f"{result['score']:12.4f}  {_in_words(result)}{item.path}", flush=True)
+    if not done and not failed:
+        raise PandaError("no input: the list on stdin is empty")
+    if failed:
+        raise typer.Exit(2)
+
+
+def warn_of(detector: Detector) -> None:
+    """One line on stderr where the false-alarm rate cannot be promised."""
+    if detector.decider is not None and detector.decider.warning:
+        print(f"warning: {detector.decider.warning}", file=sys.stderr)
+
+
+def decided(result: Result) -> dict[str, Any]:
+    """The decision's part of a result line; nulls without calibration."""
+    fields: dict[str, Any] = {"p_value": result.p_value, "anomalous": result.anomalous}
+    if result.heatmap is not None:
+        fields["regions"] = None if result.regions is None else [asdict(region) for region in result.regions]
+    return fields
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    """The decision, in columns; nothing where there is none."""
+    if result["anomalous"] is None:
+        return ""
+    return f"p {result['p_value']:.4f}  {'anomalous' if result['anomalous'] else 'normal':9}  "
+
+
+def _reported(items: Iterator[Input]) -> Iterator[Input]:
+    """The same items, with a progress line on stderr where that is a terminal and stdout is not."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(list(items), description="images", console=Console(stderr=True))

@@ -1,0 +1,17 @@
+"""The command `panda-edge info`."""
+
+from __future__ import annotations
+
+from panda_edge.commands.console import print_json
+from panda_edge.commands.options import BundlePath, Json, Threads
+
+
+def info(bundle: BundlePath, threads: Threads = None, json: Json = False) -> None:
+    """What is inside a bundle, and how this machine would run it."""
+    from panda_edge.examine.info import describe, describe_in_words
+
+    facts = describe(bundle, threads)
+    if json:
+        print_json(facts)
+    else:
+        print(describe_in_words(facts))

@@ -1,0 +1,27 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin.", show_default=False
+    ),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+Provider = Annotated[
+    str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
+]
+Epsilon = Annotated[
+    float, typer.Option(help="Heat map distances may be up to 1 + EPSILON times the true ones; faster.")
+]
+Fpr = Annotated[
+    float, typer.Option(help="Share of normal images that may be called anomalous, where the bundle is calibrated.")
+]
