@@ -1,4 +1,4 @@
-"""The commands `panda-train fisher` and `panda-train paper`."""
+"""The command `panda-train paper`."""
 
 from __future__ import annotations
 
@@ -8,45 +8,7 @@ from typing import Annotated
 import typer
 
 from panda_edge.commands.console import print_json
-
-Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
-Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]
-AdaptFrom = Annotated[int | None, typer.Option(help="Stage of the backbone where adaptation begins, if not its own.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
-
-
-def fisher(
-    backbone: Backbone = "efficientnet-lite0",
-    weights: Weights = None,
-    adapt_from: AdaptFrom = None,
-    data: Annotated[
-        Path | None, typer.Option(help="ImageNet's class folders; photographs of the installation if not given.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write, if not in the user's cache folder.")] = None,
-    batches: Annotated[int, typer.Option(min=1, help="Mini-batches of 32 images.")] = 100,
-    input_size: Annotated[int, typer.Option(help="Side of the input in pixels.")] = 224,
-    seed: Seed = 0,
-    device: Device = "auto",
-    json: Json = False,
-) -> None:
-    """Compute the Fisher diagonal that panda-ewc needs, once for a backbone."""
-    from panda_train import backbones
-    from panda_train.adapt import fisher as diagonal
-    from panda_train.fit import device_of
-    from panda_train.progress import show
-
-    network = backbones.load(backbone, weights, adapt_from).to(device_of(device))
-    file = out or diagonal.default_file(network)
-    if data is None:
-        diagonal.compute(network, file, input_size, batches, seed, show)
-    else:
-        diagonal.compute_labelled(network, file, data, input_size, batches, seed, show)
-    if json:
-        print_json({"fisher": str(file), "backbone": backbone})
-    else:
-        print(file)
+from panda_train.commands.options import AdaptFrom, Backbone, Device, Json, Seed, Weights
 
 
 def paper(

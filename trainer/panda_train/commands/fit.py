@@ -1,0 +1,142 @@
+"""The command `panda-train fit`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from panda_edge.commands.console import print_json
+from panda_edge.errors import PandaError
+from panda_train.commands import fit_options as options
+from panda_train.commands.options import Data
+from panda_train.commands.unread import refuse_unread
+
+
+def fit(
+    context: typer.Context,
+    data: Data,
+    out: options.Out,
+    normal: options.Normal = None,
+    bank: options.Bank = "exact",
+    max_bank_mb: options.MaxBankMb = None,
+    score: options.Score = "max",
+    method: options.Method = "dn2",
+    backbone: options.Backbone = "efficientnet-lite0",
+    input_size: options.InputSize = 224,
+    resize: options.Resize = "squash",
+    precision: options.Precision = "float32",
+    hold_out: options.HoldOut = None,
+    seed: options.Seed = 0,
+    means: options.Means = 50,
+    vectors: options.Vectors = 5000,
+    neighbors: options.Neighbors = "50",
+    embeddings: options.Embeddings = "auto",
+    average: options.Average = None,
+    standardise: options.Standardise = False,
+    level_weights: options.LevelWeights = None,
+    knn: options.Knn = None,
+    distance: options.Distance = "knn",
+    embedding: options.Embedding = None,
+    pyramid: options.Pyramid = "pretrained",
+    adapt_from: options.AdaptFrom = None,
+    steps: options.Steps = 2300,
+    epochs: options.Epochs = None,
+    batch: options.Batch = 32,
+    learning_rate: options.LearningRate = 1e-2,
+    clip: options.Clip = 1e-3,
+    every: options.Every = 5.0,
+    ewc: options.Ewc = 1e4,
+    fisher_file: options.FisherFile = None,
+    exposure: options.Exposure = None,
+    prior: options.Prior = 40.0,
+    mixed_precision: options.MixedPrecision = False,
+    resume: options.Resume = False,
+    curves: options.Curves = None,
+    weights: options.Weights = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Turn a folder of normal images into a bundle."""
+    from panda_export.options import BankOptions
+    from panda_train.adapt import AdaptConfig
+    from panda_train.adapt.adaptation import AdaptOptions
+    from panda_train.fit import FitOptions
+    from panda_train.fit import fit as fit_bundle
+
+    bank_options = BankOptions(
+        bank,
+        means,
+        vectors,
+        _neighbors(neighbors),
+        knn,
+        max_bank_mb=max_bank_mb,
+        average=average,
+        standardise=standardise,
+        level_weights=_weights(level_weights),
+        embeddings=embeddings,
+    )
+    refuse_unread(context)
+    config = AdaptConfig(
+        "panda-early",
+        steps=steps,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        clip=clip,
+        embedding=embedding or ("raw" if method == "dn2" else "unit"),
+        every=every,
+        ewc=ewc,
+        prior=prior,
+        seed=seed,
+        mixed_precision=mixed_precision,
+    )
+    chosen = FitOptions(
+        method,
+        backbone,
+        weights,
+        adapt_from,
+        input_size,
+        resize,
+        normal,
+        seed,
+        device,
+        precision,
+        bank_options,
+        hold_out,
+        score,
+        AdaptOptions(config, exposure, fisher_file, distance, pyramid, resume, curves),
+    )
+    manifest = fit_bundle(data, out, chosen)
+    if manifest is None:  # under torchrun, the first process speaks
+        return
+    if manifest.export["max_bank_mb_chose"]:
+        print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)
+    if manifest.detection.bank == "hnsw" and bank != "hnsw" and embeddings == "auto":
+        print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
+    facts = {
+        "bundle": str(out),
+        "train_images": manifest.export["train_images"],
+        "bytes": sum(entry.bytes for entry in manifest.files.values()),
+    }
+    if json:
+        print_json(facts)
+    else:
+        print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
+
+
+def _weights(given: str | None) -> tuple[float, ...] | None:
+    if given is None:
+        return None
+    try:
+        return tuple(float(weight) for weight in given.split(","))
+    except ValueError:
+        raise PandaError(f"--level-weights {given!r}: expected numbers with commas between, such as 1,1,0.5") from None
+
+
+def _neighbors(given: str) -> int:
+    if given == "all":
+        return 0
+    if not given.isdecimal() or int(given) < 1:
+        raise PandaError(f"--neighbors {given!r}: expected a whole number from 1, or all")
+    return int(given)

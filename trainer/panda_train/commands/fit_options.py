@@ -1,0 +1,151 @@
+"""The options of `panda-train fit`, by the panels of its help. Defaults are in `fit`'s signature.
+
+The ten that most people need are in no panel, and come first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_DATA, _BANK, _DECISION = "Data", "Bank", "Decision"
+_ADAPTATION, _MACHINE = "Adaptation (--method other than dn2)", "Output and machine"
+
+# The ten.
+Out = Annotated[Path, typer.Option(metavar="X.panda", help="The bundle to write.", show_default=False)]
+Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")]
+Bank = Annotated[
+    str,
+    typer.Option(
+        help="What is kept of the normal images: exact, kmeans, kmeans-levels, hnsw, coreset, joint-hnsw, gaussian."
+    ),
+]
+MaxBankMb = Annotated[
+    float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
+]
+Score = Annotated[str, typer.Option(help="Image score that decides: max, top1, embedding or combined.")]
+Method = Annotated[
+    str,
+    typer.Option(help="How features are adapted: dn2 (not at all), panda-early, panda-ses, panda-ewc, panda-oe or jo."),
+]
+Backbone = Annotated[
+    str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")
+]
+InputSize = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
+Resize = Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")]
+Precision = Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")]
+
+# Data.
+HoldOut = Annotated[
+    int | None,
+    typer.Option(
+        min=0, rich_help_panel=_DATA, help="Normal images kept for calibration; chosen by their number if not given."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, rich_help_panel=_DATA, help="Of everything random.")]
+
+# Bank.
+Means = Annotated[int, typer.Option(min=1, rich_help_panel=_BANK, help="Centres of a k-means bank, or of each level.")]
+Vectors = Annotated[
+    int, typer.Option(min=1, rich_help_panel=_BANK, help="Descriptors of a coreset or joint-hnsw bank.")
+]
+Neighbors = Annotated[
+    str,
+    typer.Option(rich_help_panel=_BANK, help="exact, hnsw: similar images that segmentation searches (K), or all."),
+]
+Embeddings = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_BANK, help="How similar images are found: exact, hnsw, or auto (hnsw from 10,000 images on)."
+    ),
+]
+Average = Annotated[
+    int | None,
+    typer.Option(
+        rich_help_panel=_BANK, help="Stride-8 cells a side that descriptors are averaged over; 3 for gaussian, or 1."
+    ),
+]
+Standardise = Annotated[
+    bool, typer.Option("--standardise", rich_help_panel=_BANK, help="Divide each channel by its spread.")
+]
+LevelWeights = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,C", rich_help_panel=_BANK, help="Weights of the levels, coarse first; 1,1,1."),
+]
+
+# Decision.
+Knn = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=_DECISION, help="Neighbours the image score averages; 2 (1 over means)."),
+]
+Distance = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_DECISION, help="Of the image score: knn, or centre: distance to the normal images' centre."
+    ),
+]
+Embedding = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=_DECISION, help="raw, unit (divided by its norm) or whitened; raw for dn2, else unit."
+    ),
+]
+
+# Adaptation.
+Pyramid = Annotated[
+    str, typer.Option(rich_help_panel=_ADAPTATION, help="Levels of the pretrained or of the adapted network.")
+]
+AdaptFrom = Annotated[
+    int | None,
+    typer.Option(
+        rich_help_panel=_ADAPTATION,
+        help="Stage of the backbone where adaptation begins; chosen by backbone and pyramid.",
+    ),
+]
+Steps = Annotated[int, typer.Option(rich_help_panel=_ADAPTATION, help="Mini-batches.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(rich_help_panel=_ADAPTATION, help="Passes over the normal images, instead of --steps."),
+]
+Batch = Annotated[int, typer.Option(rich_help_panel=_ADAPTATION, help="Images in a mini-batch.")]
+LearningRate = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="Of SGD.")]
+Clip = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="Largest norm of a gradient; 0 for none.")]
+Every = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-ses: epochs between checkpoints.")]
+Ewc = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-ewc: strength of the pull (lambda).")]
+FisherFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--fisher", rich_help_panel=_ADAPTATION, help="panda-ewc: the diagonal, if not where `fisher` puts it."
+    ),
+]
+Exposure = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=_ADAPTATION, help="panda-oe: folder of outliers to learn from."),
+]
+Prior = Annotated[
+    float,
+    typer.Option(
+        min=0, rich_help_panel=_ADAPTATION, help="panda-oe: weight of the distance to the normal images' centre."
+    ),
+]
+MixedPrecision = Annotated[
+    bool, typer.Option("--mixed-precision", rich_help_panel=_ADAPTATION, help="bfloat16 where that is safe.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", rich_help_panel=_ADAPTATION, help="Go on with an adaptation that was interrupted."),
+]
+Curves = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=_ADAPTATION, help="Plot the watch on collapse to this PNG or SVG."),
+]
+
+# Output and machine.
+Weights = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=_MACHINE, help="Checkpoint of the backbone, where it cannot be fetched."),
+]
+Device = Annotated[str, typer.Option(rich_help_panel=_MACHINE, help="cpu, cuda or auto.")]
+Json = Annotated[bool, typer.Option("--json", rich_help_panel=_MACHINE, help="Machine-readable results on stdout.")]

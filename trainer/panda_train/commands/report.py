@@ -1,0 +1,26 @@
+"""The command `panda-train report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_train.commands.options import BundlePath, Data, Fpr, Normal, Threads
+
+
+def report(
+    bundle: BundlePath,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for report.html.", show_default=False)],
+    normal: Normal = None,
+    fpr: Fpr = DEFAULT_FPR,
+    threads: Threads = None,
+) -> None:
+    """Evaluate, and write one page with figures, curves and the worst images."""
+    from panda_train.data.folders import open_dataset
+    from panda_train.evaluate.report import write_report
+
+    print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))

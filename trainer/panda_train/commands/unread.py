@@ -1,0 +1,59 @@
+"""Options of `fit` that not every method or bank reads: refused where they would do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from panda_edge.errors import PandaError
+
+_ADAPTING = ("panda-early", "panda-ses", "panda-ewc", "panda-oe", "jo")
+
+# Option → the options that decide whether it is read, each with the values with which it is; None: not given.
+READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
+    "means": {"bank": ("kmeans", "kmeans-levels")},
+    "vectors": {"bank": ("coreset", "joint-hnsw")},
+    "neighbors": {"bank": ("exact", "hnsw")},
+    "knn": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo"), "distance": ("knn",)},
+    "distance": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo")},
+    "pyramid": {"method": _ADAPTING},
+    "adapt_from": {"method": _ADAPTING},
+    "steps": {"method": _ADAPTING, "epochs": (None,)},
+    "epochs": {"method": _ADAPTING},
+    "batch": {"method": _ADAPTING},
+    "learning_rate": {"method": _ADAPTING},
+    "clip": {"method": _ADAPTING},
+    "every": {"method": ("panda-ses",)},
+    "ewc": {"method": ("panda-ewc",)},
+    "fisher_file": {"method": ("panda-ewc",)},
+    "exposure": {"method": ("panda-oe",)},
+    "prior": {"method": ("panda-oe",), "embedding": (None, "unit", "whitened")},
+    "mixed_precision": {"method": _ADAPTING},
+    "resume": {"method": _ADAPTING},
+    "curves": {"method": _ADAPTING},
+}
+
+
+def refuse_unread(context: typer.Context) -> None:
+    """Raises PandaError for the first option that was given on the command line and would do nothing."""
+    for parameter in READ_WITH:
+        source = context.get_parameter_source(parameter)
+        if source is not None and source.name == "COMMANDLINE":
+            _refuse_if_unread(context, parameter, context.params)
+
+
+def _refuse_if_unread(context: typer.Context, parameter: str, chosen: Mapping[str, Any]) -> None:
+    names = {declared.name: declared.opts[0] for declared in context.command.params}
+    for other, values in READ_WITH[parameter].items():
+        if chosen[other] in values:
+            continue
+        wanted = [value for value in values if value is not None]
+        with_what = f"it is read with {names[other]} {_or(wanted)}" if wanted else "leave one of them out"
+        raise PandaError(f"{names[parameter]} does nothing with {names[other]} {chosen[other]}; {with_what}")
+
+
+def _or(values: list[str]) -> str:
+    """a, b or c."""
+    return " or ".join([", ".join(values[:-1]), values[-1]] if len(values) > 1 else values)
