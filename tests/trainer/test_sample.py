@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
+from panda_train.data.defects import DEFECTS
 from panda_train.data.folders import open_dataset, read_mask
-from panda_train.data.sample import DEFECTS, TEXTURES, make_sample
+from panda_train.data.sample import make_sample
+from panda_train.data.textures import TEXTURES
 
 
 def digest(folder: Path) -> str:
@@ -62,7 +64,7 @@ def test_training_and_test_crops_share_no_pixels(monkeypatch: pytest.MonkeyPatch
     import panda_train.data.sample as module
 
     halves = np.where(np.arange(512) < 320, 60.0, 200.0)[None].repeat(512, axis=0)
-    monkeypatch.setattr(module, "_photograph", lambda name: halves)
+    monkeypatch.setattr(module, "photograph", lambda name: halves)
     dataset = open_dataset(make_sample(tmp_path / "s", train_images=6, test_images=6, texture="brick"))
     assert max(np.asarray(Image.open(path)).mean() for path in dataset.train) < 80
     good = [sample.path for sample in dataset.test if not sample.anomalous]
@@ -103,7 +105,7 @@ def test_nothing_is_left_when_it_fails(monkeypatch: pytest.MonkeyPatch, tmp_path
     def full_disk(path: Path, image: np.ndarray) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(module, "_save", full_disk)
+    monkeypatch.setattr(module, "save", full_disk)
     with pytest.raises(OSError, match="No space"):
         make_sample(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
