@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle.model import Features
-from panda_edge.examine.verify import SELFTEST_FILE
+from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.search.scoring import Scorer
 from panda_export.features import FeatureFunction
 

@@ -16,9 +16,10 @@ import pytest
 import panda_edge
 from panda_edge.bundle.folder import open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME
+from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError
-from panda_edge.examine.verify import SELFTEST_FILE, read_selftest, verify
+from panda_edge.examine.verify import verify
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 
 Copy = Callable[..., Path]

@@ -14,10 +14,10 @@ import numpy as np
 
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.model import checked_threads
+from panda_edge.bundle.selftest import read_selftest
 from panda_edge.detector import STAGES, Detector, load
 from panda_edge.errors import PandaError
 from panda_edge.examine.machine import cpu_name, memory_mb
-from panda_edge.examine.verify import read_selftest
 from panda_edge.images.reading import ImageLike
 from panda_edge.search import kernel
 
