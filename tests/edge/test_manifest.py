@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from panda_edge.bundle.manifest import MANIFEST_NAME, check_seal, parse_manifest, read_manifest
+from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, check_seal, parse_manifest, read_manifest
 from panda_edge.errors import BundleError
 
 MISSING = object()
@@ -163,6 +165,9 @@ CONTENTS = {
     "long number": b'{"magic": ' + b"9" * 100_000 + b"}",
     "NaN": b'{"magic": "panda-edge bundle", "format_version": NaN}',
     "too large": b" " * 4_000_001,
+    "half a surrogate pair": b'{"magic": "panda-edge bundle", "created_with": "\\ud800"}',
+    "an endless number": b'{"magic": "panda-edge bundle", "format_version": 1e999}',
+    "a field twice": b'{"magic": "panda-edge bundle", "magic": "panda-edge bundle"}',
 }
 
 
@@ -190,6 +195,27 @@ def test_a_nan_anywhere_is_not_json(bundle_copy: Callable[..., Path], edit_manif
     edit_manifest(bundle, lambda plain: plain["method"].update(rate=math.nan))
     with pytest.raises(BundleError, match="not valid JSON"):
         read_manifest(bundle)
+
+
+def test_a_field_that_stands_twice_is_named(bundle_copy: Callable[..., Path]) -> None:
+    manifest = bundle_copy() / MANIFEST_NAME
+    manifest.write_text(manifest.read_text().replace('"knn":', '"count": 5,\n  "knn":'))
+    with pytest.raises(BundleError, match="'count' stands twice"):
+        read_manifest(manifest.parent)
+
+
+@dataclass(frozen=True)
+class _Later(Manifest):
+    """A manifest with a table that version 1 did not have."""
+
+    addition: dict[str, Any] | None = None
+
+
+def test_a_later_table_is_written_only_where_it_is_there(made_bundles: dict[str, Path]) -> None:
+    manifest = read_manifest(made_bundles["hnsw"])
+    fields = {field.name: getattr(manifest, field.name) for field in dataclasses.fields(manifest)}
+    assert _Later(**fields).to_json() == manifest.to_json()
+    assert json.loads(_Later(**fields, addition={"of": 2}).to_json())["addition"] == {"of": 2}
 
 
 json_values = st.recursive(

@@ -1,16 +1,15 @@
-"""The bundle's manifest: what FORMAT.md says, field by field, as dataclasses read with every type and range checked."""
+"""The bundle's manifest: what FORMAT.md says, field by field, as dataclasses and the tables that read them."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from panda_edge.bundle.fields import any_table, by_name, choice, number, optional, rows, short, table, text, whole
+from panda_edge.bundle.sealed_json import parsed, read_text, sealed
 from panda_edge.errors import BundleError
 from panda_edge.images.preprocessing import Preprocessing
 
@@ -18,11 +17,6 @@ MAGIC = "panda-edge bundle"
 FORMAT_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
-
-_SEAL = "manifest_sha256"
-_MAX_MANIFEST_BYTES = 4_000_000
-_MAX_COUNT = 1_000_000_000
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -100,197 +94,99 @@ class Manifest:
     format_version: int = field(default=FORMAT_VERSION)
 
     def to_json(self) -> str:
-        """The same manifest gives the same bytes: keys in a fixed order, no dates."""
-        return _sealed({"magic": MAGIC, **dataclasses.asdict(self)})
+        """The same manifest gives the same bytes: keys in a fixed order, no dates.
+
+        A table that came later (its default is None) is left out where it is not there.
+        """
+        later = {entry.name for entry in dataclasses.fields(self) if entry.default is None}
+        written = {
+            key: value for key, value in dataclasses.asdict(self).items() if value is not None or key not in later
+        }
+        return sealed({"magic": MAGIC, **written})
 
 
 def read_manifest(bundle: Path) -> Manifest:
     """Read and check `manifest.json`. Raises BundleError naming the first field that is wrong."""
     path = bundle / MANIFEST_NAME
-    return parse_manifest(_parsed(_text(path), path), str(path))
+    return parse_manifest(parsed(read_text(path), path), str(path))
 
 
 def check_seal(bundle: Path) -> None:
     """Raise BundleError where `manifest.json` is not, byte for byte, what was written with its `manifest_sha256`."""
     path = bundle / MANIFEST_NAME
-    text = _text(path)
-    plain = _parsed(text, path)
-    if not isinstance(plain, dict) or _sealed(plain) != text:
+    written = read_text(path)
+    plain = parsed(written, path)
+    if not isinstance(plain, dict) or sealed(plain) != written:
         raise BundleError(f"{path}: its manifest_sha256 is not its content's; altered or damaged, copy it again")
 
 
-def _sealed(plain: dict[str, Any]) -> str:
-    """JSON text of a manifest with the hash of its own text without that hash, in one fixed form."""
-    rest = {key: value for key, value in plain.items() if key != _SEAL}
-    digest = hashlib.sha256(_rendered(rest).encode(errors="surrogatepass")).hexdigest()
-    return _rendered({**rest, _SEAL: digest})
+_FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 
+_PREPROCESSING = table(
+    Preprocessing,
+    height=whole(16, 4096),
+    width=whole(16, 4096),
+    resize=choice("squash", "crop"),
+    cover=number(1, 4),
+)
+_DETECTION = table(
+    Detection,
+    bank=choice("exact", "kmeans", "hnsw"),
+    count=whole(),
+    knn=whole(),
+    ef=optional(whole(1, MAX_EF)),
+    scoring=optional(choice("knn", "graph"), "knn"),
+)
+_SEGMENTATION = table(
+    Segmentation,
+    bank=choice("exact", "kmeans", "kmeans-levels", "coreset", "hnsw", "gaussian"),
+    count=whole(),
+    neighbors=whole(),
+    dtype=choice("float16", "float32"),
+    sigma=number(0, 100),
+    normal_low=number(0, 1e12),
+    normal_high=number(0, 1e12),
+    ef=optional(whole(1, MAX_EF)),
+    average=optional(whole(1, 99), 1),
+    rank=optional(whole()),
+)
+_FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
-def _rendered(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _text(path: Path) -> str:
-    try:
-        size = path.stat().st_size
-        if size > _MAX_MANIFEST_BYTES:
-            raise BundleError(f"{path}: {size} bytes is no manifest (at most {_MAX_MANIFEST_BYTES})")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BundleError(
-            f"{path.parent}: no {MANIFEST_NAME} in it, so not a bundle; make one with `panda-train fit`"
-        ) from None
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise BundleError(f"{path}: not UTF-8 text; the bundle is damaged, copy it again") from error
-
-
-def _parsed(text: str, path: Path) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not JSON")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not valid JSON; the bundle is damaged, copy it again") from error
+# A table that only some bundles have: a dataclass above, `name: Table | None = None` last in Manifest, and
+# `name=optional(table(Table, …))` here. What depends on two fields at once is checked in `_check_banks` and the like.
+_MANIFEST = table(
+    Manifest,
+    format_version=whole(),
+    method=any_table(),
+    backbone=any_table(),
+    preprocessing=_PREPROCESSING,
+    embedding_size=whole(),
+    levels=rows(table(Level, stride=whole(), height=whole(), width=whole(), channels=whole())),
+    detection=_DETECTION,
+    segmentation=_SEGMENTATION,
+    export=any_table(),
+    calibration=optional(any_table()),
+    evaluation=optional(any_table()),
+    files=by_name(_FILE_NAME, "a file name inside the bundle", _FILE),
+    created_with=text(),
+)
 
 
 def parse_manifest(plain: Any, where: str) -> Manifest:
     """A Manifest from parsed JSON. Raises BundleError naming the first field that is wrong."""
-    top = _Fields(plain, where)
-    if top.plain.get("magic") != MAGIC:
-        raise BundleError(
-            f"{where}: magic is {_short(top.plain.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle"
-        )
-    version = top.integer("format_version", 0)
+    top = any_table()(plain, where)
+    if top.get("magic") != MAGIC:
+        raise BundleError(f"{where}: magic is {short(top.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle")
+    version = whole(0)(top.get("format_version"), f"{where}: format_version")
     if version != FORMAT_VERSION:
         raise BundleError(
             f"{where}: format version {version}, this panda-edge reads {FORMAT_VERSION}; "
             "update panda-edge or export the bundle again"
         )
-    levels = tuple(
-        Level(entry.integer("stride"), entry.integer("height"), entry.integer("width"), entry.integer("channels"))
-        for entry in top.tables("levels")
-    )
-    manifest = Manifest(
-        method=top.table("method").plain,
-        backbone=top.table("backbone").plain,
-        preprocessing=_preprocessing(top.table("preprocessing")),
-        embedding_size=top.integer("embedding_size"),
-        levels=levels,
-        detection=_detection(top.table("detection")),
-        segmentation=_segmentation(top.table("segmentation")),
-        export=top.table("export").plain,
-        calibration=top.optional_table("calibration"),
-        evaluation=top.optional_table("evaluation"),
-        files=_files(top.table("files")),
-        created_with=top.text("created_with"),
-    )
+    manifest = _MANIFEST(plain, where)
     _check_levels(manifest, where)
-    _check_numbering(manifest, where)
-    _check_rank(manifest, where)
+    _check_banks(manifest, where)
     return manifest
-
-
-class _Fields:
-    """A JSON object whose fields are read by type and range; `where` names it in errors."""
-
-    def __init__(self, plain: Any, where: str) -> None:
-        if not isinstance(plain, dict):
-            raise BundleError(f"{where}: expected an object, got {_short(plain)}")
-        self.plain: dict[str, Any] = plain
-        self.where = where
-
-    def _value(self, key: str, kind: type | tuple[type, ...], expected: str) -> Any:
-        value = self.plain.get(key)
-        if isinstance(value, bool) or not isinstance(value, kind):
-            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected {expected}")
-        return value
-
-    def integer(self, key: str, low: int = 1, high: int = _MAX_COUNT) -> int:
-        value = self._value(key, int, f"a whole number from {low} to {high}")
-        if not low <= value <= high:
-            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected a whole number from {low} to {high}")
-        return int(value)
-
-    def number(self, key: str, low: float, high: float) -> float:
-        value = self._value(key, (int, float), f"a number from {low:g} to {high:g}")
-        if not low <= value <= high:  # false for NaN, too
-            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected a number from {low:g} to {high:g}")
-        return float(value)
-
-    def text(self, key: str) -> str:
-        return str(self._value(key, str, "a string"))
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self._value(key, str, " or ".join(choices))
-        if value not in choices:
-            raise BundleError(f"{self.where}: {key} is {_short(value)}, expected {' or '.join(choices)}")
-        return str(value)
-
-    def table(self, key: str) -> _Fields:
-        return _Fields(self._value(key, dict, "an object"), f"{self.where}: {key}")
-
-    def optional_table(self, key: str) -> dict[str, Any] | None:
-        return None if self.plain.get(key) is None else self.table(key).plain
-
-    def tables(self, key: str) -> list[_Fields]:
-        items = self._value(key, list, "a list")
-        return [_Fields(item, f"{self.where}: {key}[{i}]") for i, item in enumerate(items)]
-
-
-def _preprocessing(fields: _Fields) -> Preprocessing:
-    return Preprocessing(
-        height=fields.integer("height", 16, 4096),
-        width=fields.integer("width", 16, 4096),
-        resize=fields.choice("resize", ("squash", "crop")),
-        cover=fields.number("cover", 1, 4),
-    )
-
-
-def _detection(fields: _Fields) -> Detection:
-    bank = fields.choice("bank", ("exact", "kmeans", "hnsw"))
-    count = fields.integer("count")
-    return Detection(
-        bank=bank,
-        count=count,
-        knn=fields.integer("knn", 1, count),
-        ef=fields.integer("ef", 1, MAX_EF) if bank == "hnsw" else None,
-        scoring=fields.choice("scoring", ("knn", "graph")) if "scoring" in fields.plain else "knn",
-    )
-
-
-def _segmentation(fields: _Fields) -> Segmentation:
-    bank = fields.choice("bank", ("exact", "kmeans", "kmeans-levels", "coreset", "hnsw", "gaussian"))
-    average = fields.integer("average", 1, 99) if bank == "gaussian" else 1
-    if average % 2 == 0:
-        raise BundleError(f"{fields.where}: average is {average}, expected an odd number")
-    return Segmentation(
-        bank=bank,
-        count=fields.integer("count"),
-        neighbors=fields.integer("neighbors"),
-        dtype=fields.choice("dtype", ("float16", "float32")),
-        sigma=fields.number("sigma", 0, 100),
-        normal_low=fields.number("normal_low", 0, 1e12),
-        normal_high=fields.number("normal_high", 0, 1e12),
-        ef=fields.integer("ef", 1, MAX_EF) if bank == "hnsw" else None,
-        average=average,
-        rank=fields.integer("rank") if bank == "gaussian" and fields.plain.get("rank") is not None else None,
-    )
-
-
-def _files(fields: _Fields) -> dict[str, FileEntry]:
-    entries = {}
-    for name in fields.plain:
-        if not _FILE_NAME.fullmatch(name):
-            raise BundleError(f"{fields.where}: {_short(name)} is not a file name inside the bundle")
-        entry = fields.table(name)
-        digest = entry.text("sha256")
-        if not re.fullmatch(r"[0-9a-f]{64}", digest):
-            raise BundleError(f"{entry.where}: sha256 is {_short(digest)}, expected 64 hexadecimal digits")
-        entries[name] = FileEntry(entry.integer("bytes", 0, 1 << 48), digest)
-    return entries
 
 
 def _check_levels(manifest: Manifest, where: str) -> None:
@@ -313,22 +209,20 @@ def _check_levels(manifest: Manifest, where: str) -> None:
             )
 
 
-def _check_numbering(manifest: Manifest, where: str) -> None:
-    """Where similar images are searched, the detection bank's numbers are the gallery's images."""
+def _check_banks(manifest: Manifest, where: str) -> None:
+    """What one field of a bank says about another."""
     found, maps = manifest.detection, manifest.segmentation
+    whole(1, found.count)(found.knn, f"{where}: detection: knn")
+    for name, bank in (("detection", found), ("segmentation", maps)):
+        if bank.bank == "hnsw":
+            whole(1, MAX_EF)(bank.ef, f"{where}: {name}: ef")
+    if maps.average % 2 == 0:
+        raise BundleError(f"{where}: segmentation: average is {maps.average}, expected an odd number")
+    if maps.rank is not None:
+        whole(1, sum(level.channels for level in manifest.levels))(maps.rank, f"{where}: segmentation: rank")
+    # Where similar images are searched, the detection bank's numbers are the gallery's images.
     if maps.bank == "exact" and (found.bank == "kmeans" or found.count != maps.count):
         raise BundleError(
             f"{where}: segmentation: count is {maps.count} images beside {found.count} of a {found.bank} detection "
             "bank; expected the same images in both"
         )
-
-
-def _check_rank(manifest: Manifest, where: str) -> None:
-    rank, channels = manifest.segmentation.rank, sum(level.channels for level in manifest.levels)
-    if rank is not None and rank > channels:
-        raise BundleError(f"{where}: segmentation: rank is {rank}, expected 1 to {channels}, the levels' channels")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
