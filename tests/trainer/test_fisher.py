@@ -1,6 +1,10 @@
 """The Fisher diagonal against per-image autograd by another route, and against its closed form."""
 
+import copy
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -9,8 +13,12 @@ from torch import nn
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
-from panda_train.adapt import fisher
+from panda_train.adapt import AdaptConfig, fisher
+from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.data import natural_images
+from panda_train.fit import FitOptions, fit
+
+T = TypeVar("T")
 
 
 def tiny(seed: int = 0) -> nn.Module:
@@ -75,3 +83,54 @@ def test_natural_crops_are_seeded_and_varied() -> None:
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)
     assert len({frame.tobytes() for frame in first}) == 6
+
+
+def test_is_made_where_it_is_missing_and_then_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fisher, "compute", partial(fisher.compute, input_size=32, batches=1))
+    backbone = backbones.untrained("resnet18")
+    shown: list[str] = []
+
+    def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+        shown.append(f"{description}: {total}")
+        return items
+
+    made = fisher.load_or_make(backbone, progress=progress)
+    file = fisher.default_file(backbone)
+    assert file.parent == tmp_path / "panda-edge"
+    assert shown == ["Fisher diagonal: 32"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"no Fisher diagonal of resnet18 yet: made now, once, and kept at {file}"
+    expected = fisher.compute(backbone, tmp_path / "other.pt")  # what `panda-train fisher` writes
+    again = fisher.load_or_make(backbone, progress=progress)
+    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(made, again, expected, strict=True))
+    assert (len(shown), capsys.readouterr().err) == (1, "")
+
+
+def test_fit_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], normal_images: list[Path]
+) -> None:
+    backbone = backbones.untrained("resnet18")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(backbones, "load", lambda *_: copy.deepcopy(backbone))
+    monkeypatch.setattr(fisher, "compute", partial(fisher.compute, input_size=32, batches=1))
+    (tmp_path / "images").mkdir()
+    for number in range(20):
+        source = normal_images[number % len(normal_images)]
+        (tmp_path / "images" / f"{number:02d}.png").write_bytes(source.read_bytes())
+    config = AdaptConfig("panda-ewc", steps=2, batch=8)
+    options = FitOptions("panda-ewc", input_size=32, device="cpu", held_out=0, adapt=AdaptOptions(config))
+    manifest = fit(tmp_path / "images", tmp_path / "x.panda", options)
+    assert manifest is not None
+    assert manifest.method["name"] == "panda-ewc"
+    assert fisher.default_file(backbone).is_file()
+    assert f"kept at {fisher.default_file(backbone)}" in capsys.readouterr().err
+
+
+def test_a_named_file_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(PandaError, match=r"no Fisher diagonal at .*none\.pt"):
+        fisher.load_or_make(backbones.untrained("resnet18"), tmp_path / "none.pt")
+    assert not (tmp_path / "cache").exists()

@@ -39,10 +39,11 @@ PRETRAINING_IMAGES = 1024
 class AdaptOptions:
     """What `fit` does to features; the fields are the command's options.
 
-    config: its method is set by `fit`. exposure: folder of outliers for panda-oe. fisher: file of the diagonal, by
-    default where `panda-train fisher` puts it. distance: `knn` or `centre`, for methods that score by a distance.
-    pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left beside the bundle. curves:
-    where to plot the watch on collapse. knn: neighbours that panda-ses averages in the graph; set by `fit`.
+    config: its method is set by `fit`. exposure: folder of outliers for panda-oe. fisher: file of the diagonal; None:
+    where `panda-train fisher` puts it, made there if it is missing. distance: `knn` or `centre`, for methods that score
+    by a distance. pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left beside the
+    bundle. curves: where to plot the watch on collapse. knn: neighbours that panda-ses averages in the graph; set by
+    `fit`.
     """
 
     config: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early", embedding="unit"))
@@ -88,13 +89,16 @@ def adapt_to(
     if not options.resume and workers.first:
         state_file.unlink(missing_ok=True)
     workers.wait()
+    # Before the steps are shown: each shows progress of its own.
+    others = _others(backbone, preprocessing, config, options, workers)
+    diagonal = fisher.load_or_make(backbone, options.fisher, workers, show) if method == "panda-ewc" else None
     with steps_shown(method, workers.first) as on_step:
         adapted = adapt(
             backbone,
             normal,
             config,
-            others=_others(backbone, preprocessing, config, options, workers),
-            fisher=_fisher(backbone, config, options),
+            others=others,
+            fisher=diagonal,
             workers=workers,
             state_file=state_file,
             on_step=on_step,
@@ -142,9 +146,3 @@ def _own_labels(backbone: Backbone, stored: Any, workers: Workers) -> Tensor:
         values = embeddings(backbone.adaptable, stored, unit=False).to(backbone.classifier.weight.device)
         labels = backbone.classifier(values).argmax(dim=1)
     return workers.gather_rows(labels, PRETRAINING_IMAGES).cpu()
-
-
-def _fisher(backbone: Backbone, config: AdaptConfig, options: AdaptOptions) -> list[Tensor] | None:
-    if config.method != "panda-ewc":
-        return None
-    return fisher.load(options.fisher or fisher.default_file(backbone), backbone)

@@ -10,6 +10,7 @@ batch size.
 
 import copy
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
@@ -24,6 +25,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_export.progress import Progress, silent
 from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations
+from panda_train.adapt.distributed import Workers
 from panda_train.backbones import Backbone
 from panda_train.data import natural_images
 
@@ -83,6 +85,24 @@ def default_file(backbone: Backbone) -> Path:
     """Where a backbone's diagonal is kept: in the user's cache folder, by its weights' hash and where it is cut."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "panda-edge" / f"fisher-{backbone.name}-{backbone.weights_sha256[:12]}-from{backbone.split}.pt"
+
+
+def load_or_make(
+    backbone: Backbone, file: Path | None = None, workers: Workers | None = None, progress: Progress = silent
+) -> list[Tensor]:
+    """The diagonal in `file`; without one, that at `default_file`, made there first where it is not (minutes).
+
+    With several processes, the first makes it. Raises PandaError as `load` does: a file that was named must be there.
+    """
+    if file is not None:
+        return load(file, backbone)
+    workers = workers or Workers()
+    file = default_file(backbone)
+    if workers.first and not file.exists():
+        print(f"no Fisher diagonal of {backbone.name} yet: made now, once, and kept at {file}", file=sys.stderr)
+        compute(backbone, file, progress=progress)
+    workers.wait()
+    return load(file, backbone)
 
 
 def compute(

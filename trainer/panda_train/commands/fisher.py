@@ -25,7 +25,7 @@ def fisher(
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Compute the Fisher diagonal that panda-ewc needs, once for a backbone."""
+    """Compute the Fisher diagonal that panda-ewc needs, once for a backbone. `fit` makes it, too, if missing."""
     from panda_train import backbones
     from panda_train.adapt import fisher as diagonal
     from panda_train.fit import device_of

@@ -117,7 +117,9 @@ Ewc = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-ewc
 FisherFile = Annotated[
     Path | None,
     typer.Option(
-        "--fisher", rich_help_panel=_ADAPTATION, help="panda-ewc: the diagonal, if not where `fisher` puts it."
+        "--fisher",
+        rich_help_panel=_ADAPTATION,
+        help="panda-ewc: file of the diagonal; made and kept by default.",
     ),
 ]
 Exposure = Annotated[

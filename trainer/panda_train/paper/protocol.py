@@ -165,7 +165,7 @@ class _Features:
         cut = "" if options.adapt_from is None else f"-from{backbone.split}"
         self._folder = folder / f"{backbone.name}-{backbone.weights_sha256[:12]}-{options.input_size}{cut}"
         self.exposure_digest = _digest(options.exposure) if options.exposure else None
-        self._progress = progress
+        self.progress = progress
         self.preprocessing = Preprocessing.paper_crop(options.input_size, options.input_size)
         # Of the class at hand: panda-early trains just as panda-ses, and is its last checkpoint.
         self.checkpoints: dict[str, Adapted] = {}
@@ -222,7 +222,7 @@ class _Features:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part")
-            frames = (self.preprocessing.apply(image) for image in self._progress(images, name, len(images)))
+            frames = (self.preprocessing.apply(image) for image in self.progress(images, name, len(images)))
             store(self.backbone, frames, len(images), file=part)
             os.replace(part, file)
         self._opened[file.name] = StoredActivations(np.load(file, mmap_mode="r"))
@@ -293,7 +293,7 @@ def _adapted_scores(
         stored, classes = features.pretraining()
         others = Source(stored, len(stored), classes)
     elif method == "panda-ewc":
-        diagonal = fisher.load(options.fisher or fisher.default_file(features.backbone), features.backbone)
+        diagonal = fisher.load_or_make(features.backbone, options.fisher, progress=features.progress)
     # In memory: a mapped file would be read anew, page by page, for every random batch.
     held = StoredActivations(np.asarray(train._array).copy())
     shared = {"panda-early", "panda-ses"} if "panda-ses" in options.methods else set()
