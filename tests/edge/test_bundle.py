@@ -210,6 +210,14 @@ class TestWrongContent:
         bundle = self.replaced(bundle_copy(), MODEL_FILE, content, edit_manifest)
         refused(bundle, "model.onnx")
 
+    def test_onnxruntime_adds_no_lines_of_its_own(
+        self, bundle_copy: Copy, edit_manifest: Edit, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        bundle = bundle_copy()
+        unknown_operator = (bundle / MODEL_FILE).read_bytes().replace(b"Relu", b"Rilu")
+        refused(self.replaced(bundle, MODEL_FILE, unknown_operator, edit_manifest), "Rilu")
+        assert capfd.readouterr() == ("", "")
+
     @pytest.mark.parametrize("content", [b"", b"garbage" * 50, bytes(1000)])
     def test_an_index_that_is_none(self, bundle_copy: Copy, edit_manifest: Edit, content: bytes) -> None:
         bundle = self.replaced(bundle_copy("hnsw"), HNSW_FILE, content, edit_manifest)

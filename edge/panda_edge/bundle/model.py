@@ -54,7 +54,7 @@ class Model:
         options.inter_op_num_threads = 1
         # Idle session threads must sleep: the search runs on the same cores between two sessions' runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # its errors are raised, too, and become our one line
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_provider_list(provider))
         except PandaError:

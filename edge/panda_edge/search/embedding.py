@@ -10,6 +10,7 @@ import numpy as np
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
 from panda_edge.search import kernel
+from panda_edge.search.hnsw_file import check_hnsw_file
 
 EMBEDDINGS_FILE = "bank/embeddings.npy"
 HNSW_FILE = "bank/embeddings.hnsw"
@@ -36,21 +37,18 @@ class FlatBank:
 
 
 class HnswBank:
-    """Approximate search over hnswlib's graph. The caller has checked the file's hash: hnswlib trusts what it reads."""
+    """Approximate search over hnswlib's graph. hnswlib trusts what it reads, so the file is checked first."""
 
     def __init__(self, path: Path, count: int, size: int, ef: int, threads: int) -> None:
         import hnswlib
 
-        found = _vector_size(path)
-        if found != size:
-            raise BundleError(f"{path}: an index of vectors of {found}, the manifest says {size}; export it again")
+        check_hnsw_file(path, str(path), count, size)
+        self._path = path
         self._index = hnswlib.Index(space="l2", dim=size)
         try:
             self._index.load_index(str(path), max_elements=count)
         except RuntimeError as error:
             raise BundleError(f"{path}: hnswlib cannot load it ({error})") from error
-        if self._index.get_current_count() != count:
-            raise BundleError(f"{path}: holds {self._index.get_current_count()} vectors, the manifest says {count}")
         self._count = count
         self._ef = ef
         self._index.set_ef(ef)
@@ -61,15 +59,11 @@ class HnswBank:
         if k > self._ef:
             self._ef = k  # hnswlib needs ef ≥ k
             self._index.set_ef(k)
-        numbers, squared = self._index.knn_query(queries, k)
+        try:
+            numbers, squared = self._index.knn_query(queries, k)
+        except RuntimeError as error:  # a graph in pieces: fewer than k vectors can be reached
+            raise BundleError(f"{self._path}: its graph does not lead to {k} vectors; export it again") from error
         return squared, numbers.astype(np.int64)
-
-
-def _vector_size(path: Path) -> int:
-    """Numbers a vector in an hnswlib file. hnswlib does not compare it with what it is told, and reads past the end."""
-    # Its header begins with six 64-bit words; a vector lies between the offsets of the last and the one before it.
-    words = np.fromfile(path, dtype="<u8", count=6)
-    return int(words[4] - words[5]) // 4 if len(words) == 6 and words[4] >= words[5] else 0
 
 
 def open_embedding_bank(bundle: Bundle, threads: int) -> EmbeddingBank:
