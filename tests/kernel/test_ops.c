@@ -2,8 +2,8 @@
  * Tolerance: a float32 sum of d terms >= 0 is off by at most about d * 6e-8 relative. */
 #include <string.h>
 
-#include "check.h"
 #include "base/half.h"
+#include "check.h"
 #include "simd/ops.h"
 
 static const size_t long_rows[] = {112, 128, 176, 512, 1280, 1792};

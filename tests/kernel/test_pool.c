@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "base/pool.h"
+#include "check.h"
 
 enum { TASKS = 1000, CALLERS = 4 };
 

@@ -2,8 +2,8 @@
  * that ties must resolve to the lowest index, and on real-valued ones to 1e-5 relative. */
 #include <string.h>
 
-#include "check.h"
 #include "base/half.h"
+#include "check.h"
 
 static uint16_t small_integer_half(int value)
 {

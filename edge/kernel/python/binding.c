@@ -1,8 +1,8 @@
 /* panda_edge._kernel: checks arguments, releases the GIL, calls panda_kernel.h. Only binding*.c see Python. */
 #include <string.h>
 
-#include "python/binding.h"
 #include "base/memory.h"
+#include "python/binding.h"
 
 static PyObject *usable_levels(PyObject *module, PyObject *unused)
 {

@@ -1,6 +1,7 @@
-/* What the two ways of searching a pyramid share: the plain one (pyramid.c) and the screened one (screen.c). */
-#ifndef PANDA_PYRAMID_H
-#define PANDA_PYRAMID_H
+/* What both ways of searching a pyramid (plain.c, screen.c) stand on: a gallery, one run over it, and what a coarse
+ * query cell has found so far. */
+#ifndef PANDA_CELL_SEARCH_H
+#define PANDA_CELL_SEARCH_H
 
 #include <math.h>
 
@@ -8,7 +9,7 @@
 
 enum { MAX_FINEST = 64 }; /* 4^(PANDA_MAX_LEVELS - 1) */
 
-typedef struct screen_workspace screen_workspace;
+typedef struct screen_workspace screen_workspace; /* workspace.h */
 
 struct panda_pyramid {
     panda_level level[PANDA_MAX_LEVELS];
@@ -75,9 +76,5 @@ static inline float largest_of_4(const float *values)
 {
     return larger(larger(values[0], values[1]), larger(values[2], values[3]));
 }
-
-/* Whether the screened search can serve this run; then it has done so, or is out of memory. */
-bool screen_search(const pyramid_run *run, panda_status *status);
-void screen_workspace_free(screen_workspace *workspace);
 
 #endif

@@ -1,7 +1,7 @@
 /* Squared Mahalanobis distances from packed whitening factors: one pass over the factors, at the memory's speed. */
 #include "base/memory.h"
-#include "simd/ops.h"
 #include "base/pool.h"
+#include "simd/ops.h"
 
 enum { POSITION_BLOCK = 8 };
 

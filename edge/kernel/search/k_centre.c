@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "simd/ops.h"
 #include "base/pool.h"
+#include "simd/ops.h"
 
 enum { POINT_BLOCK = 512, GROUP = 4, CENTRE_BATCH = 256, INTERRUPT_EVERY = 256, WORTH_A_THREAD = 4 /* blocks */ };
 

@@ -5,10 +5,9 @@
  * not exceed the worst distance found so far among the query cell's own finest positions. Float addition of
  * non-negative numbers is monotone, so pruning loses nothing to rounding.
  */
-#include "search/pyramid.h"
+#include "search/plain.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/pool.h"
@@ -17,113 +16,6 @@ enum {
     QUERY_BLOCK = 4,     /* coarse query cells that share one pass over the gallery */
     GALLERY_BLOCK = 8192 /* coarse gallery cells whose distances are held at once, per query cell */
 };
-
-panda_pyramid *panda_pyramid_new(const panda_level *levels, int level_count, size_t images, size_t grid_h,
-                                 size_t grid_w, bool nested)
-{
-    panda_pyramid *p = panda_allocate_zeroed(sizeof *p);
-    if (p == NULL)
-        return NULL;
-    memcpy(p->level, levels, (size_t)level_count * sizeof *levels);
-    p->level_count = level_count;
-    p->images = images;
-    p->cells = grid_h * grid_w;
-    p->height = grid_h << (level_count - 1);
-    p->width = grid_w << (level_count - 1);
-    p->fan = nested ? 4 : 1;
-    p->finest = power_of_4(level_count - 1);
-    p->place = panda_allocate(p->height * p->width * sizeof *p->place);
-    if (p->place == NULL) {
-        free(p);
-        return NULL;
-    }
-    for (size_t nested_number = 0; nested_number < p->height * p->width; nested_number++) {
-        size_t coarse = nested_number / p->finest, row = coarse / grid_w, column = coarse % grid_w;
-        for (int l = level_count - 2; l >= 0; l--) {
-            size_t child = nested_number / power_of_4(l) % 4;
-            row = 2 * row + child / 2;
-            column = 2 * column + child % 2;
-        }
-        p->place[nested_number] = (int64_t)(row * p->width + column);
-    }
-    return p;
-}
-
-void panda_pyramid_free(panda_pyramid *p)
-{
-    if (p == NULL)
-        return;
-    free(p->place);
-    free(p->rows);
-    screen_workspace_free(p->screen);
-    free(p);
-}
-
-static bool row_is_finite(const float *row, size_t d)
-{
-    float sum = 0; /* 0 * x is NaN for what is not finite, else 0 */
-    for (size_t c = 0; c < d; c++)
-        sum += 0 * row[c];
-    return sum == 0;
-}
-
-void cell_search_begin(cell_search *s, const pyramid_run *run, size_t cell)
-{
-    const panda_pyramid *p = run->p;
-    s->run = run;
-    s->cell = cell;
-    float *open = s->limit[p->level_count - 1];
-    for (size_t i = 0; i < p->finest; i++) {
-        s->best[i] = open[i] = INFINITY;
-        s->index[i] = run->first_index;
-    }
-    for (int l = 0; l < p->level_count; l++) {
-        size_t d = p->level[l].channels, below = p->finest / power_of_4(l);
-        for (size_t i = 0; i < power_of_4(l); i++)
-            if (!row_is_finite(run->query[l] + (cell * power_of_4(l) + i) * d, d))
-                for (size_t position = i * below; position < (i + 1) * below; position++)
-                    open[position] = -1;
-    }
-    cell_search_raise(s, p->level_count - 1);
-}
-
-void cell_search_end(const cell_search *s)
-{
-    const panda_pyramid *p = s->run->p;
-    for (size_t i = 0; i < p->finest; i++) {
-        int64_t place = p->place[s->cell * p->finest + i];
-        s->run->distances[place] = s->best[i];
-        s->run->indices[place] = s->index[i];
-    }
-}
-
-void cell_search_raise(cell_search *s, int level)
-{
-    for (int l = level; l > 0; l--)
-        for (size_t i = 0; i < power_of_4(l - 1); i++)
-            s->limit[l - 1][i] = largest_of_4(s->limit[l] + 4 * i);
-}
-
-static int64_t index_of(const panda_pyramid *p, size_t gallery_row)
-{
-    if (p->fan == 1)
-        return (int64_t)gallery_row;
-    size_t area = p->height * p->width;
-    return (int64_t)(gallery_row / area * area) + p->place[gallery_row % area];
-}
-
-void cell_search_update(cell_search *s, size_t position, size_t gallery_row, float distance)
-{
-    if (!(distance <= s->best[position]))
-        return;
-    int64_t index = index_of(s->run->p, gallery_row);
-    if (distance < s->best[position] || index < s->index[position]) {
-        s->best[position] = distance;
-        s->index[position] = index;
-        s->origin[position] = s->visiting;
-        s->limit[s->run->p->level_count - 1][position] = distance * s->run->shrink;
-    }
-}
 
 typedef struct {
     pyramid_run run;
@@ -209,7 +101,7 @@ static void search_cells(void *context, size_t task, int worker)
         cell_search_end(&search[c]);
 }
 
-static panda_status plain_search(const pyramid_run *run)
+panda_status plain_search(const pyramid_run *run)
 {
     panda_pyramid *p = run->p;
     plain_run plain = {.run = *run, .unit_cells = p->fan == 1 ? 1 : p->cells};
@@ -226,23 +118,4 @@ static panda_status plain_search(const pyramid_run *run)
     }
     panda_parallel(run->threads, (p->cells + QUERY_BLOCK - 1) / QUERY_BLOCK, search_cells, &plain);
     return PANDA_OK;
-}
-
-panda_status panda_pyramid_nearest(panda_pyramid *p, const float *const *query, const int64_t *chosen,
-                                   size_t chosen_count, float epsilon, int threads, float *distances, int64_t *indices)
-{
-    pyramid_run run = {.p = p, .ops = panda_ops_current(), .query = query, .chosen = chosen};
-    if (run.ops == NULL)
-        return PANDA_BAD_SIMD;
-    run.count = chosen ? chosen_count : p->images;
-    run.threads = threads < PANDA_MAX_THREADS ? threads : PANDA_MAX_THREADS;
-    run.distances = distances;
-    run.indices = indices;
-    run.shrink = epsilon > 0 ? 1 / ((1 + epsilon) * (1 + epsilon)) * (1 + 1e-6F) : 1;
-    int64_t lowest = 0;
-    for (size_t i = 0; chosen && i < chosen_count; i++)
-        lowest = i == 0 || chosen[i] < lowest ? chosen[i] : lowest;
-    run.first_index = lowest * (p->fan == 1 ? 1 : (int64_t)(p->height * p->width));
-    panda_status status;
-    return screen_search(&run, &status) ? status : plain_search(&run);
 }

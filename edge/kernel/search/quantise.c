@@ -1,7 +1,6 @@
-/* Rounding to the integers of the screened search; screen.c says what they promise. */
-#include <string.h>
+#include "search/quantise.h"
 
-#include "search/screen.h"
+#include <string.h>
 
 bool choose_step(screen_run *s)
 {

@@ -10,6 +10,7 @@
 #include "search/screen.h"
 
 #include "base/pool.h"
+#include "search/quantise.h"
 
 enum {
     GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */

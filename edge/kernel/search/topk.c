@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "simd/ops.h"
 #include "base/pool.h"
+#include "simd/ops.h"
 
 enum { QUERY_BLOCK = 16, ROW_BLOCK = 64 };
 

@@ -1,10 +1,10 @@
 #define _DEFAULT_SOURCE /* madvise */
-/* The memory of the screened search: taken by the first frame, kept for the next ones. */
+#include "search/workspace.h"
+
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/memory.h"
-#include "search/screen.h"
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 

@@ -4,15 +4,22 @@
 
 #include "simd/ops.h"
 
-static inline size_t select_between_portable(const int32_t *row, size_t n, int32_t above, int32_t limit,
-                                             uint32_t *cells)
+/* The rest of a selection, from position j on, behind the `count` cells that it has; returns how many there are then.
+ */
+static inline size_t select_rest(const int32_t *row, size_t j, size_t n, int32_t above, int32_t limit, uint32_t *cells,
+                                 size_t count)
 {
-    size_t count = 0;
-    for (size_t j = 0; j < n; j++) { /* no branch: which ones pass cannot be predicted */
+    for (; j < n; j++) { /* no branch: which ones pass cannot be predicted */
         cells[count] = (uint32_t)j;
         count += (row[j] > above) & (row[j] <= limit);
     }
     return count;
+}
+
+static inline size_t select_between_portable(const int32_t *row, size_t n, int32_t above, int32_t limit,
+                                             uint32_t *cells)
+{
+    return select_rest(row, 0, n, above, limit, cells, 0);
 }
 
 static inline size_t least_of_portable(const int32_t *row, size_t n)

@@ -253,11 +253,7 @@ TARGET static size_t select_between_avx2(const int32_t *row, size_t n, int32_t a
             count += (size_t)__builtin_popcount(lanes & 15);
         }
     }
-    for (; j < n; j++) {
-        cells[count] = (uint32_t)j;
-        count += (row[j] > above) & (row[j] <= limit);
-    }
-    return count;
+    return select_rest(row, j, n, above, limit, cells, count);
 }
 
 TARGET static size_t least_of_avx2(const int32_t *row, size_t n)

@@ -246,11 +246,7 @@ static size_t select_between_neon(const int32_t *row, size_t n, int32_t above, i
         vst1q_u32(cells + count, vreinterpretq_u32_u8(vqtbl1q_u8(number, vld1q_u8(lanes_to_front[lanes]))));
         count += (size_t)__builtin_popcount(lanes);
     }
-    for (; j < n; j++) {
-        cells[count] = (uint32_t)j;
-        count += (row[j] > above) & (row[j] <= limit);
-    }
-    return count;
+    return select_rest(row, j, n, above, limit, cells, count);
 }
 
 static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
