@@ -17,7 +17,7 @@ from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate.evaluation import evaluate
@@ -50,7 +50,9 @@ def measure(name: str, data: Path, every: int, threads: int) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder) / "x.panda"
-            export_bundle(bundle, backbone, dataset.train, Preprocessing(224, 224), options, method={"name": "dn2"})
+            export_bundle(
+                bundle, backbone, dataset.train, Preprocessing(224, 224), ExportOptions({"name": "dn2"}, options)
+            )
             found = evaluate(bundle, dataset, threads)
         row = {figure: round(found[figure], 4) for figure in _OVERALL}
         spans = {figure: [round(edge, 3) for edge in found["intervals"][figure]] for figure in _OVERALL}

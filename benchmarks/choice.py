@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.results_file import ResultsFile
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate import metrics
@@ -33,7 +33,9 @@ def measure(name: str, data: Path, threads: int = 1) -> None:
     for average in AVERAGES:
         with tempfile.TemporaryDirectory() as folder:
             bundle, options = Path(folder) / "x.panda", BankOptions("gaussian", average=average)
-            export_bundle(bundle, backbone, dataset.train, Preprocessing(224, 224), options, method={"name": "dn2"})
+            export_bundle(
+                bundle, backbone, dataset.train, Preprocessing(224, 224), ExportOptions({"name": "dn2"}, options)
+            )
             scored[average] = score_images(bundle, dataset, threads).images
         print(average, _pixel_auroc(scored[average]), flush=True)
     rng, chosen = np.random.default_rng(0), Counter[int]()

@@ -13,7 +13,7 @@ from benchmarks.results_file import ResultsFile
 from benchmarks.subject import CACHE, Subject, say
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions
+from panda_export.options import ExportOptions
 from panda_train import backbones
 
 NAME = "wide_resnet50_2"
@@ -31,8 +31,7 @@ def measure_wide(subject: Subject, rows: ResultsFile, threads: int, images: int 
             backbones.untrained(NAME),
             subject.dataset.train[:_NORMAL],
             Preprocessing(224, 224),
-            BankOptions("exact"),
-            method={"name": "dn2"},
+            ExportOptions({"name": "dn2"}),
         )
     detector = panda_edge.load(bundle, threads)
     paths = subject.images(images)

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 import panda_export.export
+import panda_export.network
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.bundle_writer import file_table
 from panda_export.onnx_file import write_onnx
-from panda_export.options import BANKS, BankOptions
+from panda_export.options import BANKS, BankOptions, ExportOptions
 from panda_train.data.sample import make_sample
 
 PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
@@ -99,15 +100,14 @@ def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
         return differences
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.export, "write_onnx", write_once)
+        patch.setattr(panda_export.network, "write_onnx", write_once)
         for bank, path in bundles.items():
             panda_export.export.export_bundle(
                 path,
                 TinyBackbone(),
                 images,
                 Preprocessing(SIDE, SIDE),
-                BankOptions(bank, means=5, vectors=200, neighbors=4),
-                method={"name": "dn2"},
+                ExportOptions({"name": "dn2"}, BankOptions(bank, means=5, vectors=200, neighbors=4)),
             )
     return bundles
 
@@ -215,16 +215,14 @@ def calibrated_bundles(
         return {}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.export, "write_onnx", copy_model)
+        patch.setattr(panda_export.network, "write_onnx", copy_model)
         for bank, path in bundles.items():
             panda_export.export.export_bundle(
                 path,
                 TinyBackbone(),
                 normal_images[:8] if bank == "gaussian" else normal_images,
                 Preprocessing(SIDE, SIDE),
-                BankOptions(bank, neighbors=4),
-                method={"name": "dn2"},
+                ExportOptions({"name": "dn2"}, BankOptions(bank, neighbors=4), leave_one_out=bank == "exact"),
                 held_out=normal_images[8:] if bank == "gaussian" else (),
-                leave_one_out=bank == "exact",
             )
     return bundles

@@ -11,7 +11,7 @@ from pathlib import Path
 from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Dataset, Sample, open_dataset
 from panda_train.evaluate.evaluation import evaluate
@@ -29,7 +29,11 @@ def test_blowholes_in_tiles(real_data: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "tile.panda"
     images = tile.train[:: len(tile.train) // TRAIN][:TRAIN]
     export_bundle(
-        bundle, backbones.load(), images, Preprocessing(224, 224), BankOptions(neighbors=20), method={"name": "dn2"}
+        bundle,
+        backbones.load(),
+        images,
+        Preprocessing(224, 224),
+        ExportOptions({"name": "dn2"}, BankOptions(neighbors=20)),
     )
     assert verify(bundle)["ok"]
     report = evaluate(bundle, Dataset(tile.root, tile.layout, tile.train, tuple(some("good") + some("blowhole"))))

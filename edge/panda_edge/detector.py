@@ -18,9 +18,10 @@ from panda_edge.decide.calibration import open_calibration
 from panda_edge.decide.decision import Decider, Decision
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.decide.regions import Region
-from panda_edge.errors import BundleError, PandaError
-from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.reading import ImageLike, open_image
+from panda_edge.errors import BundleError, ImageError, PandaError
+from panda_edge.images.reading import ImageLike
+from panda_edge.images.view import View
+from panda_edge.search.picture import PictureScorer, Scored, joined, score_frame
 from panda_edge.search.scoring import Scorer
 
 MODEL_FILE = "model.onnx"
@@ -32,15 +33,16 @@ class Result:
     """What the detector says of one image.
 
     score: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); higher = more
-    anomalous, no fixed range. heatmap: float32 (height, width) at the model's input, L2 distances after blurring;
-    None after `detect`. image_size: (width, height) of the upright image in pixels. stages_ms: milliseconds by stage.
-    decision: None where the bundle is not calibrated.
+    anomalous, no fixed range; of a tiled image, its most anomalous tile's. heatmap: float32 `view.map_shape`, L2
+    distances after blurring, at the model's input or, of tiles, at half the scaled image's pixels; None after `detect`.
+    image_size: (width, height) of the upright image in pixels. view: where frames and heat map lie on it. stages_ms:
+    milliseconds by stage. decision: None where the bundle is not calibrated.
     """
 
     score: float
     heatmap: np.ndarray | None
     image_size: tuple[int, int]
-    preprocessing: Preprocessing = field(repr=False)
+    view: View = field(repr=False)
     stages_ms: dict[str, float] = field(default_factory=dict, repr=False)
     decision: Decision | None = None
 
@@ -71,7 +73,7 @@ class Result:
 
     def heatmap_on_image(self) -> np.ndarray:
         """The heat map on the image's own pixels: float32 (H, W), NaN where the crop left the image out."""
-        return self.preprocessing.to_image(self._map(), self.image_size)
+        return self.view.to_picture(self._map())
 
     def _map(self) -> np.ndarray:
         if self.heatmap is None:
@@ -81,8 +83,8 @@ class Result:
 
 @dataclass(frozen=True)
 class _Read:
-    frame: np.ndarray
-    image_size: tuple[int, int]
+    canvas: np.ndarray
+    view: View
     stages_ms: dict[str, float]
 
 
@@ -95,8 +97,13 @@ class Detector:
         self.bundle = bundle
         self.threads = threads
         self.preprocessing = bundle.manifest.preprocessing
-        self._model = Model(bundle.checked_file(MODEL_FILE), threads, provider)
-        self._scorer = Scorer(bundle, threads, epsilon)
+        tiled = self.preprocessing.tiles is not None
+        # Tiles are shared out to workers of one thread each; a single frame is shared out within.
+        workers = threads if tiled and provider == "cpu" else 1
+        self._model = Model(bundle.checked_file(MODEL_FILE), threads // workers, provider)
+        self._scorer = Scorer(bundle, threads // workers, epsilon)
+        beside = (Scorer(bundle, threads // workers, epsilon, self._scorer) for _ in range(workers - 1))
+        self._tiles = PictureScorer(self.features, [self._scorer, *beside]) if tiled else None
         calibration = open_calibration(bundle)
         self.decider = None if calibration is None else Decider(calibration, fpr)
 
@@ -159,35 +166,52 @@ class Detector:
 
     def _read(self, image: ImageLike) -> _Read:
         started = time.perf_counter()
-        opened = open_image(image, self.preprocessing.draft_size, keep_grey=True)
+        opened = self.preprocessing.open(image)
         decoded = time.perf_counter()
-        frame = self.preprocessing.frame(opened.image)
+        try:
+            view = self.preprocessing.view(opened.full_size)
+        except ImageError as error:
+            raise ImageError(f"{image}: {error}" if isinstance(image, str | os.PathLike) else str(error)) from None
+        canvas = self.preprocessing.canvas(opened.image, view)
         resized = time.perf_counter()
         stages = {"decode": (decoded - started) * 1e3, "preprocess": (resized - decoded) * 1e3}
-        return _Read(frame, opened.full_size, stages)
+        return _Read(canvas, view, stages)
 
-    def _features_of(self, reads: Sequence[_Read]) -> Features:
-        """Features of a batch; each read's share of the time goes into its stages."""
+    def _features_of(self, reads: Sequence[_Read]) -> Features | None:
+        """Features of a batch, each read's share of the time in its stages; None of tiles, which go to the workers."""
+        if self._tiles is not None:
+            return None
         started = time.perf_counter()
-        features = self.features(np.stack([read.frame for read in reads]))
+        features = self.features(np.stack([read.canvas for read in reads]))
         for read in reads:
             read.stages_ms["backbone"] = (time.perf_counter() - started) * 1e3 / len(reads)
         return features
 
-    def _see(self, image: ImageLike) -> tuple[_Read, Features]:
+    def _see(self, image: ImageLike) -> tuple[_Read, Features | None]:
         read = self._read(image)
         return read, self._features_of([read])
 
-    def _result(self, read: _Read, features: Features, i: int, with_map: bool) -> Result:
-        levels = [level[i] for level in features.levels]
-        scored = self._scorer.score(features.embedding[i], levels, with_map, graph_score=features.score_of(i))
+    def _result(self, read: _Read, features: Features | None, i: int, with_map: bool) -> Result:
+        if self._tiles is not None:
+            scored = self._tiles.score(read.view, read.canvas, with_map)
+        else:
+            assert features is not None
+            scored = self._of_frame(read.view, features, i, with_map)
         stages = {**read.stages_ms, **scored.stages_ms}
         decision = None
         if self.decider is not None:
             started = time.perf_counter()
-            decision = self.decider.decide(scored.score, scored.heatmap, self.preprocessing, read.image_size)
+            decision = self.decider.decide(scored.score, scored.heatmap, read.view)
             stages["heatmap" if with_map else "search"] += (time.perf_counter() - started) * 1e3
-        return Result(scored.score, scored.heatmap, read.image_size, self.preprocessing, stages, decision)
+        return Result(scored.score, scored.heatmap, read.view.picture, read.view, stages, decision)
+
+    def _of_frame(self, view: View, features: Features, i: int, with_map: bool) -> Scored:
+        """The score and heat map of a picture that is one frame, the i-th of a batch."""
+        started = time.perf_counter()
+        frame = score_frame(self._scorer, view, features, i, with_map=with_map)
+        searched = (time.perf_counter() - started) * 1e3
+        done = joined(view, [frame], self._scorer.sigma)
+        return Scored(done.score, done.heatmap, {"search": searched, **done.stages_ms})
 
 
 def load(

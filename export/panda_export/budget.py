@@ -31,22 +31,31 @@ class Budget:
     said: str
 
 
-def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: int, images: int) -> Budget:
+def fit_budget(
+    options: BankOptions,
+    levels: Sequence[Level],
+    embedding_size: int,
+    images: int,
+    frames: int = 1,
+    tiled: bool = False,
+) -> Budget:
     """The largest bank of the kind asked for that takes at most `options.max_bank_mb` megabytes (10⁶ bytes).
 
     Exact banks keep fewer images; k-means, coreset and joint-hnsw banks fewer descriptors; gaussian banks fewer
-    directions of each covariance, in steps of 16. Raises PandaError where not even the smallest would fit.
+    directions of each covariance, in steps of 16. images: frames to keep, tiles counted one by one; frames: of a
+    picture, each with Gaussians of its own. Raises PandaError where not even the smallest would fit.
     """
     if options.max_bank_mb is None:
         return Budget(options, images, "")
     most = options.max_bank_mb * 1e6
+    what = "tiles" if tiled else "images"
     value = _FLOAT16 if options.dtype == "float16" else _FLOAT32
     channels = sum(level.channels for level in levels)
     embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank(images) == "hnsw" else 0)
     if options.gallery == "exact":
         pyramid = value * sum(level.height * level.width * level.channels for level in levels)
         kept = min(images, int(most / (pyramid + embedding)))
-        return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal images")
+        return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")
     if options.gallery in ("kmeans", "kmeans-levels"):
         means = min(options.means, int(most / (value * channels + embedding)))
         changed = dataclasses.replace(options, means=_at_least_one(means, options))
@@ -56,7 +65,7 @@ def fit_budget(options: BankOptions, levels: Sequence[Level], embedding_size: in
         vectors = min(options.vectors, int((most - images * embedding) / each))
         changed = dataclasses.replace(options, vectors=_at_least_one(vectors, options))
         return Budget(changed, images, f"{vectors} descriptors")
-    return _fit_rank(options, levels, images, most - images * embedding)
+    return _fit_rank(options, levels, images, (most - images * embedding) / frames)
 
 
 def _fit_rank(options: BankOptions, levels: Sequence[Level], images: int, most: float) -> Budget:

@@ -1,4 +1,4 @@
-"""Scoring normal images as if they were new, for calibration and for the overlays' colours."""
+"""Fourth step of an export: normal pictures scored as if they were new, for decisions and for the overlays' colours."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
+from panda_edge.search.picture import PictureScorer
 from panda_edge.search.scoring import Scorer
-from panda_export.features import FeatureFunction
+from panda_export.network import Network
+from panda_export.pictures import Picture
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
 SCALE_IMAGES = 64  # heat maps that set the colours
+_SCALE_VALUES = 50_000  # of a map, that set the colours
 
-NormalFrame = tuple[int | None, np.ndarray]
-"""A normal image's number in the bank, None where it is not stored, and its frame, uint8 (height, width, 3)."""
+NormalPicture = tuple[int | None, Picture]
+"""A normal picture with its number in the bank, None where it is not stored."""
 
 
-def set_color_scale(staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction) -> Manifest:
+def set_color_scale(staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network) -> Manifest:
     """The manifest with usual and high values of normal heat maps."""
-    return _scored(staging, manifest, normal, run)[0]
+    return _scored(staging, manifest, normal, network)[0]
 
 
 def calibrate(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], rule: str, run: FeatureFunction, kind: str
+    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], rule: str, network: Network, kind: str
 ) -> Manifest:
-    """Write the raw scores of normal images that they have when they are not in the bank; returns the manifest that
+    """Write the raw scores of normal pictures that they have when they are not in the bank; returns the manifest that
     tells of them.
 
     rule: which image score decides, one of `panda_edge.decide.calibration.RULES`. kind: `held-out`, or
-    `leave-one-out` for stored images that are each scored without themselves. Without images the bundle stays
+    `leave-one-out` for stored pictures that are each scored without themselves. Without pictures the bundle stays
     uncalibrated.
     """
-    manifest, scores = _scored(staging, manifest, normal, run)
+    manifest, scores = _scored(staging, manifest, normal, network)
     if not scores:
         return manifest
     columns = np.array([[score[name] for score in scores] for name in SCORES])
@@ -45,24 +48,32 @@ def calibrate(
     return dataclasses.replace(manifest, calibration={"rule": rule, "images": len(scores), "kind": kind})
 
 
+def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> PictureScorer:
+    """Scores pictures with the banks as they are now, the way that a device does."""
+    bundle = Bundle(staging, manifest)
+    if manifest.preprocessing.tiles is None:
+        return PictureScorer(network.run, [Scorer(bundle, default_threads())])
+    first = Scorer(bundle, 1)
+    beside = [Scorer(bundle, 1, beside=first) for _ in range(default_threads() - 1)]
+    return PictureScorer(network.worker(), [first, *beside])
+
+
 def _scored(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalFrame], run: FeatureFunction
+    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network
 ) -> tuple[Manifest, list[dict[str, float]]]:
-    scorer = Scorer(Bundle(staging, manifest), default_threads())
+    scorer = picture_scorer(staging, manifest, network)
     stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
     scores: list[dict[str, float]] = []
     heatmaps: list[np.ndarray] = []
-    for number, frame in normal:
-        features = run(frame[None])
-        levels = [level[0] for level in features.levels]
-        exclude = number if stored else None
-        scored = scorer.score(features.embedding[0], levels, exclude=exclude, graph_score=features.score_of(0))
+    for number, picture in normal:
+        scored = scorer.score(picture.view, picture.canvas, exclude=number if stored else None)
         assert scored.heatmap is not None
         scores.append(image_scores(scored.score, scored.heatmap))
         if len(heatmaps) < SCALE_IMAGES:
-            heatmaps.append(scored.heatmap)
+            every = max(1, scored.heatmap.size // _SCALE_VALUES)
+            heatmaps.append(scored.heatmap.ravel()[:: every if every > 1 else 1])
     if not scores:
         return manifest, scores
-    low, high = np.quantile(heatmaps, USUAL)
+    low, high = np.quantile(np.concatenate(heatmaps), USUAL)
     segmentation = dataclasses.replace(manifest.segmentation, normal_low=float(low), normal_high=float(high))
     return dataclasses.replace(manifest, segmentation=segmentation), scores

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
-from panda_export.features import FeatureFunction
+from panda_edge.search.picture import FeatureFunction
 
 _CELL = 8  # input pixels of the cells that `average` counts in
 _LEAST_SPREAD = 1e-6  # of a channel that never changes; keeps its scale finite

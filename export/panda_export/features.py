@@ -1,26 +1,21 @@
-"""Features of many images, streamed: memory does not grow with their number."""
+"""Features of many frames, streamed: memory does not grow with their number."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from panda_edge.bundle.model import Features
-from panda_edge.errors import ImageError
-from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.search.picture import FeatureFunction
 
-FeatureFunction = Callable[[np.ndarray], Features]
-"""Frames, uint8 (B, height, width, 3) → Features."""
+T = TypeVar("T")
 
 BATCH = 8
-_READERS = 4  # Pillow releases the interpreter while it decodes
 
 
 def torch_features(graph: nn.Module, device: str) -> FeatureFunction:
@@ -36,30 +31,11 @@ def torch_features(graph: nn.Module, device: str) -> FeatureFunction:
     return run
 
 
-def readable_images(images: Sequence[Path], preprocessing: Preprocessing) -> Iterator[tuple[Path, np.ndarray]]:
-    """Each image that can be read with its frame; the others are named on stderr and left out."""
-
-    def read(path: Path) -> tuple[Path, np.ndarray | ImageError]:
-        try:
-            return path, preprocessing.apply(path)
-        except ImageError as error:
-            return path, error
-
-    with ThreadPoolExecutor(_READERS) as readers:
-        remaining = iter(images)
-        while chunk := list(islice(remaining, 4 * BATCH)):
-            for path, frame in readers.map(read, chunk):
-                if isinstance(frame, ImageError):
-                    print(f"left out: {frame}", file=sys.stderr)
-                else:
-                    yield path, frame
-
-
 def batched_features(
-    frames: Iterator[np.ndarray] | Sequence[np.ndarray], run: FeatureFunction
-) -> Iterator[tuple[np.ndarray, Features]]:
-    """Frames in batches, with their features."""
+    frames: Iterable[tuple[T, np.ndarray]], run: FeatureFunction
+) -> Iterator[tuple[list[T], Features]]:
+    """Frames, each uint8 (height, width, 3) with whatever tells where it comes from, in batches with their features."""
     remaining = iter(frames)
     while batch := list(islice(remaining, BATCH)):
-        stacked = np.stack(batch)
-        yield stacked, run(stacked)
+        sources, pixels = zip(*batch, strict=True)
+        yield list(sources), run(np.stack(pixels))

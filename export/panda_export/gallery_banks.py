@@ -23,21 +23,22 @@ _MAX_KMEANS_DESCRIPTORS = 100_000
 
 
 class GalleryWriter(Protocol):
-    def add(self, features: Features) -> None:
-        """Take in a batch of normal images."""
+    def add(self, features: Features, numbers: Sequence[int]) -> None:
+        """Take in a batch of normal frames. numbers: which frame of its picture each is; 0 of whole pictures."""
 
     def close(self) -> int:
         """Finish the files; returns how many entries the bank has (images, or descriptors)."""
 
 
 def gallery_writer(
-    bundle: Path, levels: Sequence[Level], options: BankOptions, images: int, seed: int
+    bundle: Path, levels: Sequence[Level], options: BankOptions, images: int, seed: int, frames: int = 1
 ) -> GalleryWriter:
-    """The writer of the gallery that the options name. images: how many will come, about."""
+    """The writer of the gallery that the options name. images: how many frames will come, about. frames: how many
+    every picture has, where a bank by place is to tell them apart."""
     if options.gallery == "exact":
         return PyramidWriter(bundle, levels, options.dtype)
     if options.gallery == "gaussian":
-        return GaussianWriter(bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank)
+        return GaussianWriter(bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank, frames)
     if options.gallery == "kmeans":
 
         def means(drawn: np.ndarray) -> int:
@@ -72,7 +73,7 @@ class PyramidWriter:
             file.touch()
         self._write_headers()
 
-    def add(self, features: Features) -> None:
+    def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         self._written += len(features.embedding)
         for file, level in zip(self._files, features.levels, strict=True):
             with file.open("ab") as stream:
@@ -116,7 +117,7 @@ class DescriptorWriter:
         self._write = write
         self._sample = DescriptorSample(levels[-1].height * levels[-1].width, images, most, seed)
 
-    def add(self, features: Features) -> None:
+    def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         for i in range(len(features.embedding)):
             self._sample.add(joint_descriptors([level[i] for level in features.levels]))
 
@@ -137,7 +138,7 @@ class LevelMeansWriter:
             DescriptorSample(level.height * level.width, images, _MAX_KMEANS_DESCRIPTORS, seed) for level in levels
         ]
 
-    def add(self, features: Features) -> None:
+    def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         for sample, level in zip(self._samples, features.levels, strict=True):
             for descriptors in level:
                 sample.add(descriptors)

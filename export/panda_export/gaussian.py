@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from panda_edge.search import kernel
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 
 _BUFFERED = 32  # images whose second moments are added at once
+_MOST_BYTES = 6_000_000_000  # that covariances may take while they are estimated
 _LEAST_VARIANCE = 1e-6  # that of identical images is 0; whitening by less would leave the range of float16
 
 
@@ -32,48 +33,73 @@ class GaussianWriter:
         average: int,
         shrinkage: float,
         rank: int | None = None,
+        frames: int = 1,
     ) -> None:
         """average: see `DescriptorGrid`. shrinkage: towards equal variance in all directions (see `shrunk`). rank: of
-        the factors, from 1 to the channels; None for all directions. Raises PandaError for another rank."""
+        the factors, from 1 to the channels; None for all directions. frames: of every picture, each with Gaussians of
+        its own. Raises PandaError for another rank, or where the frames' covariances do not fit into memory."""
         self._bundle = bundle
         self._dtype = np.dtype(dtype)
         self._shrinkage = shrinkage
         self._grid = DescriptorGrid(levels, average)
-        cells, size = self._grid.cells, self._grid.channels
+        size = self._grid.channels
+        needed = 4 * frames * self._grid.cells * size * size
+        if frames > 1 and needed > _MOST_BYTES:
+            raise PandaError(
+                f"{frames} tiles a picture: their covariances need {needed / 1e9:.1f} GB, at most "
+                f"{_MOST_BYTES / 1e9:.0f} are allowed; use fewer tiles or --bank exact or coreset"
+            )
         if rank is not None and not 1 <= rank <= size:
             raise PandaError(f"rank is {rank}; expected 1 to {size}, the levels' channels")
         self._rank = rank
-        self._images = 0
+        self._moments = [_Moments(self._grid.cells, size) for _ in range(frames)]
+
+    def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
+        """Take in a batch of normal frames. numbers: which frame of its picture each is."""
+        for i in range(len(features.embedding)):
+            moments = self._moments[numbers[i] if numbers else 0]
+            moments.add(self._grid.descriptors([level[i] for level in features.levels]))
+
+    def close(self) -> int:
+        """Write the bank; returns how many images it is of. Raises DataError with fewer than two."""
+        for moments in self._moments:
+            moments.settle()
+            if moments.images < 2:
+                raise DataError(f"a Gaussian bank needs at least 2 normal images, got {moments.images}; give more")
+        means = [moments.mean() for moments in self._moments]
+        np.save(self._bundle / MEAN_FILE, np.concatenate(means).astype(np.float32), allow_pickle=False)
+        packed = [part for moments in self._moments for part in self._packed(moments)]
+        np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
+        return self._moments[0].images
+
+    def _packed(self, moments: _Moments) -> Iterator[np.ndarray]:
+        """The packed factor of each cell."""
+        isotropic = moments.mean_variance()
+        for cell in range(self._grid.cells):
+            covariance = shrunk(moments.covariance(cell), isotropic, self._shrinkage)
+            factor = whitening_factor(covariance) if self._rank is None else low_rank_factor(covariance, self._rank)
+            yield kernel.pack_factors(factor[None], self._rank is None, self._dtype)
+
+
+class _Moments:
+    """Sums and products of descriptors, cell by cell."""
+
+    def __init__(self, cells: int, size: int) -> None:
+        self.images = 0
         # Sums are taken about the first buffer's mean, which keeps float32 products exact enough.
         self._origin: np.ndarray | None = None
         self._sum = np.zeros((cells, size))
         self._products = np.zeros((cells, size, size), dtype=np.float32)
         self._buffer: list[np.ndarray] = []
 
-    def add(self, features: Features) -> None:
-        """Take in a batch of normal images."""
-        for i in range(len(features.embedding)):
-            self._buffer.append(self._grid.descriptors([level[i] for level in features.levels]))
-            if len(self._buffer) == _BUFFERED:
-                self._settle()
+    def add(self, descriptors: np.ndarray) -> None:
+        """descriptors: of one frame, (cells, D)."""
+        self._buffer.append(descriptors)
+        if len(self._buffer) == _BUFFERED:
+            self.settle()
 
-    def close(self) -> int:
-        """Write the bank; returns how many images it is of. Raises DataError with fewer than two."""
-        self._settle()
-        if self._images < 2:
-            raise DataError(f"a Gaussian bank needs at least 2 normal images, got {self._images}; give more")
-        assert self._origin is not None
-        mean = self._origin + self._sum / self._images
-        np.save(self._bundle / MEAN_FILE, mean.astype(np.float32), allow_pickle=False)
-        isotropic = self._mean_variance()
-        packed = [
-            kernel.pack_factors(self._factor(cell, isotropic)[None], self._rank is None, self._dtype)
-            for cell in range(self._grid.cells)
-        ]
-        np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
-        return self._images
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Add what is buffered to the sums."""
         if not self._buffer:
             return
         descriptors = np.stack(self._buffer, axis=1)  # (cells, images, D)
@@ -82,24 +108,25 @@ class GaussianWriter:
         descriptors = descriptors - self._origin[:, None]
         self._sum += descriptors.sum(axis=1)
         self._products += descriptors.transpose(0, 2, 1) @ descriptors
-        self._images += len(self._buffer)
+        self.images += len(self._buffer)
         self._buffer = []
 
-    def _covariance(self, cell: int) -> np.ndarray:
+    def mean(self) -> np.ndarray:
+        """float64 (cells, D)."""
+        assert self._origin is not None
+        mean: np.ndarray = self._origin + self._sum / self.images
+        return mean
+
+    def covariance(self, cell: int) -> np.ndarray:
         """Unbiased, float64 (D, D)."""
         total = self._sum[cell]
-        centred: np.ndarray = self._products[cell] - np.outer(total, total) / self._images
-        return centred / (self._images - 1)
+        centred: np.ndarray = self._products[cell] - np.outer(total, total) / self.images
+        return centred / (self.images - 1)
 
-    def _mean_variance(self) -> float:
-        """Over all positions and directions."""
-        return (
-            float(np.mean([np.trace(self._covariance(cell)) for cell in range(self._grid.cells)])) / self._grid.channels
-        )
-
-    def _factor(self, cell: int, isotropic: float) -> np.ndarray:
-        covariance = shrunk(self._covariance(cell), isotropic, self._shrinkage)
-        return whitening_factor(covariance) if self._rank is None else low_rank_factor(covariance, self._rank)
+    def mean_variance(self) -> float:
+        """Over all cells and directions."""
+        cells, size = self._sum.shape
+        return float(np.mean([np.trace(self.covariance(cell)) for cell in range(cells)])) / size
 
 
 def shrunk(covariance: np.ndarray, isotropic: float, shrinkage: float) -> np.ndarray:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from panda_edge.bundle import manifest
+from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_edge.errors import PandaError
 
 # --bank → how embeddings are kept (detection), how pyramid features are kept (segmentation).
@@ -16,6 +20,9 @@ BANKS = {
     "joint-hnsw": ("exact", "hnsw"),
     "gaussian": ("exact", "gaussian"),
 }
+
+# --compare: which normal tiles a tile is compared with; auto lets normal pictures decide (`compare.py`).
+COMPARE = ("auto", *manifest.COMPARE)
 
 # --embeddings: how image embeddings are searched where the bank keeps them all.
 EMBEDDINGS = ("auto", "exact", "hnsw")
@@ -37,7 +44,8 @@ class BankOptions:
     square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others).
     shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
     `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
-    of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS."""
+    of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS. compare: one of COMPARE,
+    for tiles."""
 
     bank: str = "exact"
     means: int = 50
@@ -52,12 +60,17 @@ class BankOptions:
     standardise: bool = False
     level_weights: tuple[float, ...] | None = None
     embeddings: str = "auto"
+    compare: str = "auto"
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
             raise PandaError(f"unknown --bank {self.bank!r}; expected one of {', '.join(BANKS)}")
         if self.embeddings not in EMBEDDINGS:
             raise PandaError(f"unknown --embeddings {self.embeddings!r}; expected one of {', '.join(EMBEDDINGS)}")
+        if self.compare not in COMPARE:
+            raise PandaError(f"unknown --compare {self.compare!r}; expected one of {', '.join(COMPARE)}")
+        if self.compare in ("near", "place") and (self.gallery != "exact" or self.embeddings == "hnsw"):
+            raise PandaError(f"--compare {self.compare}: needs --bank exact, got {self.bank}; leave one of them out")
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -74,10 +87,29 @@ class BankOptions:
     def detection_bank(self, images: int) -> str:
         """How so many images' embeddings are kept."""
         own = BANKS[self.bank][0]
-        if own != "exact" or self.embeddings == "exact":
+        if own != "exact" or self.embeddings == "exact" or self.compare in ("near", "place"):
             return own
         return "hnsw" if self.embeddings == "hnsw" or images >= HNSW_FROM else "exact"
 
     @property
     def gallery(self) -> str:
         return BANKS[self.bank][1]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """method: its `name` and parameters, for the manifest. bank: what is kept of the normal images.
+
+    rule: the image score that decides. leave_one_out: where no images are held out, calibrate with images of the bank,
+    each scored without itself; only an exact bank can, and only features that were not adapted to those images keep the
+    promise. device: that computes features, `cpu` or `cuda`. precision: `float32`, or `int8` where that is faster on
+    this machine.
+    """
+
+    method: Mapping[str, Any]
+    bank: BankOptions = field(default_factory=BankOptions)
+    rule: str = DEFAULT_RULE
+    leave_one_out: bool = False
+    seed: int = 0
+    device: str = "cpu"
+    precision: str = "float32"

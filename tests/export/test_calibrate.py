@@ -85,14 +85,14 @@ def test_regions_are_in_pixels_of_the_image_also_after_a_crop() -> None:
     decider = Decider(Calibration("max", scores), fpr=0.05)
     heatmap = np.zeros((64, 64), np.float32)
     heatmap[16:32, 8:16] = 2.0
-    squash = decider.decide(0.0, heatmap, Preprocessing(64, 64), (128, 256))
+    squash = decider.decide(0.0, heatmap, Preprocessing(64, 64).view((128, 256)))
     assert squash.anomalous
     (region,) = squash.regions
     assert (region.box, region.area) == ((16, 64, 32, 128), 128 * 8)
     # The crop sees the central 64×64 of 128×64 pixels, one to one.
-    (region,) = decider.decide(0.0, heatmap, Preprocessing(64, 64, "crop", 1.0), (128, 64)).regions
+    (region,) = decider.decide(0.0, heatmap, Preprocessing(64, 64, "crop", 1.0).view((128, 64))).regions
     assert region.box == (40, 16, 48, 32)
-    assert not decider.decide(0.0, heatmap * 0, Preprocessing(64, 64), (64, 64)).regions
+    assert not decider.decide(0.0, heatmap * 0, Preprocessing(64, 64).view((64, 64))).regions
 
 
 @pytest.mark.parametrize(

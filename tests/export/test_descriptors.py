@@ -18,7 +18,7 @@ from panda_export.descriptors import Descriptors, averaged_cells, channel_spread
 from panda_export.export import export_bundle
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,8 @@ def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(
     tiny_backbone: Callable[..., Any], normal_images: list[Path], tmp_path: Path
 ) -> None:
     options = BankOptions("exact", neighbors=4, standardise=True, average=3)
-    manifest = export_bundle(
-        tmp_path / "x.panda", tiny_backbone(), normal_images, Preprocessing(64, 64), options, method={"name": "dn2"}
-    )
+    asked = ExportOptions({"name": "dn2"}, options)
+    manifest = export_bundle(tmp_path / "x.panda", tiny_backbone(), normal_images, Preprocessing(64, 64), asked)
     assert (manifest.export["standardise"], manifest.export["average"]) == (True, 3)
     detector = panda_edge.load(tmp_path / "x.panda")
     frames = np.stack([detector.preprocessing.apply(path) for path in normal_images])

@@ -23,7 +23,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.embedding_banks import write_hnsw
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
@@ -64,7 +64,8 @@ def export(tmp_path: Path, tiny_backbone: Callable[..., Any]) -> Callable[..., P
         options = options or BankOptions(neighbors=4)
         preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
         backbone = more.pop("backbone", None) or tiny_backbone()
-        export_bundle(out, backbone, images, preprocessing, options, method={"name": "dn2"}, **more)
+        held_out = more.pop("held_out", ())
+        export_bundle(out, backbone, images, preprocessing, ExportOptions({"name": "dn2"}, options, **more), held_out)
         return out
 
     return call

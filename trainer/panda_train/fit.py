@@ -17,7 +17,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
-from panda_export.options import BankOptions
+from panda_export.options import BankOptions, ExportOptions
 from panda_train import adapt, backbones
 from panda_train.adapt.adaptation import AdaptOptions, adapt_to
 from panda_train.adapt.distributed import Workers, workers
@@ -84,14 +84,16 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
                 backbone,
                 kept,
                 preprocessing,
-                options.bank,
-                method={"name": options.method, **facts},
-                held_out=held_out,
-                leave_one_out=leave_one_out,
-                rule=options.rule,
-                seed=options.seed,
-                device=device,
-                precision=options.precision,
+                ExportOptions(
+                    method={"name": options.method, **facts},
+                    bank=options.bank,
+                    rule=options.rule,
+                    leave_one_out=leave_one_out,
+                    seed=options.seed,
+                    device=device,
+                    precision=options.precision,
+                ),
+                held_out,
                 progress=show,
             )
             _state_file(out).unlink(missing_ok=True)

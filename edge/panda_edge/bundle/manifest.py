@@ -10,13 +10,16 @@ from typing import Any
 
 from panda_edge.bundle.fields import any_table, by_name, choice, number, optional, rows, short, table, text, whole
 from panda_edge.bundle.sealed_json import parsed, read_text, sealed
-from panda_edge.errors import BundleError
-from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.errors import BundleError, PandaError
+from panda_edge.images.preprocessing import RESIZES, Preprocessing
+from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest that is read. A bundle is of the oldest version whose readers understand it: see `version_of`."""
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
+COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Segmentation:
     or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
     level), or `gaussian` (one a cell, of `count`
     images; average: side of the square of cells that descriptors are averaged over; rank: directions kept of its
-    covariance, None for all). sigma: Gaussian blur in input
+    covariance, None for all). compare: one of COMPARE, of tiles. sigma: Gaussian blur in input
     pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they
     fix the overlays' colours.
     """
@@ -69,6 +72,7 @@ class Segmentation:
     ef: int | None = None
     average: int = 1
     rank: int | None = None
+    compare: str = "anywhere"
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,21 @@ class Manifest:
     format_version: int = field(default=FORMAT_VERSION)
 
     def to_json(self) -> str:
-        """The same manifest gives the same bytes: keys in a fixed order, no dates.
+        """The same manifest gives the same bytes: keys in a fixed order, no dates."""
+        return sealed({"magic": MAGIC, **self.plain()})
 
-        A table that came later (its default is None) is left out where it is not there.
-        """
+    def plain(self) -> dict[str, Any]:
+        """As what JSON has. A table or field that came later is left out where it holds its default."""
         later = {entry.name for entry in dataclasses.fields(self) if entry.default is None}
         written = {
             key: value for key, value in dataclasses.asdict(self).items() if value is not None or key not in later
         }
-        return sealed({"magic": MAGIC, **written})
+        for key, table_of in _LATER.items():
+            defaults = {entry.name: entry.default for entry in dataclasses.fields(table_of[0])}
+            for name in table_of[1:]:
+                if written[key][name] == defaults[name]:
+                    del written[key][name]
+        return written
 
 
 def read_manifest(bundle: Path) -> Manifest:
@@ -120,14 +130,29 @@ def check_seal(bundle: Path) -> None:
         raise BundleError(f"{path}: its manifest_sha256 is not its content's; altered or damaged, copy it again")
 
 
+# Fields that came after format version 1, by the table that holds them.
+_LATER: dict[str, tuple[Any, ...]] = {
+    "preprocessing": (Preprocessing, "tiles"),
+    "segmentation": (Segmentation, "compare"),
+}
+
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
 
 _PREPROCESSING = table(
     Preprocessing,
     height=whole(16, 4096),
     width=whole(16, 4096),
-    resize=choice("squash", "crop"),
+    resize=choice(*RESIZES),
     cover=number(1, 4),
+    tiles=optional(
+        table(
+            Tiling,
+            overlap=number(0, MAX_OVERLAP),
+            scale=optional(number(MIN_SCALE, MAX_SCALE)),
+            height=optional(whole(16, MAX_SIDE)),
+            width=optional(whole(16, MAX_SIDE)),
+        )
+    ),
 )
 _DETECTION = table(
     Detection,
@@ -149,6 +174,7 @@ _SEGMENTATION = table(
     ef=optional(whole(1, MAX_EF)),
     average=optional(whole(1, 99), 1),
     rank=optional(whole()),
+    compare=optional(choice(*COMPARE), COMPARE[0]),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
@@ -178,15 +204,21 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     if top.get("magic") != MAGIC:
         raise BundleError(f"{where}: magic is {short(top.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle")
     version = whole(0)(top.get("format_version"), f"{where}: format_version")
-    if version != FORMAT_VERSION:
+    if not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{where}: format version {version}, this panda-edge reads {FORMAT_VERSION}; "
+            f"{where}: format version {version}, this panda-edge reads 1 to {FORMAT_VERSION}; "
             "update panda-edge or export the bundle again"
         )
     manifest = _MANIFEST(plain, where)
     _check_levels(manifest, where)
     _check_banks(manifest, where)
+    _check_tiles(manifest, where)
     return manifest
+
+
+def version_of(preprocessing: Preprocessing) -> int:
+    """The format version of a bundle: 2 where a reader of version 1 would show the model something else."""
+    return 2 if preprocessing.tiles is not None or preprocessing.resize == "fit" else 1
 
 
 def _check_levels(manifest: Manifest, where: str) -> None:
@@ -226,3 +258,29 @@ def _check_banks(manifest: Manifest, where: str) -> None:
             f"{where}: segmentation: count is {maps.count} images beside {found.count} of a {found.bank} detection "
             "bank; expected the same images in both"
         )
+
+
+def _check_tiles(manifest: Manifest, where: str) -> None:
+    """A grid that covers its pictures, of not too many tiles."""
+    frame, tiles, maps = manifest.preprocessing, manifest.preprocessing.tiles, manifest.segmentation
+    if tiles is None:
+        if maps.compare != COMPARE[0]:
+            raise BundleError(f"{where}: segmentation: compare is {maps.compare!r} of a bundle without tiles")
+        return
+    fixed = tiles.height is not None and tiles.width is not None
+    if (tiles.scale is None) != fixed or (tiles.height is None) != (tiles.width is None):
+        raise BundleError(f"{where}: preprocessing: tiles: expected either a scale, or a height and a width")
+    if frame.resize != "squash" or frame.height % ALIGNED or frame.width % ALIGNED:
+        raise BundleError(
+            f"{where}: preprocessing: {frame.resize} to {frame.height}×{frame.width} beside tiles; expected squash and "
+            f"multiples of {ALIGNED}"
+        )
+    if any(ALIGNED % level.stride for level in manifest.levels):
+        raise BundleError(f"{where}: levels: strides beside tiles must divide {ALIGNED}")
+    if tiles.height is not None and tiles.width is not None:
+        try:
+            frame.view((tiles.width, tiles.height))
+        except PandaError as error:
+            raise BundleError(f"{where}: preprocessing: tiles: {error}") from None
+    if not fixed and (maps.bank == "gaussian" or maps.compare != COMPARE[0]):
+        raise BundleError(f"{where}: preprocessing: tiles: a {maps.bank} bank by place needs a height and a width")

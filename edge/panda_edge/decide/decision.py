@@ -10,7 +10,7 @@ import numpy as np
 from panda_edge.decide.calibration import Calibration, image_scores
 from panda_edge.decide.regions import Region, find_regions
 from panda_edge.errors import PandaError
-from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.view import View
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,16 @@ class Decider:
         self,
         embedding_score: float,
         heatmap: np.ndarray | None,
-        preprocessing: Preprocessing,
-        image_size: tuple[int, int],
+        view: View,
     ) -> Decision:
-        """heatmap: float32 (height, width) at the model's input; without one the embedding's score decides.
-
-        image_size: (width, height) of the image in pixels.
-        """
+        """heatmap: float32 `view.map_shape`; without one the embedding's score decides. view: of the picture."""
         rule = "embedding" if heatmap is None else self._calibration.rule
         raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap, rule)
         p_value = self._calibration.p_value(raw, rule)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:
             found = find_regions(heatmap, self._pixel_threshold)
-            regions = tuple(_on_image(region, preprocessing, image_size) for region in found)
+            regions = tuple(_on_picture(region, view) for region in found)
         return Decision(
             rule=rule,
             score=self._calibration.score(raw, rule),
@@ -80,12 +76,12 @@ class Decider:
         )
 
 
-def _on_image(region: Region, preprocessing: Preprocessing, image_size: tuple[int, int]) -> Region:
-    """A region of the model's input in pixels of the image."""
-    left, top, right, bottom = preprocessing.box(*image_size)
-    across, down = (right - left) / preprocessing.width, (bottom - top) / preprocessing.height
+def _on_picture(region: Region, view: View) -> Region:
+    """A region of the heat map in pixels of the picture."""
+    left, top = view.box[:2]
+    across, down = view.map_scale()
     x0, y0, x1, y1 = region.box
-    width, height = image_size
+    width, height = view.picture
     box = (
         max(math.floor(left + x0 * across), 0),
         max(math.floor(top + y0 * down), 0),
@@ -93,4 +89,5 @@ def _on_image(region: Region, preprocessing: Preprocessing, image_size: tuple[in
         min(math.ceil(top + y1 * down), height),
     )
     x, y = int(left + (region.peak_at[0] + 0.5) * across), int(top + (region.peak_at[1] + 0.5) * down)
-    return Region(box, round(region.area * across * down), region.peak, (x, y))
+    peak_at = (min(x, width - 1), min(y, height - 1))
+    return Region(box, round(region.area * across * down), region.peak, peak_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,15 @@ from panda_edge.search import kernel
 def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
     """Facts of a bundle and of this machine, ready for JSON. Raises BundleError."""
     bundle = open_bundle(path)
-    manifest = bundle.manifest
+    manifest, plain = bundle.manifest, bundle.manifest.plain()
     return {
         "bundle": str(path),
         "format_version": manifest.format_version,
         "created_with": manifest.created_with,
         "method": manifest.method,
         "backbone": manifest.backbone,
-        "preprocessing": dataclasses.asdict(manifest.preprocessing),
-        "embedding_size": manifest.embedding_size,
-        "levels": [dataclasses.asdict(level) for level in manifest.levels],
-        "detection": dataclasses.asdict(manifest.detection),
-        "segmentation": dataclasses.asdict(manifest.segmentation),
+        **{field: plain[field] for field in ("preprocessing", "embedding_size", "detection", "segmentation")},
+        "levels": list(plain["levels"]),
         "calibration": manifest.calibration,
         "evaluation": manifest.evaluation,
         "export": manifest.export,

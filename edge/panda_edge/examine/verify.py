@@ -11,6 +11,7 @@ from panda_edge.bundle.manifest import check_seal
 from panda_edge.bundle.model import checked_threads
 from panda_edge.bundle.selftest import read_selftest
 from panda_edge.detector import Detector
+from panda_edge.search.picture import joined, score_frame
 from panda_edge.search.scoring import Scorer
 
 # Relative to the largest expected magnitude. The heat map may also differ where two normal images are equally similar.
@@ -41,11 +42,11 @@ def self_test_differences(bundle: Bundle, threads: int) -> dict[str, float]:
     """Largest relative difference of this machine's embeddings, scores and heat maps from the bundle's."""
     test = read_selftest(bundle)
     detector, scorer = Detector(bundle, threads), Scorer(bundle, threads)
+    alone = bundle.manifest.preprocessing.alone
     found: dict[str, list[float]] = {key: [] for key in TOLERANCE}
     for i, frame in enumerate(test.frames):
         features = detector.features(frame[None])
-        levels = [level[0] for level in features.levels]
-        scored = scorer.score(features.embedding[0], levels, graph_score=features.score_of(0))
+        scored = joined(alone, [score_frame(scorer, alone, features, 0)], scorer.sigma)
         assert scored.heatmap is not None
         found["embedding"].append(_relative(features.embedding[0], test.embeddings[i]))
         found["score"].append(_relative(scored.score, test.scores[i]))

@@ -7,6 +7,7 @@ import os
 import stat
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -38,11 +39,15 @@ class OpenedImage:
     full_size: tuple[int, int]
 
 
-def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None, keep_grey: bool = False) -> OpenedImage:
+Draft: TypeAlias = Callable[[tuple[int, int]], tuple[int, int]]
+"""(width, height) of a JPEG, upright or not → (width, height) that it may be decoded down to."""
+
+
+def open_image(source: ImageLike, draft_size: Draft | None = None, keep_grey: bool = False) -> OpenedImage:
     """Decode an image; the source is never changed.
 
     EXIF rotation is applied, 16-bit values are scaled to 8 bits, transparency is laid on white.
-    draft_size: (width, height) a JPEG may be decoded down to, which is faster; None decodes it whole.
+    draft_size: to what a JPEG may be decoded down, which is faster; None decodes it whole.
     keep_grey: leave a grey image as it is instead of making it RGB; resizing one channel is faster than three.
     Raises ImageError: missing, not an image, truncated, or outside MIN_SIDE … MAX_PIXELS.
     """
@@ -52,6 +57,16 @@ def open_image(source: ImageLike, draft_size: tuple[int, int] | None = None, kee
     else:
         opened = _from_file(Path(source), draft_size)
     return opened if keep_grey else OpenedImage(to_rgb(opened.image), opened.full_size)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) of an image file, upright, by its header. Raises ImageError."""
+    with _opened(path) as image:
+        _check_size(image.size, str(path))
+        try:
+            return _upright_size(image)
+        except Exception as error:  # as in `_from_file`
+            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -75,14 +90,15 @@ def _from_pil(source: Image.Image) -> Image.Image:
         raise ImageError(f"image: a PIL image that cannot be decoded ({_one_line(error)})") from error
 
 
-def _from_file(path: Path, draft_size: tuple[int, int] | None) -> OpenedImage:
+def _from_file(path: Path, draft_size: Draft | None) -> OpenedImage:
     with _opened(path) as image:
         _check_size(image.size, str(path))
         try:
             full_size = _upright_size(image)
             if draft_size is not None:
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
-                image.draft(None, (max(draft_size), max(draft_size)))
+                needed = max(draft_size(full_size))
+                image.draft(None, (needed, needed))
             image.load()
             return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
         except ImageError as error:

@@ -18,7 +18,13 @@ class FlatGallery:
     def __init__(self, descriptors: Sequence[np.ndarray], grid: tuple[int, int], threads: int) -> None:
         self._search = kernel.MeanSearch(list(descriptors), grid, threads=threads)
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         squared, _ = self._search.nearest(list(levels))
         return squared
 
@@ -39,7 +45,13 @@ class LevelMeansGallery:
         ]
         self._grid = grid
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         squared = np.zeros(1, np.float32)
         for search, level in zip(self._searches, levels, strict=True):
             nearest, _ = search.nearest([level])

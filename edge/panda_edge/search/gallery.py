@@ -20,11 +20,19 @@ class Gallery(Protocol):
     needs_neighbors: bool
     """Whether `distances` has to be told which normal images are similar."""
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Squared L2 distance of each finest cell's joint descriptor to the nearest stored one.
 
         levels: coarse first, float32 (cells, channels) in nested order; neighbors: int64 (K,) numbers of the
-        normal images to compare with. Returns float32 (height, width) of the finest level.
+        normal frames to compare with; number: of the frame among its picture's, row by row; looked_at: coarsest cells
+        that matter, bool (h, w), None for all. Returns float32 (height, width) of the finest level; what it holds
+        where nobody looks is of no account.
         """
 
 
@@ -76,9 +84,10 @@ def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
 def _open_gaussian(bundle: Bundle, options: SearchOptions) -> Gallery:
     segmentation = bundle.manifest.segmentation
     grid = DescriptorGrid(bundle.manifest.levels, segmentation.average)
-    mean = bundle.array(MEAN_FILE, (grid.cells, grid.channels), "float32")
+    cells = grid.cells * bundle.manifest.preprocessing.frames
+    mean = bundle.array(MEAN_FILE, (cells, grid.channels), "float32")
     size = packed_size(grid.channels, segmentation.rank)
-    factors = bundle.array(FACTOR_FILE, (grid.cells, size), segmentation.dtype)
+    factors = bundle.array(FACTOR_FILE, (cells, size), segmentation.dtype)
     return GaussianGallery(mean, factors, grid, options.threads, segmentation.rank)
 
 

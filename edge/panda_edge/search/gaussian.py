@@ -64,21 +64,28 @@ class GaussianGallery:
     def __init__(
         self, mean: np.ndarray, factors: np.ndarray, grid: DescriptorGrid, threads: int, rank: int | None = None
     ) -> None:
-        """mean: float32 (cells, channels); factors: (cells, S) from `kernel.pack_factors`, lower triangular, or of
-        `rank` rows where that is given."""
+        """mean: float32 (frames·cells, channels), of a picture's frames one after the other; factors:
+        (frames·cells, S) from `kernel.pack_factors`, lower triangular, or of `rank` rows where that is given."""
         self._mean = mean
         self._factors = factors
         self._grid = grid
         self._threads = threads
         self._rank = rank
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         """See `Gallery.distances`; float32 (height, width) of the grid's cells."""
         descriptors = self._grid.descriptors(levels)
+        own = slice(number * self._grid.cells, (number + 1) * self._grid.cells)
         squared = kernel.gaussian_distance(
             descriptors,
-            self._mean,
-            self._factors,
+            self._mean[own],
+            self._factors[own],
             self._grid.channels if self._rank is None else self._rank,
             triangular=self._rank is None,
             threads=self._threads,

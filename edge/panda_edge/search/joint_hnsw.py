@@ -18,6 +18,12 @@ class JointHnswGallery:
         self._index = HnswBank(path, count, size, ef, threads)
         self._grid = grid
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         squared, _ = self._index.nearest(joint_descriptors(levels), 1)
         return unnest(squared[:, 0], self._grid)

@@ -18,6 +18,12 @@ class PyramidGallery:
         self._search = kernel.PyramidSearch(list(levels), grid, threads=threads)
         self._epsilon = epsilon
 
-    def distances(self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None) -> np.ndarray:
+    def distances(
+        self,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int = 0,
+        looked_at: np.ndarray | None = None,
+    ) -> np.ndarray:
         squared, _ = self._search.nearest(list(levels), neighbors, self._epsilon)
         return squared

@@ -1,41 +1,45 @@
-"""From one image's features to its score and heat map, with the banks of a bundle."""
+"""From one frame's features to its score and distances, with the banks of a bundle."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import PandaError
+from panda_edge.images.view import View
 from panda_edge.search import kernel
-from panda_edge.search.embedding import open_embedding_bank
+from panda_edge.search.candidates import Candidates, NearbyCandidates, open_candidates
 from panda_edge.search.gallery import SearchOptions, open_gallery
 
 
 @dataclass(frozen=True)
-class Scored:
-    """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own; heatmap: float32 (H, W)."""
+class FrameScore:
+    """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own. distances: L2 distance of
+    each finest cell's descriptor to the nearest normal one, float32 (h, w); None where only the score was wanted."""
 
     score: float
-    heatmap: np.ndarray | None
-    stages_ms: dict[str, float] = field(default_factory=dict)
+    distances: np.ndarray | None
 
 
 class Scorer:
     """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks. One thread at a time."""
 
-    def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0) -> None:
+    def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0, beside: Scorer | None = None) -> None:
+        """beside: another scorer of the same bundle, for another thread: what both only read is shared."""
         kernel.simd_level()  # says in one line where PANDA_SIMD names a level that is not there
         manifest = bundle.manifest
-        self._frame = manifest.preprocessing
+        self.sigma = manifest.segmentation.sigma
+        """Of the heat map's Gaussian blur, frame pixels."""
         self._knn = manifest.detection.knn
         self._in_graph = manifest.detection.scoring == "graph"
+        self._stride = manifest.levels[0].stride
         self._neighbors = manifest.segmentation.neighbors
-        self._sigma = manifest.segmentation.sigma
-        self._embeddings = open_embedding_bank(bundle, threads)
+        self._candidates: Candidates | NearbyCandidates = (
+            beside._candidates if beside is not None else open_candidates(bundle, threads)
+        )
         self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
 
     def score(
@@ -45,35 +49,29 @@ class Scorer:
         with_map: bool = True,
         exclude: int | None = None,
         graph_score: float | None = None,
-    ) -> Scored:
-        """Score one image.
+        view: View | None = None,
+        number: int = 0,
+    ) -> FrameScore:
+        """Score one frame. Raises PandaError where a distance is not finite.
 
         embedding: float32 (D,); levels: coarse first, float32 (cells, channels) in nested order. exclude: the number
-        of a normal image that is not to be compared with, which is how a stored image is scored as if it were new.
-        graph_score: the model's own score, which is the image's where the bundle scores in its graph.
+        of a normal picture that is not to be compared with, which is how a stored one is scored as if it were new.
+        graph_score: the model's own score, which is the frame's where the bundle scores in its graph. view, number: of
+        the picture, and which of its frames this is; without a view it stands alone.
         """
-        started = time.perf_counter()
         similar = self._neighbors if with_map and self._gallery.needs_neighbors else 0
-        squared, numbers = self._nearest(embedding, max(self._knn, similar), exclude)
+        place = (0, 0) if view is None else view.place(number)
+        squared, numbers = self._candidates.nearest(embedding, max(self._knn, similar), place, exclude)
         score = float(squared[: self._knn].mean()) if not self._in_graph or graph_score is None else graph_score
-        _check_finite(score)
-        distances = self._gallery.distances(levels, numbers[:similar] if similar else None) if with_map else None
-        searched = time.perf_counter()
-        stages = {"search": (searched - started) * 1e3}
-        if distances is None:
-            return Scored(score, None, stages)
-        heatmap = kernel.render_heatmap(np.sqrt(distances), self._frame.height, self._frame.width, self._sigma)
-        _check_finite(heatmap)
-        stages["heatmap"] = (time.perf_counter() - searched) * 1e3
-        return Scored(score, heatmap, stages)
-
-    def _nearest(self, embedding: np.ndarray, k: int, exclude: int | None) -> tuple[np.ndarray, np.ndarray]:
-        squared, numbers = self._embeddings.nearest(embedding[None], k if exclude is None else k + 1)
-        kept = slice(None) if exclude is None else np.flatnonzero(numbers[0] != exclude)[:k]
-        return squared[0, kept], numbers[0, kept]
+        check_finite(score)
+        if not with_map:
+            return FrameScore(score, None)
+        looked_at = None if view is None else view.looked_at(number, self._stride)
+        squared_cells = self._gallery.distances(levels, numbers[:similar] if similar else None, number, looked_at)
+        return FrameScore(score, np.sqrt(squared_cells))
 
 
-def _check_finite(values: np.ndarray | float) -> None:
+def check_finite(values: np.ndarray | float) -> None:
     """A NaN would pass every threshold unseen, and is not JSON."""
     if not np.isfinite(values).all():
         raise PandaError("the distances are not finite; the bundle's banks or weights are damaged, export it again")

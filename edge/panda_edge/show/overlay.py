@@ -40,11 +40,11 @@ def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Ima
     Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is
     calibrated. What a crop left out is shown darkened.
     """
-    picture = open_image(image, (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE)).image
+    picture = open_image(image, lambda size: (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE)).image
     picture.thumbnail((_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE))
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")
-    values = result.preprocessing.to_image(result.heatmap, picture.size)
+    values = result.view.to_picture(result.heatmap, picture.size)
     low, high = scale
     seen = np.isfinite(values)[..., None]
     level = np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)[..., None]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.features import readable_images
+from panda_export.pictures import Pictures
 from panda_train.adapt import (
     AdaptConfig,
     Adapted,
@@ -119,8 +119,12 @@ def _source(
     backbone: Backbone, images: Sequence[Path], preprocessing: Preprocessing, what: str, workers: Workers
 ) -> Source:
     own = [images[number] for number in workers.owned(len(images))]
-    frames = (frame for _, frame in show(readable_images(own, preprocessing), what, len(own)))
-    stored = store(backbone, frames, len(own))
+    if preprocessing.tiles is not None and workers.count > 1:
+        raise PandaError("tiles are adapted to in one process; leave out torchrun, or --tiles")
+    pictures = Pictures(own, preprocessing)
+    count = pictures.frame_count()
+    read = show(pictures.read(), what, len(own))
+    stored = store(backbone, (frame for picture in read for frame in picture.frames), count)
     if workers.count > 1 and len(stored) != len(own):
         raise PandaError(f"{len(own) - len(stored)} images cannot be read; remove them to train in several processes")
     return Source(stored, len(images) if workers.count > 1 else len(stored))

@@ -1,0 +1,96 @@
+"""How pictures of one size become frames, and the way back: where frames, cells and heat maps lie on the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+TILED_STEP = 2  # scaled pixels a value of a tiled picture's map: blurred over 4, it holds nothing finer
+
+
+@dataclass(frozen=True)
+class View:
+    """picture: (width, height) in pixels. box: the part of it that is looked at, (left, top, right, bottom).
+
+    scaled: (width, height) in frame pixels that this part is scaled to. frame: (height, width) of a frame. tops,
+    lefts: where frames begin on the canvas, which is the scaled picture with its lower and right border repeated until
+    whole frames cover it. step: scaled pixels a value of the heat map, a side.
+    """
+
+    picture: tuple[int, int]
+    box: tuple[float, float, float, float]
+    scaled: tuple[int, int]
+    frame: tuple[int, int]
+    tops: tuple[int, ...] = (0,)
+    lefts: tuple[int, ...] = (0,)
+    step: int = 1
+
+    @property
+    def count(self) -> int:
+        """Frames of the picture."""
+        return len(self.tops) * len(self.lefts)
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) in frame pixels."""
+        return self.tops[-1] + self.frame[0], self.lefts[-1] + self.frame[1]
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(height, width) of the heat map, which ends where the scaled picture does."""
+        return -(-self.scaled[1] // self.step), -(-self.scaled[0] // self.step)
+
+    def place(self, number: int) -> tuple[int, int]:
+        """(row, column) of a frame by its number, row by row."""
+        return divmod(number, len(self.lefts))
+
+    def corner(self, number: int) -> tuple[int, int]:
+        """(top, left) of a frame on the canvas."""
+        row, column = self.place(number)
+        return self.tops[row], self.lefts[column]
+
+    def frames(self, canvas: np.ndarray, numbers: range | None = None) -> np.ndarray:
+        """Frames, uint8 (n, height, width, 3), of a canvas, uint8 (H, W, 3); all of them by default."""
+        height, width = self.frame
+        if self.count == 1:
+            return canvas[None]
+        corners = [self.corner(number) for number in (numbers if numbers is not None else range(self.count))]
+        return np.stack([canvas[top : top + height, left : left + width] for top, left in corners])
+
+    def looked_at(self, number: int, stride: int) -> np.ndarray | None:
+        """Which cells of a frame lie on the picture and not on its padding: bool (h, w); None where all do."""
+        top, left = self.corner(number)
+        rows = top + np.arange(self.frame[0] // stride) * stride < self.scaled[1]
+        columns = left + np.arange(self.frame[1] // stride) * stride < self.scaled[0]
+        return None if rows.all() and columns.all() else rows[:, None] & columns
+
+    def to_picture(self, heatmap: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Bring a heat map, float32 of `map_shape`, back onto the picture: float32 (H, W), NaN where nobody looked.
+
+        size: (width, height) of the picture, where it is shown smaller than it is.
+        """
+        width, height = size or self.picture
+        across, down = width / self.picture[0], height / self.picture[1]
+        left, top, right, bottom = (self.box[0] * across, self.box[1] * down, self.box[2] * across, self.box[3] * down)
+        # Of a sliver the model sees less than a pixel's width; one pixel it is.
+        x0, y0 = min(round(left), width - 1), min(round(top), height - 1)
+        x1, y1 = max(round(right), x0 + 1), max(round(bottom), y0 + 1)
+        seen = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32))
+        part = (0.0, 0.0, self.scaled[0] / self.step, self.scaled[1] / self.step)
+        on_picture = np.full((height, width), np.nan, dtype=np.float32)
+        on_picture[y0:y1, x0:x1] = np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=part))
+        return on_picture
+
+    def mask_on_map(self, mask: np.ndarray) -> np.ndarray:
+        """Bring a mask, bool (H, W) on the picture's pixels, to the heat map: bool `map_shape`, nearest pixel."""
+        picture = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8))
+        height, width = self.map_shape
+        resized = picture.resize((width, height), Image.Resampling.NEAREST, box=self.box)
+        return np.asarray(resized).astype(bool)
+
+    def map_scale(self) -> tuple[float, float]:
+        """Picture pixels a value of the heat map: (across, down)."""
+        left, top, right, bottom = self.box
+        return (right - left) * self.step / self.scaled[0], (bottom - top) * self.step / self.scaled[1]

@@ -1,0 +1,108 @@
+"""Which normal frames a frame is compared with: the most similar ones, anywhere or where it lies itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from panda_edge.bundle.folder import Bundle
+from panda_edge.errors import BundleError
+from panda_edge.search import kernel
+from panda_edge.search.embedding import EMBEDDINGS_FILE, EmbeddingBank, open_embedding_bank
+
+PLACES_FILE = "bank/places.npy"
+REACH = {"near": 1, "place": 0}  # tiles up, down, left and right of a tile's own place
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each stored frame comes from: int32 (N, 3) of picture number, row and column of its tile."""
+
+    rows: np.ndarray
+
+    def pictures(self) -> np.ndarray:
+        return self.rows[:, 0]
+
+    def within(self, place: tuple[int, int], reach: int) -> np.ndarray:
+        """Numbers of the frames at most `reach` tiles from a place, int64."""
+        far = np.abs(self.rows[:, 1:] - np.array(place, dtype=np.int32)).max(axis=1)
+        return np.flatnonzero(far <= reach)
+
+
+class Candidates:
+    """Finds the normal frames whose embeddings are nearest to a frame's."""
+
+    def __init__(self, bank: EmbeddingBank, places: Places | None = None) -> None:
+        """places: of a bank of tiles; None where every stored frame is a whole picture."""
+        self._bank = bank
+        self._places = places
+        self._most_of_a_picture = 1 if places is None else int(np.bincount(places.pictures()).max(initial=1))
+
+    def nearest(
+        self, embedding: np.ndarray, k: int, place: tuple[int, int] = (0, 0), exclude: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest stored frames, fewer where there are not so many.
+
+        embedding: float32 (D,). place: (row, column) of the frame. exclude: the number of a normal picture that is not
+        to be compared with. Returns squared L2 distances, float32 (k,) ascending, and numbers, int64 (k,).
+        """
+        wanted = k if exclude is None else k + self._most_of_a_picture
+        squared, numbers = self._bank.nearest(embedding[None], wanted)
+        if exclude is None:
+            return squared[0], numbers[0]
+        pictures = numbers[0] if self._places is None else self._places.pictures()[numbers[0]]
+        kept = np.flatnonzero(pictures != exclude)[:k]
+        return squared[0, kept], numbers[0, kept]
+
+
+class NearbyCandidates:
+    """Finds them among the tiles that lie where the frame does, for parts that lie alike."""
+
+    def __init__(self, vectors: np.ndarray, places: Places, reach: int, threads: int) -> None:
+        """vectors: float32 (N, D) of all stored frames. reach: in tiles; 0 for the same place."""
+        self._vectors = vectors
+        self._places = places
+        self._reach = reach
+        self._threads = threads
+        self._within: dict[tuple[int, int], np.ndarray] = {}
+
+    def nearest(
+        self, embedding: np.ndarray, k: int, place: tuple[int, int] = (0, 0), exclude: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Candidates.nearest`."""
+        if place not in self._within:
+            self._within[place] = self._places.within(place, self._reach)
+        numbers = self._within[place]
+        if exclude is not None:
+            numbers = numbers[self._places.pictures()[numbers] != exclude]
+        squared, rows = kernel.topk(embedding[None], self._vectors[numbers], k, threads=self._threads)
+        return squared[0], numbers[rows[0]]
+
+
+def open_candidates(bundle: Bundle, threads: int) -> Candidates | NearbyCandidates:
+    """What a bundle's manifest names. Raises BundleError."""
+    manifest = bundle.manifest
+    places = open_places(bundle)
+    compare = manifest.segmentation.compare
+    if compare == "anywhere":
+        return Candidates(open_embedding_bank(bundle, threads), places)
+    if places is None or manifest.detection.bank != "exact":
+        raise BundleError(
+            f"{bundle.path}: segmentation.compare is {compare!r} of a {manifest.detection.bank} detection bank; "
+            "expected an exact one of tiles, export the bundle again"
+        )
+    bundle.checked_file(EMBEDDINGS_FILE)
+    vectors = bundle.array(EMBEDDINGS_FILE, (manifest.detection.count, manifest.embedding_size), "float32")
+    return NearbyCandidates(vectors, places, REACH[compare], threads)
+
+
+def open_places(bundle: Bundle) -> Places | None:
+    """Where the stored tiles come from; None where the bank is of whole pictures or of means. Raises BundleError."""
+    if bundle.manifest.preprocessing.tiles is None or PLACES_FILE not in bundle.manifest.files:
+        return None
+    bundle.checked_file(PLACES_FILE)
+    rows = np.array(bundle.array(PLACES_FILE, (bundle.manifest.detection.count, 3), "int32"))
+    if rows.min(initial=0) < 0 or rows.max(initial=0) > 1 << 24:
+        raise BundleError(f"{bundle.path / PLACES_FILE}: numbers out of range; export the bundle again")
+    return Places(rows)

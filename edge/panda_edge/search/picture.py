@@ -1,0 +1,121 @@
+"""From a picture's frames to its one score and one heat map."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+
+from panda_edge.bundle.model import Features
+from panda_edge.images.view import View
+from panda_edge.search.scoring import FrameScore, Scorer, check_finite
+from panda_edge.search.stitch import Stitcher
+
+FeatureFunction = Callable[[np.ndarray], Features]
+"""Frames, uint8 (B, height, width, 3) → Features."""
+
+_MOST_FRAMES = 4  # that go through the model at once: more spill its activations out of the cache
+
+
+@dataclass(frozen=True)
+class Scored:
+    """score: the largest of the frames' scores. heatmap: float32 `View.map_shape`; None where only the score was
+    wanted. stages_ms: milliseconds by stage."""
+
+    score: float
+    heatmap: np.ndarray | None
+    stages_ms: dict[str, float] = field(default_factory=dict)
+
+
+def joined(view: View, frames: Sequence[FrameScore], sigma: float) -> Scored:
+    """One score and one heat map from those of all frames of a picture, in their order. Raises PandaError."""
+    started = time.perf_counter()
+    score = max(frame.score for frame in frames)
+    stitcher = Stitcher(view)
+    for number, frame in enumerate(frames):
+        if frame.distances is None:
+            return Scored(score, None)
+        stitcher.add(number, frame.distances)
+    heatmap = stitcher.heatmap(sigma)
+    check_finite(heatmap)
+    return Scored(score, heatmap, {"heatmap": (time.perf_counter() - started) * 1e3})
+
+
+class PictureScorer:
+    """Scores pictures of many frames. Each worker takes the next frames through the model and searches them, so that
+    one is in the model while another searches, and no core waits for the end of a part of a frame."""
+
+    def __init__(self, run: FeatureFunction, scorers: Sequence[Scorer]) -> None:
+        """run: may be called by several threads. scorers: one a worker."""
+        self._run = run
+        self._scorers = scorers
+        self._pool = ThreadPoolExecutor(len(scorers)) if len(scorers) > 1 else None
+
+    def score(self, view: View, canvas: np.ndarray, with_map: bool = True, exclude: int | None = None) -> Scored:
+        """Score one picture. canvas: uint8 (H, W, 3) of `Preprocessing.canvas`; exclude: see `Scorer.score`."""
+        started = time.perf_counter()
+        frames: list[FrameScore | None] = [None] * view.count
+        work = _Work(view, len(self._scorers))
+
+        def help_with(scorer: Scorer) -> tuple[float, float]:
+            busy = [0.0, 0.0]
+            while (numbers := work.next()) is not None:
+                for number, frame, seconds in self._scored(scorer, view, canvas, numbers, with_map, exclude):
+                    frames[number] = frame
+                    busy = [busy[0] + seconds[0], busy[1] + seconds[1]]
+            return busy[0], busy[1]
+
+        spent = list((self._pool.map if self._pool else map)(help_with, self._scorers))
+        taken = (time.perf_counter() - started) * 1e3
+        done = joined(view, [frame for frame in frames if frame is not None], self._scorers[0].sigma)
+        model, search = (sum(seconds) for seconds in zip(*spent, strict=True))
+        share = model / ((model + search) or 1.0)
+        return Scored(
+            done.score, done.heatmap, {"backbone": taken * share, "search": taken * (1 - share), **done.stages_ms}
+        )
+
+    def _scored(
+        self, scorer: Scorer, view: View, canvas: np.ndarray, numbers: range, with_map: bool, exclude: int | None
+    ) -> Iterator[tuple[int, FrameScore, tuple[float, float]]]:
+        """Each of some frames with its score, and the seconds spent on it in the model and in the search."""
+        started = time.perf_counter()
+        features = self._run(view.frames(canvas, numbers))
+        in_model = (time.perf_counter() - started) / len(numbers)
+        for i, number in enumerate(numbers):
+            before = time.perf_counter()
+            frame = score_frame(scorer, view, features, i, number, with_map, exclude)
+            yield number, frame, (in_model, time.perf_counter() - before)
+
+
+def score_frame(
+    scorer: Scorer,
+    view: View,
+    features: Features,
+    i: int,
+    number: int = 0,
+    with_map: bool = True,
+    exclude: int | None = None,
+) -> FrameScore:
+    """Score frame `number` of a picture, the i-th of a batch of features."""
+    levels = [level[i] for level in features.levels]
+    return scorer.score(features.embedding[i], levels, with_map, exclude, features.score_of(i), view, number)
+
+
+class _Work:
+    """Hands out the frames of a picture, some at a time, to whoever asks next."""
+
+    def __init__(self, view: View, workers: int) -> None:
+        self._lock = Lock()
+        self._next, self._count = 0, view.count
+        # The fewer there are, the smaller the parts, so that all workers end together.
+        self._part = max(1, min(_MOST_FRAMES, view.count // (4 * workers))) if workers > 1 else _MOST_FRAMES
+
+    def next(self) -> range | None:
+        with self._lock:
+            numbers = range(self._next, min(self._next + self._part, self._count))
+            self._next += len(numbers)
+        return numbers if len(numbers) else None

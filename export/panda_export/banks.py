@@ -1,0 +1,92 @@
+"""Second and third step of an export: pictures → features, once, and from them the banks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge.bundle.manifest import Detection, Segmentation
+from panda_edge.search.candidates import PLACES_FILE
+from panda_export.budget import fit_budget, keep_images, representative_images
+from panda_export.embedding_banks import write_embeddings
+from panda_export.features import batched_features
+from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
+from panda_export.network import Network
+from panda_export.options import BankOptions
+from panda_export.pictures import Picture, Pictures
+from panda_export.progress import Progress
+
+SIGMA = 4.0  # input pixels (SPADE)
+
+Source = tuple[Picture, int]
+"""A frame's picture, and its number there."""
+
+
+@dataclass(frozen=True)
+class Banks:
+    """pictures: how many there are banks of. numbers: of those pictures among the given ones → in the bank, where they
+    can be left out when they are scored; None for those whose frames are not stored. said: what --max-bank-mb chose."""
+
+    pictures: int
+    detection: Detection
+    segmentation: Segmentation
+    numbers: dict[int, int | None]
+    said: str
+
+
+def write_banks(
+    staging: Path, network: Network, pictures: Pictures, options: BankOptions, seed: int, progress: Progress
+) -> Banks:
+    """Write the banks of all pictures. Raises PandaError, DataError."""
+    count = pictures.frame_count()
+    frames, tiled = pictures.preprocessing.frames, pictures.preprocessing.tiles is not None
+    budget = fit_budget(options, network.levels, network.embedding_size, count, frames, tiled)
+    options = budget.options
+    gallery = gallery_writer(staging, network.levels, options, count, seed, frames)
+    embeddings: list[np.ndarray] = []
+    numbers: dict[int, int] = {}
+    places: list[tuple[int, int, int]] = []
+    seen = progress(pictures.read(), "features", len(pictures))
+    for sources, features in batched_features(_frames(iter(seen)), network.run):
+        embeddings.append(features.embedding)
+        gallery.add(features, [frame for _, frame in sources])
+        for picture, frame in sources:
+            number = numbers.setdefault(picture.number, len(numbers))
+            places.append((number, *picture.view.place(frame)))
+    stored = gallery.close()
+    vectors, rows = np.concatenate(embeddings), np.array(places, dtype=np.int32)
+    if options.gallery == "exact":
+        kept = representative_images(vectors, budget.images)
+        keep_images(staging, network.levels, kept)
+        vectors, rows, stored = vectors[kept], rows[kept], len(kept)
+    detection = write_embeddings(staging, vectors, options, seed)
+    segmentation = Segmentation(
+        bank=options.gallery,
+        count=stored,
+        neighbors=min(options.neighbors or len(vectors), len(vectors)),
+        dtype=options.dtype,
+        sigma=SIGMA,
+        normal_low=0.0,
+        normal_high=0.0,
+        ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
+        average=options.averaged if options.gallery == "gaussian" else 1,
+        rank=options.rank if options.gallery == "gaussian" else None,
+    )
+    if not tiled:
+        # A bank of whole pictures numbers what it has kept.
+        left: dict[int, int | None] = {int(row[0]): number for number, row in enumerate(rows)}
+        own = {picture: left.get(number) for picture, number in numbers.items()}
+    else:
+        own = dict(numbers)
+        if detection.bank != "kmeans":
+            np.save(staging / PLACES_FILE, rows, allow_pickle=False)
+    return Banks(len(numbers), detection, segmentation, own, budget.said)
+
+
+def _frames(pictures: Iterator[Picture]) -> Iterator[tuple[Source, np.ndarray]]:
+    for picture in pictures:
+        for number in range(picture.view.count):
+            yield (picture, number), picture.view.frames(picture.canvas, range(number, number + 1))[0]

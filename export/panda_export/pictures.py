@@ -1,0 +1,147 @@
+"""Normal pictures on their way to the model: each is decoded once, and what several steps need is kept in a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge.errors import DataError, ImageError
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import image_size
+from panda_edge.images.tiling import Tiling
+from panda_edge.images.view import View
+
+_READERS = 4  # Pillow releases the interpreter while it decodes
+_AHEAD = 32  # pictures that are decoded before they are asked for; of large ones, which are cut, _READERS
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A normal picture: its number among those given, and its canvas, uint8 (H, W, 3), of which `view` makes frames."""
+
+    number: int
+    view: View
+    canvas: np.ndarray
+
+    @property
+    def frames(self) -> np.ndarray:
+        """uint8 (T, height, width, 3)."""
+        return self.view.frames(self.canvas)
+
+
+class Pictures:
+    """Normal pictures by their number. Those that cannot be read are named on stderr, once, and left out."""
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+        self.preprocessing = preprocessing
+        self._paths = paths
+        self._unreadable: set[int] = set()
+        self._kept_numbers: set[int] = set()
+        self._kept: dict[int, tuple[int, View]] = {}
+        # Its name is gone at once, its space with this object, or with the process, however it ends.
+        with tempfile.TemporaryFile(prefix="panda-pictures-") as unnamed:
+            self._file = os.dup(unnamed.fileno())
+        weakref.finalize(self, os.close, self._file)
+        self._written = 0
+
+    def __len__(self) -> int:
+        """How many were given."""
+        return len(self._paths)
+
+    def spread(self, count: int) -> list[int]:
+        """Numbers of at most `count` pictures, spread evenly over all."""
+        return [int(n) for n in np.unique(np.linspace(0, len(self) - 1, count).astype(int))]
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Keep these pictures decoded once they have been read, as they will be read again."""
+        self._kept_numbers.update(numbers)
+
+    def read(self, numbers: Iterable[int] | None = None) -> Iterator[Picture]:
+        """The pictures of these numbers, or all, that can be read. Raises DataError after the last where none can."""
+        wanted = list(range(len(self)) if numbers is None else numbers)
+        found = 0
+        for picture in self._readable(wanted):
+            found += 1
+            yield picture
+        if not found:
+            raise DataError(f"none of the {len(wanted)} normal images can be read; see the lines above")
+
+    def _readable(self, wanted: Sequence[int]) -> Iterator[Picture]:
+        ahead = _READERS if self.preprocessing.tiles is not None else _AHEAD
+        with ThreadPoolExecutor(_READERS) as readers:
+            remaining = iter(wanted)
+            while chunk := list(islice(remaining, ahead)):
+                for number, picture in zip(chunk, readers.map(self._decoded, chunk), strict=True):
+                    if isinstance(picture, ImageError):
+                        self._report(number, picture)
+                        continue
+                    self._store(picture)
+                    yield picture
+
+    def frame_count(self) -> int:
+        """Frames of all pictures together, by their files' headers."""
+        if self.preprocessing.tiles is None:
+            return len(self)
+        total = 0
+        for path in self._paths:
+            with suppress(ImageError):  # `read` will name it
+                total += self.preprocessing.view(image_size(path)).count
+        return total
+
+    def first(self) -> Picture:
+        """The first picture that can be read. Raises DataError."""
+        for number in range(len(self)):
+            self.keep([number])
+            for picture in self._readable([number]):
+                return picture
+        raise DataError(f"none of the {len(self)} normal images can be read; see the lines above")
+
+    def same_tiles(self) -> None:
+        """Give every picture the tiles that the first one has, whatever its size."""
+        tiles = self.preprocessing.tiles
+        if tiles is not None and tiles.scale is not None:
+            width, height = self.first().view.scaled
+            fixed = Tiling(tiles.overlap, None, height, width)
+            self.preprocessing = dataclasses.replace(self.preprocessing, tiles=fixed)
+
+    def _decoded(self, number: int) -> Picture | ImageError:
+        if number in self._kept:
+            offset, view = self._kept[number]
+            height, width = view.canvas
+            stored = np.frombuffer(os.pread(self._file, height * width * 3, offset), np.uint8)
+            return Picture(number, view, stored.reshape(height, width, 3))
+        path = self._paths[number]
+        try:
+            opened = self.preprocessing.open(path)
+            try:
+                view = self.preprocessing.view(opened.full_size)
+            except ImageError as error:
+                return ImageError(f"{path}: {error}")
+            return Picture(number, view, self.preprocessing.canvas(opened.image, view))
+        except ImageError as error:
+            return error
+
+    def _store(self, picture: Picture) -> None:
+        if picture.number not in self._kept_numbers or picture.number in self._kept:
+            return
+        with os.fdopen(os.dup(self._file), "wb") as end:
+            end.seek(self._written)
+            end.write(np.ascontiguousarray(picture.canvas).data)
+        self._kept[picture.number] = self._written, picture.view
+        self._written += picture.canvas.size
+
+    def _report(self, number: int, error: ImageError) -> None:
+        if number not in self._unreadable:
+            self._unreadable.add(number)
+            print(f"left out: {error}", file=sys.stderr)
