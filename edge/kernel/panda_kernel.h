@@ -77,14 +77,25 @@ panda_pyramid *panda_pyramid_new(const panda_level *levels, int level_count, siz
                                  size_t grid_w, bool nested);
 void panda_pyramid_free(panda_pyramid *pyramid);
 
+/* What a search looks at. images: `image_count` >= 1 gallery images (NULL: all of them). cells: (grid_h, grid_w), the
+ * coarsest query cells that are searched for, 0 for none (NULL: all); at positions below the others, the distance is 0
+ * and the index -1. window: a position is compared only with those of the gallery whose coarsest cell lies at most so
+ * many rows and columns from its own (PANDA_EVERYWHERE: with all; the only choice of a joint bank). */
+enum { PANDA_EVERYWHERE = -1 };
+typedef struct {
+    const int64_t *images;
+    size_t image_count;
+    const uint8_t *cells;
+    int32_t window;
+} panda_scope;
+
 /* Nearest gallery position of every position of the finest query grid (H, W), under
  *     d(p, g) = sum over levels of |query_l(cell of p) - gallery_l(cell of g)|^2.
- * query[l] is (grid cells * 4^l, channels_l) in nested order. chosen: `chosen_count` >= 1 gallery images to
- * look at (NULL: all of them). epsilon >= 0: sqrt(distance) may exceed the true one by a factor 1 + epsilon.
- * distances and indices are (H, W) row-major; an index is image * H * W + row * W + column (nested), or the
- * descriptor's number (joint bank). */
-panda_status panda_pyramid_nearest(panda_pyramid *pyramid, const float *const *query, const int64_t *chosen,
-                                   size_t chosen_count, float epsilon, int threads, float *distances, int64_t *indices);
+ * query[l] is (grid cells * 4^l, channels_l) in nested order. epsilon >= 0: sqrt(distance) may exceed the true one by
+ * a factor 1 + epsilon. distances and indices are (H, W) row-major; an index is image * H * W + row * W + column
+ * (nested), or the descriptor's number (joint bank). */
+panda_status panda_pyramid_nearest(panda_pyramid *pyramid, const float *const *query, panda_scope scope, float epsilon,
+                                   int threads, float *distances, int64_t *indices);
 
 /* --- heat maps ------------------------------------------------------------------------------------------- */
 

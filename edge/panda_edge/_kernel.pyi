@@ -44,6 +44,8 @@ class Pyramid:
         self,
         query: Sequence[NDArray[np.float32]],
         images: NDArray[np.int64] | None,
+        cells: NDArray[np.bool_] | None,
+        window: int,
         epsilon: float,
         threads: int,
         distances: NDArray[np.float32],

@@ -76,6 +76,8 @@ typedef struct {
     size_t channels[PANDA_MAX_LEVELS];
     bool nested, integers;
     float epsilon;
+    bool windowed, some_cells;
+    int32_t window;
 } pyramid_case;
 
 /* Row number of level l below which a finest row-major position of the grid lies, in nested order. */
@@ -86,6 +88,17 @@ static size_t nested_cell(const pyramid_case *c, size_t row, size_t column, int 
     for (int depth = 1; depth <= l; depth++)
         number = 4 * number + 2 * ((row >> (last - depth)) & 1) + ((column >> (last - depth)) & 1);
     return number;
+}
+
+static size_t apart(size_t a, size_t b) { return a > b ? a - b : b - a; }
+
+/* Whether two finest positions' coarsest cells lie within the case's window. */
+static bool within(const pyramid_case *c, size_t a, size_t b)
+{
+    int last = c->level_count - 1;
+    size_t width = c->grid_w << last, reach = (size_t)c->window;
+    return !c->windowed || (apart(a / width >> last, b / width >> last) <= reach &&
+                            apart(a % width >> last, b % width >> last) <= reach);
 }
 
 static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int64_t *chosen, size_t chosen_count,
@@ -112,11 +125,20 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     CHECK(p != NULL, "memory");
     float *distances = allocate(area * sizeof *distances);
     int64_t *indices = allocate(area * sizeof *indices);
-    CHECK(panda_pyramid_nearest(p, (const float *const *)query, chosen, chosen_count, c->epsilon, threads, distances,
-                                indices) == PANDA_OK,
+    uint8_t *wanted = allocate(cells[0]);
+    for (size_t cell = 0; cell < cells[0]; cell++)
+        wanted[cell] = random_bits() % 3 != 0;
+    const panda_scope scope = {chosen, chosen_count, c->some_cells ? wanted : NULL,
+                               c->windowed ? c->window : PANDA_EVERYWHERE};
+    CHECK(panda_pyramid_nearest(p, (const float *const *)query, scope, c->epsilon, threads, distances, indices) ==
+              PANDA_OK,
           "search");
     size_t units = chosen ? chosen_count : c->images, places = c->nested ? area : 1;
     for (size_t position = 0; position < area; position++) {
+        if (c->some_cells && !wanted[nested_cell(c, position / width, position % width, 0)]) {
+            CHECK(distances[position] == 0 && indices[position] == -1, "position %zu is not searched for", position);
+            continue;
+        }
         double nearest = INFINITY, at_index = NAN;
         int64_t lowest = INT64_MAX;
         for (size_t unit = 0; unit < units; unit++)
@@ -124,6 +146,8 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
                 int64_t image = chosen ? chosen[unit] : (int64_t)unit;
                 int64_t index = image * (int64_t)places + (int64_t)place;
                 double sum = 0;
+                if (!within(c, position, place))
+                    continue;
                 for (int l = 0; l < levels; l++) {
                     size_t d = c->channels[l], own = nested_cell(c, position / width, position % width, l);
                     size_t row = (size_t)image;
@@ -148,17 +172,60 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     panda_pyramid_free(p);
     for (int l = 0; l < levels; l++)
         free(query[l]), free(gallery[l]), free(halves[l]);
-    free(distances), free(indices);
+    free(distances), free(indices), free(wanted);
 }
 
 static void pyramid_test(void)
 {
     static const pyramid_case cases[] = {
-        {1, 1, 3, 1, {5}, true, true, 0},          {1, 1, 2, 3, {3, 2, 1}, true, true, 0},
-        {3, 2, 4, 2, {7, 5}, true, false, 0},      {2, 3, 5, 3, {17, 9, 4}, true, false, 0},
-        {2, 3, 5, 3, {2, 1, 1}, true, true, 0},    {1, 2, 3, 4, {33, 18, 5, 2}, true, false, 0},
-        {2, 2, 4, 3, {9, 6, 3}, true, false, .1F}, {3, 3, 40, 3, {5, 4, 3}, false, false, 0},
-        {2, 1, 300, 2, {1, 1}, false, true, 0},    {5, 4, 3, 3, {112, 40, 24}, true, false, 0},
+        {1, 1, 3, 1, {5}, true, true, 0},
+        {1, 1, 2, 3, {3, 2, 1}, true, true, 0},
+        {3, 2, 4, 2, {7, 5}, true, false, 0},
+        {2, 3, 5, 3, {17, 9, 4}, true, false, 0},
+        {2, 3, 5, 3, {2, 1, 1}, true, true, 0},
+        {1, 2, 3, 4, {33, 18, 5, 2}, true, false, 0},
+        {2, 2, 4, 3, {9, 6, 3}, true, false, .1F},
+        {3, 3, 40, 3, {5, 4, 3}, false, false, 0},
+        {2, 1, 300, 2, {1, 1}, false, true, 0},
+        {5, 4, 3, 3, {112, 40, 24}, true, false, 0},
+        {.grid_h = 5,
+         .grid_w = 4,
+         .images = 3,
+         .level_count = 3,
+         .channels = {30, 12, 5},
+         .nested = true,
+         .integers = true,
+         .windowed = true,
+         .window = 1},
+        {.grid_h = 1,
+         .grid_w = 9,
+         .images = 4,
+         .level_count = 2,
+         .channels = {9, 4},
+         .nested = true,
+         .integers = true,
+         .windowed = true,
+         .window = 2,
+         .some_cells = true},
+        {.grid_h = 4,
+         .grid_w = 3,
+         .images = 3,
+         .level_count = 1,
+         .channels = {11},
+         .nested = true,
+         .windowed = true,
+         .window = 0},
+        {.grid_h = 3,
+         .grid_w = 3,
+         .images = 3,
+         .level_count = 4,
+         .channels = {9, 5, 3, 2},
+         .nested = true,
+         .epsilon = .1F,
+         .windowed = true,
+         .window = 1,
+         .some_cells = true},
+        {.grid_h = 3, .grid_w = 3, .images = 40, .level_count = 2, .channels = {5, 4}, .some_cells = true},
     };
     static const int64_t chosen[] = {2, 0, 2};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -10,6 +10,8 @@ static const char *type_names(int allowed)
         return "float32";
     case F32 | F16:
         return "float32 or float16";
+    case BOOL:
+        return "bool";
     default:
         return "int64";
     }
@@ -26,6 +28,8 @@ static int type_of(const Py_buffer *view)
         return F32;
     if (*format == 'e' && view->itemsize == 2)
         return F16;
+    if (*format == '?' && view->itemsize == 1)
+        return BOOL;
     return (*format == 'l' || *format == 'q') && view->itemsize == 8 ? I64 : 0;
 }
 

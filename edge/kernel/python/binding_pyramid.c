@@ -6,7 +6,7 @@ typedef struct {
     PyObject_HEAD panda_pyramid *pyramid;
     Py_buffer gallery[PANDA_MAX_LEVELS];
     int level_count;
-    size_t images, cells, height, width;
+    size_t images, cells, grid_h, grid_w, height, width;
     bool nested, busy;
 } PyramidObject;
 
@@ -25,7 +25,9 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_
     }
     self->level_count = (int)count;
     self->nested = nested;
-    self->cells = (size_t)grid_h * (size_t)grid_w;
+    self->grid_h = (size_t)grid_h;
+    self->grid_w = (size_t)grid_w;
+    self->cells = self->grid_h * self->grid_w;
     self->height = (size_t)grid_h << (count - 1);
     self->width = (size_t)grid_w << (count - 1);
     panda_level levels[PANDA_MAX_LEVELS];
@@ -106,11 +108,15 @@ static bool valid_images(const Py_buffer *chosen, size_t images)
 static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
 {
     PyramidObject *self = (PyramidObject *)object;
-    PyObject *arrays, *images, *outputs[2];
+    PyObject *arrays, *images, *cells, *outputs[2];
     float epsilon;
-    int threads;
-    if (!PyArg_ParseTuple(args, "OOfiOO", &arrays, &images, &epsilon, &threads, &outputs[0], &outputs[1]))
+    int window, threads;
+    if (!PyArg_ParseTuple(args, "OOOifiOO", &arrays, &images, &cells, &window, &epsilon, &threads, &outputs[0],
+                          &outputs[1]))
         return NULL;
+    if (window < PANDA_EVERYWHERE || (window != PANDA_EVERYWHERE && !self->nested))
+        return PyErr_Format(PyExc_ValueError, "window: got %d, expected 0 or more cells, or %d for everywhere%s",
+                            window, (int)PANDA_EVERYWHERE, self->nested ? "" : ", as descriptors have no place");
     if (!(epsilon >= 0) || isinf(epsilon))
         return PyErr_Format(PyExc_ValueError, "epsilon: expected a finite number >= 0");
     if (!valid_threads(threads))
@@ -123,8 +129,8 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
         return PyErr_Format(PyExc_RuntimeError, "this search object is in use by another thread, make one each");
     self->busy = true; /* set and read under the GIL */
     PyObject *result = NULL;
-    Py_buffer query[PANDA_MAX_LEVELS] = {{0}}, others[3] = {{0}};
-    Py_buffer *chosen = &others[0], *distances = &others[1], *indices = &others[2];
+    Py_buffer query[PANDA_MAX_LEVELS] = {{0}}, others[4] = {{0}};
+    Py_buffer *chosen = &others[0], *distances = &others[1], *indices = &others[2], *wanted = &others[3];
     const float *rows[PANDA_MAX_LEVELS];
     for (int l = 0; l < self->level_count; l++) {
         PyObject *array = PySequence_GetItem(arrays, l);
@@ -142,21 +148,29 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
     if (images != Py_None &&
         (!get_array(images, "images", 1, I64, false, chosen) || !valid_images(chosen, self->images)))
         goto done;
+    if (cells != Py_None && (!get_array(cells, "cells", 2, BOOL, false, wanted) ||
+                             !has_shape(wanted, "cells", (size_t[]){self->grid_h, self->grid_w})))
+        goto done;
     panda_status status;
-    const int64_t *numbers = chosen->obj ? chosen->buf : NULL;
-    size_t count = chosen->obj ? (size_t)chosen->shape[0] : 0;
+    const panda_scope scope = {
+        .images = chosen->obj ? chosen->buf : NULL,
+        .image_count = chosen->obj ? (size_t)chosen->shape[0] : 0,
+        .cells = wanted->obj ? wanted->buf : NULL,
+        .window = window,
+    };
     Py_BEGIN_ALLOW_THREADS status =
-        panda_pyramid_nearest(self->pyramid, rows, numbers, count, epsilon, threads, distances->buf, indices->buf);
+        panda_pyramid_nearest(self->pyramid, rows, scope, epsilon, threads, distances->buf, indices->buf);
     Py_END_ALLOW_THREADS result = outcome(status);
 done:
     release(query, PANDA_MAX_LEVELS);
-    release(others, 3);
+    release(others, 4);
     self->busy = false;
     return result;
 }
 
 static PyMethodDef pyramid_methods[] = {
-    {"nearest", pyramid_nearest, METH_VARARGS, "nearest(query, images, epsilon, threads, distances, indices)"},
+    {"nearest", pyramid_nearest, METH_VARARGS,
+     "nearest(query, images, cells, window, epsilon, threads, distances, indices)"},
     {NULL, NULL, 0, NULL},
 };
 

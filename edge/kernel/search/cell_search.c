@@ -9,15 +9,53 @@ static bool row_is_finite(const float *row, size_t d)
     return sum == 0;
 }
 
+cell_box box_of(const pyramid_run *run, size_t cell)
+{
+    const panda_pyramid *p = run->p;
+    if (p->fan == 1)
+        return (cell_box){0, 1, 0, 1};
+    if (run->window == PANDA_EVERYWHERE)
+        return (cell_box){0, p->grid_h, 0, p->grid_w};
+    size_t row = cell / p->grid_w, column = cell % p->grid_w, reach = (size_t)run->window;
+    return (cell_box){
+        .top = row > reach ? row - reach : 0,
+        .bottom = row + reach + 1 < p->grid_h ? row + reach + 1 : p->grid_h,
+        .left = column > reach ? column - reach : 0,
+        .right = column + reach + 1 < p->grid_w ? column + reach + 1 : p->grid_w,
+    };
+}
+
+cell_box box_of_listed(const pyramid_run *run, size_t first, size_t count)
+{
+    cell_box all = box_of(run, run->listed[first]);
+    for (size_t i = 1; i < count; i++) {
+        cell_box one = box_of(run, run->listed[first + i]);
+        all.top = one.top < all.top ? one.top : all.top;
+        all.bottom = one.bottom > all.bottom ? one.bottom : all.bottom;
+        all.left = one.left < all.left ? one.left : all.left;
+        all.right = one.right > all.right ? one.right : all.right;
+    }
+    return all;
+}
+
+/* The lowest index there is: what stands when nothing is nearer than +inf. */
+static int64_t lowest_index(const pyramid_run *run, size_t cell)
+{
+    const panda_pyramid *p = run->p;
+    cell_box box = box_of(run, cell);
+    return run->first_index + (int64_t)((box.top * p->width + box.left) << (p->level_count - 1));
+}
+
 void cell_search_begin(cell_search *s, const pyramid_run *run, size_t cell)
 {
     const panda_pyramid *p = run->p;
     s->run = run;
     s->cell = cell;
     float *open = s->limit[p->level_count - 1];
+    const int64_t lowest = lowest_index(run, cell);
     for (size_t i = 0; i < p->finest; i++) {
         s->best[i] = open[i] = INFINITY;
-        s->index[i] = run->first_index;
+        s->index[i] = lowest;
     }
     for (int l = 0; l < p->level_count; l++) {
         size_t d = p->level[l].channels, below = p->finest / power_of_4(l);

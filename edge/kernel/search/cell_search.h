@@ -15,9 +15,12 @@ struct panda_pyramid {
     panda_level level[PANDA_MAX_LEVELS];
     int level_count;
     size_t images, cells, height, width; /* cells: of the coarsest grid; height, width: of the finest */
+    size_t grid_h, grid_w;               /* of the coarsest */
     size_t fan;                          /* gallery children of a gallery cell: 4, or 1 for a joint bank */
     size_t finest;                       /* finest positions of a coarse cell: 4^(level_count - 1) */
     int64_t *place;                      /* nested number of a finest position -> its row-major number */
+    uint32_t *listed;                    /* (cells,): the coarse query cells that are searched for, ascending */
+    float *coarse;                       /* where not all are listed: their level-0 rows, one after the other */
     float *rows;                         /* plain search: (worker, query block, block) coarse distances */
     size_t rows_size;
     screen_workspace *screen;
@@ -30,7 +33,11 @@ typedef struct {
     const float *const *query;
     const int64_t *chosen; /* gallery images, or NULL for 0 ... count - 1 */
     size_t count;
-    int64_t first_index; /* the lowest index there is: what stands when nothing is nearer than +inf */
+    const uint32_t *listed; /* coarse query cells, with their level-0 rows in `coarse` */
+    const float *coarse;
+    size_t listed_count;
+    int32_t window;
+    int64_t first_index; /* of the lowest gallery image there is */
     float shrink;        /* 1 / (1 + epsilon)^2, rounded towards 1 */
     int threads;
     float *distances;
@@ -64,6 +71,22 @@ void cell_search_end(const cell_search *search);
 void cell_search_update(cell_search *search, size_t position, size_t gallery_row, float distance);
 /* Sets the limits of the cells of levels above `level` from those of `level`. */
 void cell_search_raise(cell_search *search, int level);
+
+/* Coarse cells, rows top <= r < bottom, columns left <= c < right. */
+typedef struct {
+    size_t top, bottom, left, right;
+} cell_box;
+
+/* The gallery cells, in every image, that a coarse query cell is compared with. */
+cell_box box_of(const pyramid_run *run, size_t cell);
+/* The smallest box around those of the listed query cells [first, first + count). */
+cell_box box_of_listed(const pyramid_run *run, size_t first, size_t count);
+
+/* Query rows of level l below a coarse cell, from the i-th on. */
+static inline const float *rows_below(const pyramid_run *run, int l, size_t cell, size_t i)
+{
+    return run->query[l] + (cell * power_of_4(l) + i) * run->p->level[l].channels;
+}
 
 static inline size_t gallery_image(const pyramid_run *run, size_t unit)
 {

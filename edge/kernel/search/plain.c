@@ -52,25 +52,74 @@ static size_t coarse_row(const plain_run *plain, size_t unit, size_t cell)
     return gallery_image(&plain->run, unit) * plain->unit_cells + cell;
 }
 
+/* The cells of a block that a query cell is compared with, as runs of neighbours: (units, lines, length). */
+typedef struct {
+    size_t units, lines, length, first, across;
+} cell_runs;
+
+static cell_runs runs_of(const plain_run *plain, size_t cell, size_t units)
+{
+    const pyramid_run *run = &plain->run;
+    if (run->window == PANDA_EVERYWHERE)
+        return (cell_runs){1, 1, units * plain->unit_cells, 0, 0};
+    cell_box box = box_of(run, cell);
+    return (cell_runs){units, box.bottom - box.top, box.right - box.left, box.top * run->p->grid_w + box.left,
+                       run->p->grid_w};
+}
+
+/* Opens the pair of the query cell and cell j of the block that begins with unit `from`. */
+static void open_cell(cell_search *s, const plain_run *plain, size_t from, size_t j, float sum)
+{
+    size_t row = coarse_row(plain, from + j / plain->unit_cells, j % plain->unit_cells);
+    if (plain->run.p->level_count == 1)
+        cell_search_update(s, 0, row, sum);
+    else
+        open_pair(s, 1, 0, row, sum);
+}
+
 /* Looks at the gallery units [from, to), whose coarse distances to the query cell are in `row`. */
 static void search_block(cell_search *s, const plain_run *plain, size_t from, size_t to, const float *row)
 {
-    size_t cells = plain->unit_cells, nearest = 0;
-    bool leaf = plain->run.p->level_count == 1;
-    for (size_t j = 1; j < (to - from) * cells; j++)
-        if (row[j] < row[nearest] || isnan(row[nearest]))
-            nearest = j;
+    const cell_runs runs = runs_of(plain, s->cell, to - from);
+    size_t nearest = runs.first;
+    for (size_t unit = 0; unit < runs.units; unit++)
+        for (size_t y = 0; y < runs.lines; y++) {
+            size_t begin = unit * plain->unit_cells + runs.first + y * runs.across;
+            for (size_t j = begin; j < begin + runs.length; j++)
+                if (row[j] < row[nearest] || isnan(row[nearest]))
+                    nearest = j;
+        }
     /* The nearest coarse cell first: its distances make the bound tight for the pass in memory order. */
-    if (!leaf && row[nearest] <= s->limit[0][0])
-        open_pair(s, 1, 0, coarse_row(plain, from + nearest / cells, nearest % cells), row[nearest]);
-    for (size_t unit = from; unit < to; unit++)
-        for (size_t cell = 0; cell < cells; cell++, row++) {
-            if (!(*row <= s->limit[0][0]))
-                continue;
-            if (leaf)
-                cell_search_update(s, 0, coarse_row(plain, unit, cell), *row);
-            else
-                open_pair(s, 1, 0, coarse_row(plain, unit, cell), *row);
+    if (plain->run.p->level_count > 1 && row[nearest] <= s->limit[0][0])
+        open_cell(s, plain, from, nearest, row[nearest]);
+    for (size_t unit = 0; unit < runs.units; unit++)
+        for (size_t y = 0; y < runs.lines; y++) {
+            size_t begin = unit * plain->unit_cells + runs.first + y * runs.across;
+            for (size_t j = begin; j < begin + runs.length; j++)
+                if (row[j] <= s->limit[0][0])
+                    open_cell(s, plain, from, j, row[j]);
+        }
+}
+
+/* Coarse distances of `count` listed query cells to the gallery units [from, to), at least to those cells within box:
+ * (count, row_length), a unit's cells one after the other. */
+static void coarse_distances(const plain_run *plain, size_t first, size_t count, size_t from, size_t to, cell_box box,
+                             float *rows, size_t row_length)
+{
+    const pyramid_run *run = &plain->run;
+    const panda_level *level = &run->p->level[0];
+    size_t step = run->chosen ? 1 : to - from; /* unchosen units lie one after the other */
+    size_t top = 0, bottom = 1, begin = 0, length = step * plain->unit_cells;
+    if (run->window != PANDA_EVERYWHERE) {
+        step = 1;
+        top = box.top, bottom = box.bottom, begin = box.left, length = box.right - box.left;
+    }
+    for (size_t unit = from; unit < to; unit += step)
+        for (size_t y = top; y < bottom; y++) {
+            size_t cell = y * run->p->grid_w + begin;
+            l2_tile(run->ops, run->coarse + first * level->channels, count,
+                    row_of(level->data, level->dtype, coarse_row(plain, unit, cell), level->channels), level->dtype,
+                    length, level->channels, rows + (unit - from) * plain->unit_cells + cell, row_length);
         }
 }
 
@@ -78,22 +127,17 @@ static void search_cells(void *context, size_t task, int worker)
 {
     const plain_run *plain = context;
     const pyramid_run *run = &plain->run;
-    const panda_pyramid *p = run->p;
-    const panda_level *level = &p->level[0];
     size_t first = task * QUERY_BLOCK;
-    size_t cells = p->cells - first < QUERY_BLOCK ? p->cells - first : QUERY_BLOCK;
+    size_t cells = run->listed_count - first < QUERY_BLOCK ? run->listed_count - first : QUERY_BLOCK;
     size_t row_length = plain->block * plain->unit_cells;
-    float *rows = p->rows + (size_t)worker * QUERY_BLOCK * row_length;
+    float *rows = run->p->rows + (size_t)worker * QUERY_BLOCK * row_length;
+    cell_box box = box_of_listed(run, first, cells);
     cell_search search[QUERY_BLOCK];
     for (size_t c = 0; c < cells; c++)
-        cell_search_begin(&search[c], run, first + c);
+        cell_search_begin(&search[c], run, run->listed[first + c]);
     for (size_t from = 0; from < run->count; from += plain->block) {
         size_t to = run->count - from < plain->block ? run->count : from + plain->block;
-        size_t step = run->chosen ? 1 : to - from; /* unchosen units lie one after the other */
-        for (size_t unit = from; unit < to; unit += step)
-            l2_tile(run->ops, run->query[0] + first * level->channels, cells,
-                    row_of(level->data, level->dtype, coarse_row(plain, unit, 0), level->channels), level->dtype,
-                    step * plain->unit_cells, level->channels, rows + (unit - from) * plain->unit_cells, row_length);
+        coarse_distances(plain, first, cells, from, to, box, rows, row_length);
         for (size_t c = 0; c < cells; c++)
             search_block(&search[c], plain, from, to, rows + c * row_length);
     }
@@ -116,6 +160,6 @@ panda_status plain_search(const pyramid_run *run)
         if (p->rows == NULL)
             return PANDA_NO_MEMORY;
     }
-    panda_parallel(run->threads, (p->cells + QUERY_BLOCK - 1) / QUERY_BLOCK, search_cells, &plain);
+    panda_parallel(run->threads, (run->listed_count + QUERY_BLOCK - 1) / QUERY_BLOCK, search_cells, &plain);
     return PANDA_OK;
 }

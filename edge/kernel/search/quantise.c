@@ -2,18 +2,24 @@
 
 #include <string.h>
 
+/* Row r of the listed query cells' rows of level l. */
+static const float *listed_row(const pyramid_run *run, int l, size_t r)
+{
+    return rows_below(run, l, run->listed[r >> 2 * l], r % power_of_4(l));
+}
+
 bool choose_step(screen_run *s)
 {
     const panda_pyramid *p = s->run.p;
     float longest = 0;
     size_t channels = 0;
     for (int l = 0; l < s->w->screened; l++) {
-        size_t d = p->level[l].channels, rows = p->cells * power_of_4(l), finite = 0;
+        size_t d = p->level[l].channels, rows = s->run.listed_count * power_of_4(l), finite = 0;
         float *mean = s->w->mean[l];
         channels += d;
         memset(mean, 0, d * sizeof *mean);
         for (size_t r = 0; r < rows; r++) {
-            const float *row = s->run.query[l] + r * d;
+            const float *row = listed_row(&s->run, l, r);
             float sum = 0;
             for (size_t c = 0; c < d; c++)
                 sum += fabsf(row[c]);
@@ -27,7 +33,7 @@ bool choose_step(screen_run *s)
             mean[c] /= (float)finite;
         for (size_t r = 0; r < rows; r++) {
             float length;
-            s->run.ops->l2_tile_f32(s->run.query[l] + r * d, 1, mean, 1, d, &length, 1);
+            s->run.ops->l2_tile_f32(listed_row(&s->run, l, r), 1, mean, 1, d, &length, 1);
             if (isfinite(length))
                 longest = larger(longest, length);
         }
@@ -70,7 +76,7 @@ void quantise_unit(void *context, size_t task, int worker)
     size_t image = gallery_image(&s->run, s->from + task);
     for (int l = 0; l < s->w->screened; l++) {
         const panda_level *level = &p->level[l];
-        size_t rows = p->cells * power_of_4(l), quads = s->padded * power_of_4(l) / QUAD;
+        size_t rows = p->cells * power_of_4(l), quads = s->w->padded * power_of_4(l) / QUAD;
         for (size_t row = 0; row < rows; row += QUAD) {
             size_t quad = task * quads + row / QUAD;
             quantise_gallery(s, row_of(level->data, level->dtype, image * rows + row, level->channels), level,
@@ -98,13 +104,12 @@ static void spread_to_fan(const int16_t *quad, size_t chunks, int16_t *fan)
                 fan[pair * FAN_PAIR + r * 2 * QUAD + i] = (int16_t)(-2 * quad[pair * 2 * QUAD + 2 * r + i % 2]);
 }
 
-void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
+void quantise_query(const screen_run *s, const worker_memory *m, int l, const float *rows, size_t count, int16_t *panel,
                     int32_t norms[4])
 {
     size_t d = s->run.p->level[l].channels;
     float lengths[4];
-    s->run.ops->quantise_quad(s->run.query[l] + row * d, PANDA_F32, count, d, s->w->mean[l], s->scale, m->quad, norms,
-                              lengths);
+    s->run.ops->quantise_quad(rows, PANDA_F32, count, d, s->w->mean[l], s->scale, m->quad, norms, lengths);
     for (size_t r = 0; r < QUAD; r++)
         if (r >= count || !(lengths[r] <= LONGEST * LONGEST))
             norms[r] = 0;

@@ -21,7 +21,6 @@ typedef struct {
     screen_workspace *w;
     float scale, step, error; /* 1 / s, s, E */
     float query_norm;         /* the longest query row, in steps */
-    size_t padded;            /* coarse cells of a gallery image, filled up to whole quads */
     size_t from, units;       /* the present block of gallery units */
 } screen_run;
 
@@ -31,7 +30,7 @@ bool choose_step(screen_run *s);
 void quantise_unit(void *context, size_t task, int worker);
 /* Up to 4 query rows of level l, as a panel at level 0, as a fan at finer ones. Rows that are not finite have all their
  * positions closed: what they hold is no matter. */
-void quantise_query(const screen_run *s, const worker_memory *m, int l, size_t row, size_t count, int16_t *panel,
+void quantise_query(const screen_run *s, const worker_memory *m, int l, const float *rows, size_t count, int16_t *panel,
                     int32_t norms[4]);
 /* The largest integer distance at which a pair may still be within the limit, `most` at most; -INT32_MAX where nothing
  * may. */

@@ -11,6 +11,7 @@
 
 #include "base/pool.h"
 #include "search/quantise.h"
+#include "search/reach.h"
 
 enum {
     GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */
@@ -82,17 +83,26 @@ static void pass(const screen_run *s, cell_search *c, size_t q, size_t g)
 /* Gallery row of level 0 that a padded cell number of the block stands for. */
 static size_t gallery_cell(const screen_run *s, size_t padded_cell)
 {
-    return gallery_image(&s->run, s->from + padded_cell / s->padded) * s->run.p->cells + padded_cell % s->padded;
+    return gallery_image(&s->run, s->from + padded_cell / s->w->padded) * s->run.p->cells + padded_cell % s->w->padded;
 }
 
 /* The search of one query cell within one gallery block. */
 typedef struct {
     const screen_run *s;
     const worker_memory *m;
-    const int32_t *row; /* distances to the block's cells at level 0 */
+    const int32_t *row; /* (columns,): distances at level 0 to the block's cells, or to those that a window reaches */
+    size_t columns;
     cell_search *c;
     int32_t norms[1 + 4][4]; /* of the query rows in panel 1, and in the four of panel 2 */
 } block_search;
+
+/* The padded cell of the block that a column of the distances at level 0 stands for. */
+static uint32_t cell_of(const block_search *b, size_t column)
+{
+    if (b->s->run.window == PANDA_EVERYWHERE)
+        return (uint32_t)column;
+    return QUAD * b->m->reached[column / QUAD] + column % QUAD;
+}
 
 /* Screens pairs of query cell `child` of level 1 with gallery cells of level 1, at level 2. */
 static void screen_finer(const block_search *b, size_t child, const uint32_t *cells, const int32_t *bases, size_t count)
@@ -182,13 +192,17 @@ static void open_hits(const block_search *b, size_t hits)
     c->limit[0][0] = largest_of_4(c->limit[1]);
 }
 
-/* Screens gallery cells of level 0 at level 1; what passes is added to the `pending` hits. Returns their number. */
-static size_t screen_cells(const block_search *b, const uint32_t *cells, size_t count, size_t pending)
+/* Screens gallery cells, by their columns at level 0, at level 1; what passes is added to the `pending` hits. Returns
+ * their number. */
+static size_t screen_cells(const block_search *b, const uint32_t *columns, size_t count, size_t pending)
 {
     const screen_workspace *w = b->s->w;
+    uint32_t cells[BATCH];
     int32_t limits[4], bases[BATCH];
-    for (size_t k = 0; k < count; k++)
-        bases[k] = b->row[cells[k]];
+    for (size_t k = 0; k < count; k++) {
+        bases[k] = b->row[columns[k]];
+        cells[k] = cell_of(b, columns[k]);
+    }
     integer_limits(b->s, b->c->limit[1], limits);
     return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms[0], w->quads[1], w->norms[1], w->chunks[1],
                                                  cells, bases, count, limits, b->m->hits + pending);
@@ -198,15 +212,15 @@ static size_t screen_cells(const block_search *b, const uint32_t *cells, size_t 
 static void open_between(const block_search *b, int32_t above, int32_t ceiling)
 {
     const screen_run *s = b->s;
-    const uint32_t *cells = b->m->cells;
+    const uint32_t *columns = b->m->columns;
     uint32_t batch[BATCH];
     int32_t limit = limit_of_level_0(s, b->c);
-    size_t count = s->run.ops->select_between(b->row, s->units * s->padded, above, ceiling, b->m->cells), pending = 0;
+    size_t count = s->run.ops->select_between(b->row, b->columns, above, ceiling, b->m->columns), pending = 0;
     for (size_t k = 0; k < count;) {
         size_t size = 0;
         for (; k < count && size < BATCH; k++) {
-            batch[size] = cells[k];
-            size += b->row[cells[k]] <= limit;
+            batch[size] = columns[k];
+            size += b->row[columns[k]] <= limit;
         }
         pending = screen_cells(b, batch, size, pending);
         if (pending >= MOST_HITS || k == count) {
@@ -217,22 +231,25 @@ static void open_between(const block_search *b, int32_t above, int32_t ceiling)
     }
 }
 
-/* Gallery cells worth trying first: the nearest one at level 0, and where the matches of the query cell on the left
- * go on to the right. */
-static size_t find_seeds(const screen_run *s, const cell_search *left, const int32_t *row, uint32_t *seeds)
+/* Columns worth trying first: the nearest one at level 0, and where the matches of the query cell on the left go on to
+ * the right (those may lie outside of a window, where too little is searched to gain from them). */
+static size_t find_seeds(const block_search *b, const cell_search *left, uint32_t *seeds)
 {
+    const screen_run *s = b->s;
     const panda_pyramid *p = s->run.p;
-    size_t n = s->units * s->padded, count = 1, side = (size_t)1 << (p->level_count - 1);
-    seeds[0] = (uint32_t)s->run.ops->least_of(row, n);
-    for (size_t y = 0; left != NULL && y < side; y++) {
+    size_t count = 1, side = (size_t)1 << (p->level_count - 1);
+    seeds[0] = (uint32_t)s->run.ops->least_of(b->row, b->columns);
+    if (left == NULL || s->run.window != PANDA_EVERYWHERE)
+        return count;
+    for (size_t y = 0; y < side; y++) {
         size_t position = 0; /* nested number of the cell's position (y, side - 1) */
         for (int bit = p->level_count - 2; bit >= 0; bit--)
             position = 4 * position + 2 * (y >> bit & 1) + 1;
-        size_t unit = left->origin[position] / s->padded, place = (size_t)left->index[position];
+        size_t unit = left->origin[position] / s->w->padded, place = (size_t)left->index[position];
         size_t column = place % p->width + 1, line = place / p->width % p->height;
         if (!isfinite(left->best[position]) || unit >= s->units || column >= p->width)
             continue;
-        uint32_t seed = (uint32_t)(unit * s->padded + line / side * (p->width / side) + column / side);
+        uint32_t seed = (uint32_t)(unit * s->w->padded + line / side * (p->width / side) + column / side);
         bool known = false;
         for (size_t k = 0; k < count; k++)
             known |= seeds[k] == seed;
@@ -242,60 +259,83 @@ static size_t find_seeds(const screen_run *s, const cell_search *left, const int
     return count;
 }
 
-static void search_leaves(const screen_run *s, cell_search *c, const worker_memory *m, const int32_t *row)
+static void search_leaves(const block_search *b)
 {
-    int32_t limit = limit_of_level_0(s, c);
-    size_t count = s->run.ops->select_between(row, s->units * s->padded, -INT32_MAX, limit, m->cells);
+    const screen_run *s = b->s;
+    const uint32_t *columns = b->m->columns;
+    int32_t limit = limit_of_level_0(s, b->c);
+    size_t count = s->run.ops->select_between(b->row, b->columns, -INT32_MAX, limit, b->m->columns);
     for (size_t k = 0; k < count; k++)
-        if (row[m->cells[k]] <= limit) {
-            measure(c, 0, gallery_cell(s, m->cells[k]));
-            limit = limit_of_level_0(s, c);
+        if (b->row[columns[k]] <= limit) {
+            measure(b->c, 0, gallery_cell(s, cell_of(b, columns[k])));
+            limit = limit_of_level_0(s, b->c);
         }
 }
 
-static void search_cell(const screen_run *s, cell_search *c, const cell_search *left, const worker_memory *m,
-                        const int32_t *row)
+static void search_cell(block_search *b, const cell_search *left)
 {
-    block_search b = {.s = s, .m = m, .row = row, .c = c};
+    const screen_run *s = b->s;
+    const worker_memory *m = b->m;
+    cell_search *c = b->c;
     uint32_t batch[BATCH];
-    size_t size = find_seeds(s, left, row, batch);
+    size_t size = find_seeds(b, left, batch);
     if (s->w->screened == 1) {
-        measure(c, 0, gallery_cell(s, batch[0]));
-        search_leaves(s, c, m, row);
+        measure(c, 0, gallery_cell(s, cell_of(b, batch[0])));
+        search_leaves(b);
         return;
     }
-    quantise_query(s, m, 1, 4 * c->cell, 4, m->panel[1], b.norms[0]);
+    quantise_query(s, m, 1, rows_below(&s->run, 1, c->cell, 0), 4, m->panel[1], b->norms[0]);
     for (size_t child = 0; child < 4 && s->w->screened > 2; child++)
-        quantise_query(s, m, 2, 16 * c->cell + 4 * child, 4, m->panel[2] + child * s->w->chunks[2] * PANEL_CHUNK,
-                       b.norms[1 + child]);
-    open_hits(&b, screen_cells(&b, batch, size, 0));
-    int32_t nearest = row[batch[0]], above = -INT32_MAX, limit = limit_of_level_0(s, c);
+        quantise_query(s, m, 2, rows_below(&s->run, 2, c->cell, 4 * child), 4,
+                       m->panel[2] + child * s->w->chunks[2] * PANEL_CHUNK, b->norms[1 + child]);
+    int32_t nearest = b->row[batch[0]], above = -INT32_MAX;
+    open_hits(b, screen_cells(b, batch, size, 0));
+    int32_t limit = limit_of_level_0(s, c);
     for (int round = 1; round <= ROUNDS && limit > above; round++) {
         int32_t ceiling = round == ROUNDS ? limit : nearest + (int32_t)((int64_t)(limit - nearest) * round / ROUNDS);
-        open_between(&b, above, ceiling);
+        open_between(b, above, ceiling);
         above = ceiling;
         limit = limit_of_level_0(s, c);
     }
 }
 
+/* How many listed query cells, from `first` on, share one pass over the gallery: a quad, as far as they stand side by
+ * side where there is a window. */
+static size_t cells_at_once(const pyramid_run *run, size_t first, size_t last)
+{
+    size_t most = last - first < QUAD ? last - first : QUAD, count = 1;
+    if (run->window == PANDA_EVERYWHERE)
+        return most;
+    while (count < most && run->listed[first + count] == run->listed[first] + count &&
+           run->listed[first + count] % run->p->grid_w != 0)
+        count++;
+    return count;
+}
+
 static void search_cells(void *context, size_t task, int worker)
 {
     const screen_run *s = context;
-    const panda_pyramid *p = s->run.p;
-    size_t n = s->units * s->padded;
+    const pyramid_run *run = &s->run;
     worker_memory m = worker_memory_of(s->w, worker);
-    for (size_t first = task * TASK_CELLS; first < p->cells && first < (task + 1) * TASK_CELLS; first += QUAD) {
-        size_t count = p->cells - first < QUAD ? p->cells - first : QUAD;
+    size_t begin = task * TASK_CELLS,
+           end = begin + TASK_CELLS < run->listed_count ? begin + TASK_CELLS : run->listed_count;
+    for (size_t first = begin, count; first < end; first += count) {
+        count = cells_at_once(run, first, end);
         int32_t query_norms[4];
-        quantise_query(s, &m, 0, first, count, m.panel[0], query_norms);
-        s->run.ops->integer_tile(m.panel[0], query_norms, s->w->quads[0], s->w->norms[0], n / QUAD, s->w->chunks[0],
-                                 m.rows, n);
+        quantise_query(s, &m, 0, run->coarse + first * run->p->level[0].channels, count, m.panel[0], query_norms);
+        size_t columns = s->units * s->w->padded;
+        if (run->window == PANDA_EVERYWHERE)
+            run->ops->integer_tile(m.panel[0], query_norms, s->w->quads[0], s->w->norms[0], columns / QUAD,
+                                   s->w->chunks[0], m.rows, columns);
+        else
+            columns = reach_windows(s, &m, first, count, query_norms);
         for (size_t i = 0; i < count; i++) {
             cell_search *c = &s->w->search[first + i];
+            block_search b = {.s = s, .m = &m, .row = m.rows + i * columns, .columns = columns, .c = c};
             if (s->from == 0)
-                cell_search_begin(c, &s->run, first + i);
-            search_cell(s, c, first + i > task * TASK_CELLS ? c - 1 : NULL, &m, m.rows + i * n);
-            if (s->from + s->units == s->run.count)
+                cell_search_begin(c, run, run->listed[first + i]);
+            search_cell(&b, first + i > begin ? c - 1 : NULL);
+            if (s->from + s->units == run->count)
                 cell_search_end(c);
         }
     }
@@ -312,18 +352,17 @@ bool screen_search(const pyramid_run *run, panda_status *status)
     *status = PANDA_NO_MEMORY;
     if (s.w == NULL)
         return true;
-    s.padded = (p->cells + QUAD - 1) / QUAD * QUAD;
     size_t block = GALLERY_BLOCK / s.w->image_bytes + 1;
     if (block > run->count)
         block = run->count;
-    if (!screen_workspace_reserve(s.w, block * s.padded, run->threads))
+    if (!screen_workspace_reserve(s.w, block * s.w->padded, run->threads))
         return true;
     if (!choose_step(&s))
         return false;
     for (s.from = 0; s.from < run->count; s.from += s.units) {
         s.units = run->count - s.from < block ? run->count - s.from : block;
         panda_parallel(run->threads, s.units, quantise_unit, &s);
-        panda_parallel(run->threads, (p->cells + TASK_CELLS - 1) / TASK_CELLS, search_cells, &s);
+        panda_parallel(run->threads, (run->listed_count + TASK_CELLS - 1) / TASK_CELLS, search_cells, &s);
     }
     *status = PANDA_OK;
     return true;

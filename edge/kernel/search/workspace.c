@@ -25,6 +25,8 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         BATCH * sizeof(screen_hit),
         4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
         4 * (MOST_HITS + BATCH) * sizeof(int32_t),
+        w->capacity / QUAD * sizeof(uint32_t),
+        QUAD * w->padded * sizeof(int32_t),
     };
     enum { COUNT = sizeof bytes / sizeof *bytes };
     char *part[COUNT];
@@ -37,11 +39,13 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         .panel = {(int16_t *)part[0], (int16_t *)part[1], (int16_t *)part[2]},
         .quad = (int16_t *)part[3],
         .rows = (int32_t *)part[4],
-        .cells = (uint32_t *)part[5],
+        .columns = (uint32_t *)part[5],
         .hits = (screen_hit *)part[6],
         .finer_hits = (screen_hit *)part[7],
         .open_cells = (uint32_t *)part[8],
         .open_bases = (int32_t *)part[9],
+        .reached = (uint32_t *)part[10],
+        .outside = (int32_t *)part[11],
     };
 }
 
@@ -85,11 +89,12 @@ screen_workspace *screen_workspace_new(const panda_pyramid *p)
     if (w == NULL)
         return NULL;
     w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
+    w->padded = (p->cells + QUAD - 1) / QUAD * QUAD;
     bool complete = (w->search = panda_allocate(p->cells * sizeof *w->search)) != NULL;
     for (int l = 0; l < w->screened; l++) {
         w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
         w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;
-        w->image_bytes += (p->cells + QUAD - 1) / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
+        w->image_bytes += w->padded / QUAD * power_of_4(l) * w->quad_size[l] * sizeof(int16_t);
         complete &= (w->mean[l] = panda_allocate(p->level[l].channels * sizeof(float))) != NULL;
     }
     if (complete)

@@ -130,6 +130,10 @@ def gaussian_distance(
     return distances
 
 
+_EVERYWHERE = -1  # PANDA_EVERYWHERE
+_WIDEST = 65535  # cells a side of the largest grid
+
+
 class _GridSearch:
     """Nearest joint descriptor of every finest position of a query pyramid."""
 
@@ -139,11 +143,22 @@ class _GridSearch:
         fineness = 2 ** (len(gallery) - 1)
         self._shape = (grid[0] * fineness, grid[1] * fineness)
 
-    def _nearest(self, query: Sequence[ArrayLike], images: ArrayLike | None, epsilon: float) -> tuple[Float32, Int64]:
+    def _nearest(
+        self,
+        query: Sequence[ArrayLike],
+        images: ArrayLike | None,
+        epsilon: float,
+        cells: NDArray[np.bool_] | None,
+        window: int | None,
+    ) -> tuple[Float32, Int64]:
+        if window is not None and window < 0:
+            raise ValueError(f"window: got {window}, expected 0 or more cells, or None for everywhere")
+        reach = _EVERYWHERE if window is None else min(window, _WIDEST)
         levels = [_rows(level) for level in query]
         chosen = None if images is None else np.ascontiguousarray(images, dtype=np.int64)
+        wanted = None if cells is None else np.ascontiguousarray(cells)
         distances, indices = np.empty(self._shape, np.float32), np.empty(self._shape, np.int64)
-        self._pyramid.nearest(levels, chosen, epsilon, self._threads, distances, indices)
+        self._pyramid.nearest(levels, chosen, wanted, reach, epsilon, self._threads, distances, indices)
         return distances, indices
 
 
@@ -164,7 +179,12 @@ class PyramidSearch(_GridSearch):
         super().__init__(gallery, grid, True, threads)
 
     def nearest(
-        self, query: Sequence[ArrayLike], images: ArrayLike | None = None, epsilon: float = 0.0
+        self,
+        query: Sequence[ArrayLike],
+        images: ArrayLike | None = None,
+        epsilon: float = 0.0,
+        cells: NDArray[np.bool_] | None = None,
+        window: int | None = None,
     ) -> tuple[Float32, Int64]:
         """The nearest gallery position of every position of the finest grid (H, W).
 
@@ -172,11 +192,15 @@ class PyramidSearch(_GridSearch):
             query: levels, coarse first, each (cells, C) in nested order.
             images: gallery images to compare with, (K,) integers, repeats allowed; None means all.
             epsilon: the root of a reported distance may exceed the true one by a factor of 1 + epsilon.
+            cells: bool, of the coarsest grid: where False, nothing is searched. None means everywhere.
+            window: R >= 0: a position is compared only with gallery positions whose coarsest cell lies at most R rows
+                and R columns from its own coarsest cell; exact within that set. None means with all.
 
         Returns:
-            Squared distances (H, W) float32, and positions (H, W) int64: image * H * W + row * W + column.
+            Squared distances (H, W) float32, and positions (H, W) int64: image * H * W + row * W + column. 0 and -1
+            where `cells` is False.
         """
-        return self._nearest(query, images, epsilon)
+        return self._nearest(query, images, epsilon, cells, window)
 
 
 class MeanSearch(_GridSearch):
@@ -192,16 +216,17 @@ class MeanSearch(_GridSearch):
     def __init__(self, means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1) -> None:
         super().__init__(means, grid, False, threads)
 
-    def nearest(self, query: Sequence[ArrayLike]) -> tuple[Float32, Int64]:
+    def nearest(self, query: Sequence[ArrayLike], cells: NDArray[np.bool_] | None = None) -> tuple[Float32, Int64]:
         """The nearest descriptor of every position of the finest grid (H, W).
 
         Args:
             query: levels, coarse first, each (cells, C) in nested order.
+            cells: bool, of the coarsest grid: where False, nothing is searched. None means everywhere.
 
         Returns:
-            Squared distances (H, W) float32 and descriptor numbers (H, W) int64.
+            Squared distances (H, W) float32 and descriptor numbers (H, W) int64; 0 and -1 where `cells` is False.
         """
-        return self._nearest(query, None, 0.0)
+        return self._nearest(query, None, 0.0, cells, None)
 
 
 def nearest_mean(
