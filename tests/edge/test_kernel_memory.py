@@ -104,7 +104,18 @@ def test_threads_do_not_share_scratch_memory():
     assert wrong == []
 
 
-EACH_FRAME = ["topk", "pyramid", "cell_search", "plain", "screen", "quantise", "workspace", "gaussian", "heatmap"]
+EACH_FRAME = [
+    "topk",
+    "pyramid",
+    "cell_search",
+    "plain",
+    "screen",
+    "reach",
+    "quantise",
+    "workspace",
+    "gaussian",
+    "heatmap",
+]
 EACH_FRAME += ["pool", "dispatch"]
 
 
