@@ -14,17 +14,23 @@ from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 
 if TYPE_CHECKING:
     from panda_edge.detector import Detector, Result, load
+    from panda_edge.stream.watch import watch
 
 __version__ = "0.1.0"
-__all__ = ["BundleError", "DataError", "Detector", "ImageError", "PandaError", "Result", "__version__", "load"]
+__all__ = ["BundleError", "DataError", "Detector", "ImageError", "PandaError", "Result", "__version__", "load", "watch"]
 
-_LAZY = {"Detector", "Result", "load"}
+_LAZY = {
+    "Detector": "panda_edge.detector",
+    "Result": "panda_edge.detector",
+    "load": "panda_edge.detector",
+    "watch": "panda_edge.stream.watch",
+}
 
 
 def __getattr__(name: str) -> Any:
     # onnxruntime and PIL are only paid for by those who load a bundle.
     if name in _LAZY:
-        from panda_edge import detector
+        from importlib import import_module
 
-        return getattr(detector, name)
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'panda_edge' has no attribute {name!r}")

@@ -67,11 +67,12 @@ def test_an_import_pulls_in_nothing_heavy() -> None:
     code = "import sys, panda_edge; panda_edge.PandaError; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name.partition(".")[0] for name in done.stdout.split()}
-    assert not imported & {"numpy", "onnxruntime", "PIL", "hnswlib", "typer", "rich", *WORKSTATION[:-2]}
+    assert not imported & {"numpy", "onnxruntime", "PIL", "hnswlib", "typer", "rich", "av", *WORKSTATION[:-2]}
+    assert "panda_edge.stream" not in done.stdout.split()
 
 
 def test_the_public_names() -> None:
-    assert set(panda_edge.__all__) <= {*dir(panda_edge), "Detector", "Result", "load"}
+    assert set(panda_edge.__all__) <= {*dir(panda_edge), "Detector", "Result", "load", "watch"}
     for name in panda_edge.__all__:
         assert getattr(panda_edge, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'segmenter'"):

@@ -13,6 +13,7 @@ from panda_edge.commands.detect import detect
 from panda_edge.commands.info import info
 from panda_edge.commands.segment import segment
 from panda_edge.commands.verify import verify
+from panda_edge.commands.watch import watch
 
 app = typer.Typer(
     help="Find anomalous images, and the anomalous pixels in them, with a bundle made by panda-train.",
@@ -26,6 +27,7 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     verify: "panda-edge verify parts.panda",
     detect: "panda-edge detect parts.panda parts/test/hole --json",
     segment: "panda-edge segment parts.panda parts/test --out maps",
+    watch: "panda-edge watch parts.panda parts/test/hole --once",
     bench: "panda-edge bench parts.panda parts/test/good --frames 50",
 }
 for command, example in _COMMANDS.items():

@@ -17,9 +17,6 @@ from PIL import Image, ImageOps
 
 from panda_edge.errors import ImageError
 
-# A path, an open PIL image, or an array (H, W, 3), (H, W, 4), (H, W, 1) or (H, W) of uint8.
-ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
-
 MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
 MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
 
@@ -39,6 +36,9 @@ class OpenedImage:
     full_size: tuple[int, int]
 
 
+# A path, an open PIL image, an array (H, W, 3), (H, W, 4), (H, W, 1) or (H, W) of uint8, or what was opened before.
+ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | OpenedImage
+
 Draft: TypeAlias = Callable[[tuple[int, int]], tuple[int, int]]
 """(width, height) of a JPEG, upright or not → (width, height) that it may be decoded down to."""
 
@@ -51,7 +51,9 @@ def open_image(source: ImageLike, draft_size: Draft | None = None, keep_grey: bo
     keep_grey: leave a grey image as it is instead of making it RGB; resizing one channel is faster than three.
     Raises ImageError: missing, not an image, truncated, or outside MIN_SIDE … MAX_PIXELS.
     """
-    if isinstance(source, (np.ndarray, Image.Image)):
+    if isinstance(source, OpenedImage):
+        opened = source
+    elif isinstance(source, (np.ndarray, Image.Image)):
         image = _from_array(source) if isinstance(source, np.ndarray) else _from_pil(source)
         opened = OpenedImage(image, image.size)
     else:
@@ -61,7 +63,7 @@ def open_image(source: ImageLike, draft_size: Draft | None = None, keep_grey: bo
 
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) of an image file, upright, by its header. Raises ImageError."""
-    with _opened(path) as image:
+    with _opened(image_bytes(path), str(path)) as image:
         _check_size(image.size, str(path))
         try:
             return _upright_size(image)
@@ -91,8 +93,16 @@ def _from_pil(source: Image.Image) -> Image.Image:
 
 
 def _from_file(path: Path, draft_size: Draft | None) -> OpenedImage:
-    with _opened(path) as image:
-        _check_size(image.size, str(path))
+    return open_image_bytes(image_bytes(path), str(path), draft_size)
+
+
+def open_image_bytes(data: bytes, name: str, draft_size: Draft | None = None) -> OpenedImage:
+    """Decode an image file's content, as `open_image` does with `keep_grey`. name: what errors call it.
+
+    Raises ImageError.
+    """
+    with _opened(data, name) as image:
+        _check_size(image.size, name)
         try:
             full_size = _upright_size(image)
             if draft_size is not None:
@@ -102,9 +112,9 @@ def _from_file(path: Path, draft_size: Draft | None) -> OpenedImage:
             image.load()
             return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
         except ImageError as error:
-            raise ImageError(f"{path}: {error}") from None
+            raise ImageError(f"{name}: {error}") from None
         except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …
-            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+            raise ImageError(f"{name}: damaged or truncated image ({_one_line(error)}); replace the file") from error
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -113,19 +123,19 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (height, width) if quarter_turned else (width, height)
 
 
-def _opened(path: Path) -> Image.Image:
-    data = _content(path)
+def _opened(data: bytes, name: str) -> Image.Image:
     try:
         with _quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _check_size says it more plainly
             return Image.open(io.BytesIO(data))
     except Image.DecompressionBombError:
-        raise ImageError(f"{path}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
+        raise ImageError(f"{name}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
     except Exception as error:  # as above; mostly UnidentifiedImageError
-        raise ImageError(f"{path}: not an image that can be read (PNG, JPEG, TIFF, BMP, WebP, …)") from error
+        raise ImageError(f"{name}: not an image that can be read (PNG, JPEG, TIFF, BMP, WebP, …)") from error
 
 
-def _content(path: Path) -> bytes:
+def image_bytes(path: Path) -> bytes:
+    """The content of a file that may be an image. Raises ImageError."""
     try:
         with path.open("rb") as stream:
             status = os.fstat(stream.fileno())

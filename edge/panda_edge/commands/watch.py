@@ -1,0 +1,93 @@
+"""The command `panda-edge watch`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Provider, Threads
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+
+_SOURCES, _SINKS = "Sources", "Sinks"
+
+
+class Drop(StrEnum):
+    old = "old"
+    never = "never"
+
+
+def watch(
+    bundle: BundlePath,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder that is being "
+            "filled, or - for pictures on stdin.",
+            show_default=False,
+        ),
+    ],
+    once: Annotated[bool, typer.Option(help="End when folders are worked off.", rich_help_panel=_SOURCES)] = False,
+    every: Annotated[int, typer.Option(min=1, help="Judge one frame of so many.", rich_help_panel=_SOURCES)] = 1,
+    max_fps: Annotated[
+        float | None, typer.Option(help="Judge at most so many frames a second of a source.", rich_help_panel=_SOURCES)
+    ] = None,
+    drop: Annotated[
+        Drop | None,
+        typer.Option(
+            help="Give up old frames when newer ones come (cameras), or never (files).",
+            show_default=False,
+            rich_help_panel=_SOURCES,
+        ),
+    ] = None,
+    raw: Annotated[
+        str | None,
+        typer.Option(help="Frames on stdin are WIDTHxHEIGHT RGB bytes; WIDTHxHEIGHTx1 grey.", rich_help_panel=_SOURCES),
+    ] = None,
+    frozen_after: Annotated[
+        float,
+        typer.Option(
+            help="Seconds for which a camera may show the very same pixels; 0 for ever.", rich_help_panel=_SOURCES
+        ),
+    ] = 1.0,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="JSON lines, - for stdout; there without any sink.", rich_help_panel=_SINKS),
+    ] = None,
+    rotate_mb: Annotated[
+        float, typer.Option(help="A new file when --jsonl's is so large.", rich_help_panel=_SINKS)
+    ] = 100.0,
+    rotate_hours: Annotated[float, typer.Option(help="… or so old.", rich_help_panel=_SINKS)] = 24.0,
+    keep: Annotated[int, typer.Option(min=0, help="Older files that are kept.", rich_help_panel=_SINKS)] = 10,
+    fpr: Fpr = DEFAULT_FPR,
+    epsilon: Epsilon = 0.0,
+    threads: Threads = None,
+    provider: Provider = "cpu",
+) -> None:
+    """Judge what cameras, videos and folders give, for months: every frame is judged, or said why not.
+
+    SIGTERM ends after the frame at work; SIGHUP takes up a new bundle.
+    """
+    from panda_edge.stream.run import RunOptions, run_watch
+    from panda_edge.stream.sinks.open import SinkOptions
+
+    sinks = SinkOptions(jsonl=jsonl, rotate_bytes=round(rotate_mb * 1e6), rotate_seconds=rotate_hours * 3600, keep=keep)
+    options = RunOptions(
+        bundle=bundle,
+        sources=tuple(sources),
+        once=once,
+        every=every,
+        max_fps=max_fps,
+        drop=None if drop is None else drop.value,
+        raw=raw,
+        frozen_after=frozen_after,
+        fpr=fpr,
+        epsilon=epsilon,
+        threads=threads,
+        provider=provider,
+        sinks=sinks,
+    )
+    if not run_watch(options):
+        raise typer.Exit(2)

@@ -1,0 +1,1 @@
+"""The device at work: pictures come in by themselves, decisions go out, for months."""

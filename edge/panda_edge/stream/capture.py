@@ -1,0 +1,128 @@
+"""One thread a source: pictures into the inbox, and a source that is lost taken up again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from panda_edge.errors import PandaError
+from panda_edge.stream.frame import Frame, Picture, Source, SourceLost
+from panda_edge.stream.inbox import Inbox
+from panda_edge.stream.pace import Pace
+
+Say = Callable[[str, str | None, str], None]
+"""Kind of the notice, its source, its text."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before a lost source is tried again
+_SILENT = 10.0  # seconds without a picture after which a camera is said to be silent
+
+
+@dataclass
+class SourceState:
+    """What is known of a source. frames: that it gave; passed_over: by --every and --max-fps; dropped: because newer
+    ones came; losses: how often it was lost. last: `time.monotonic()` of its last picture."""
+
+    name: str
+    up: bool = False
+    ended: bool = False
+    frames: int = 0
+    passed_over: int = 0
+    dropped: int = 0
+    losses: int = 0
+    last: float | None = None
+    error: str | None = None
+    silent: bool = False
+
+
+class Capture:
+    """Reads one source in a thread until it ends or is told to stop."""
+
+    def __init__(self, index: int, source: Source, inbox: Inbox, pace: Pace, drop: bool, say: Say, stop: Event) -> None:
+        """index: the source's place in the inbox. drop: older frames make room for newer ones."""
+        self.source = source
+        self.state = SourceState(source.name)
+        self.failed = False
+        self._index = index
+        self._inbox = inbox
+        self._pace = pace
+        self._drop = drop
+        self._say = say
+        self._stop = stop
+        self._thread = Thread(target=self._run, name=f"capture {source.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        self._thread.join(timeout)
+
+    def check_silence(self) -> None:
+        """Say once where a camera gives nothing though nothing broke."""
+        state = self.state
+        if not self.source.live or not state.up or state.last is None:
+            return
+        if not state.silent and time.monotonic() - state.last > _SILENT:
+            state.silent = True
+            self._say("source_silent", state.name, f"no picture for {_SILENT:.0f} seconds; still waiting")
+
+    def _run(self) -> None:
+        try:
+            pause = _FIRST_PAUSE
+            while not self._stop.is_set():
+                before = self.state.frames
+                try:
+                    self._read_once()
+                    if not self._stop.is_set() and not self.state.frames:
+                        raise PandaError(f"{self.source.name}: no pictures in it")
+                    return
+                except SourceLost as error:
+                    pause = _FIRST_PAUSE if self.state.frames > before else pause
+                    self._lost(str(error), pause)
+                    # Not all of a site's cameras at the same moment, after a power cut.
+                    self._stop.wait(pause * random.uniform(0.8, 1.2))
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+        except PandaError as error:
+            self.failed = True
+            self.state.error = str(error)
+            self._say("source_failed", self.state.name, str(error))
+        finally:
+            self.state.up, self.state.ended = False, True
+            self._inbox.end(self._index)
+
+    def _read_once(self) -> None:
+        # Closed here, in this thread, whatever comes: a source holds files and sockets.
+        with closing(self.source.pictures(self._stop)) as pictures:
+            for picture in pictures:
+                self._up()
+                self._put(picture)
+                if self._stop.is_set():
+                    return
+
+    def _put(self, picture: Picture) -> None:
+        self.state.frames += 1
+        number = self.state.frames
+        if not self._pace.takes(self.source.live, self._stop):
+            self.state.passed_over += 1
+            return
+        frame = Frame(self.source.name, number, time.time(), picture)
+        self.state.dropped += self._inbox.put(self._index, frame, self._drop)
+
+    def _up(self) -> None:
+        state = self.state
+        state.last = time.monotonic()
+        if state.silent or (not state.up and state.losses):
+            self._say("source_back", state.name, "pictures again")
+        state.up, state.silent, state.error = True, False, None
+
+    def _lost(self, why: str, pause: float) -> None:
+        """Said once a loss, not once a try."""
+        state = self.state
+        first = state.up or not state.losses
+        state.up, state.error = False, why
+        if first:
+            state.losses += 1
+            self._say("source_lost", state.name, f"{why}; tried again from now on")

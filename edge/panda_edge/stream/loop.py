@@ -1,0 +1,245 @@
+"""The loop: frames from every source in turn, each judged or said why not, with a bundle that may be replaced."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from threading import Event, Lock, Thread
+
+from panda_edge.decide.calibration import open_calibration
+from panda_edge.decide.decision import Decider
+from panda_edge.detector import Detector, Result
+from panda_edge.errors import PandaError
+from panda_edge.images.quality import QualityRange
+from panda_edge.images.reading import OpenedImage
+from panda_edge.stream.capture import Capture, SourceState
+from panda_edge.stream.frame import Frame, Notice, Outcome, Source
+from panda_edge.stream.inbox import Inbox
+from panda_edge.stream.judgeable import FROZEN_AFTER, PictureCheck, normal_range
+from panda_edge.stream.pace import Pace
+
+_DEPTH_DROPPING, _DEPTH_WAITING = 2, 4  # frames that may wait: as fresh as can be, or so that nobody idles
+_TURN = 0.5  # seconds after which the loop looks around though no frame came
+_LONGEST_BURST = 64  # frames that are judged in one pipelined run, before the loop looks around again
+_FAREWELL = 2.0  # seconds that a source's thread is given to end
+
+# Where search is short beside the model, running both at once gains (docs/design.md, "Pipelining").
+_PIPELINED_BANKS = frozenset({"gaussian"})
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """drop: `old` gives up frames that newer ones overtake, `never` lets sources wait, None is `old` for cameras and
+    `never` for files. every, max_fps: see Pace. frozen_after: see PictureCheck."""
+
+    drop: str | None = None
+    every: int = 1
+    max_fps: float | None = None
+    frozen_after: float = FROZEN_AFTER
+
+
+class Loop:
+    """Judges what the sources give. `outcomes` is run by one thread; the other methods may be called from any."""
+
+    def __init__(
+        self,
+        load: Callable[[], Detector],
+        sources: Sequence[Source],
+        options: LoopOptions = LoopOptions(),
+        notify: Callable[[Notice], None] = lambda notice: None,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """load: opens the bundle, now and at every `reload`. notify: is told what is not of one frame, by any thread.
+        beat: is called at least twice a second, by the loop itself. Raises what `load` raises."""
+        self._load = load
+        self._options = options
+        self._notify = notify
+        self._beat = beat
+        self._run = secrets.token_hex(6)  # makes ids unlike those of other runs, whatever the clock says
+        self._numbers = itertools.count(1)
+        self._stop = Event()
+        self._swap = Lock()
+        self._loaded: _Loaded | None = None
+        self._fpr: float | None = None
+        self._asked_fpr: float | None = None
+        self._loading: Thread | None = None
+        self._asked_again = False
+        first = _Loaded.of(load())
+        self.detector = first.detector
+        self._check = PictureCheck(first.normal, first.detector.preprocessing, options.frozen_after)
+        drops = [options.drop == "old" if options.drop else source.live for source in sources]
+        self._inbox = Inbox([_DEPTH_DROPPING if drop else _DEPTH_WAITING for drop in drops])
+        self._live = {source.name: source.live for source in sources}
+        self._captures = [
+            Capture(i, source, self._inbox, Pace(options.every, options.max_fps), drops[i], self.say, self._stop)
+            for i, source in enumerate(sources)
+        ]
+
+    @property
+    def states(self) -> list[SourceState]:
+        """What is known of each source."""
+        return [capture.state for capture in self._captures]
+
+    @property
+    def failed(self) -> bool:
+        """Whether a source that has an end came to none."""
+        return any(capture.failed for capture in self._captures)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """An outcome a frame, until every source has ended or `stop` is called; then sources are closed."""
+        for capture in self._captures:
+            capture.start()
+        try:
+            while not self._stop.is_set():
+                self._look_around()
+                taken = self._inbox.take(_TURN)
+                if taken is not None:
+                    yield from self._burst(*taken)
+                elif self._inbox.finished:
+                    return
+        finally:
+            self._stop.set()
+            self._inbox.stop()
+            for capture in self._captures:
+                capture.join(_FAREWELL)
+
+    def stop(self) -> None:
+        """End after the frame that is being judged."""
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Open the bundle again beside the one at work, and change over between two frames. One that cannot be opened
+        is said, and the old one stays."""
+        with self._swap:
+            if self._loading is not None:
+                self._asked_again = True
+                return
+            self._loading = Thread(target=self._load_beside, name="bundle", daemon=True)
+            self._loading.start()
+
+    def set_fpr(self, fpr: float) -> None:
+        """Decide at another false-alarm rate from the next frame on. Raises PandaError: not in (0, 1)."""
+        if not 0 < fpr < 1:
+            raise PandaError(f"a false-alarm rate of {fpr:g}: expected one above 0 and below 1")
+        with self._swap:
+            self._asked_fpr = fpr
+
+    def say(self, kind: str, source: str | None, text: str) -> None:
+        """Give a notice to whoever listens."""
+        self._notify(Notice(self._id(), kind, source, text, time.time()))
+
+    def _look_around(self) -> None:
+        self._beat()
+        for capture in self._captures:
+            capture.check_silence()
+        with self._swap:
+            loaded, self._loaded = self._loaded, None
+            asked, self._asked_fpr = self._asked_fpr, None
+        if loaded is not None:
+            self.detector = loaded.detector
+            self._check.renew(loaded.normal, loaded.detector.preprocessing)
+            self.say("bundle", None, f"{self.detector.bundle.path}: taken up")
+        if asked is not None:
+            self._fpr = asked
+        if self._fpr is not None and (asked is not None or loaded is not None):
+            calibration = open_calibration(self.detector.bundle)
+            self.detector.decider = None if calibration is None else Decider(calibration, self._fpr)
+
+    def _load_beside(self) -> None:
+        while True:
+            try:
+                loaded = _Loaded.of(self._load())
+                with self._swap:
+                    self._loaded = loaded
+            except PandaError as error:
+                self.say("bundle_refused", None, f"{error}; the bundle at work stays")
+            with self._swap:
+                if not self._asked_again or self._stop.is_set():
+                    self._loading = None
+                    return
+                self._asked_again = False
+
+    def _burst(self, frame: Frame, dropped: int) -> Iterator[Outcome]:
+        """The outcome of a frame; where more wait and that is faster, of those too, in one pipelined run. A run never
+        waits for a frame, so that none comes later for it than by the next one's search."""
+        if self.detector.bundle.manifest.segmentation.bank not in _PIPELINED_BANKS or self._inbox.empty:
+            yield self._judged(self._checked(frame, dropped))
+            return
+        waiting: deque[_Checked] = deque()
+
+        def images() -> Iterator[OpenedImage]:
+            taken: tuple[Frame, int] | None = (frame, dropped)
+            for _ in range(_LONGEST_BURST):
+                if taken is None:
+                    return
+                waiting.append(self._checked(*taken))
+                opened = waiting[-1].frame.picture.opened
+                if waiting[-1].reason is None and opened is not None:
+                    yield opened
+                if self._stop.is_set() or self._loaded is not None:
+                    return
+                taken = self._inbox.take(0)
+            if taken is not None:
+                waiting.append(self._checked(*taken))
+
+        try:
+            for result in self.detector.segment_stream(images()):
+                while waiting[0].reason is not None:
+                    yield self._outcome(waiting.popleft(), None)
+                yield self._outcome(waiting.popleft(), result)
+        except PandaError:
+            pass  # of one of those that wait: each is judged by itself now, and the culprit named
+        while waiting:
+            yield self._judged(waiting.popleft())
+
+    def _checked(self, frame: Frame, dropped: int) -> _Checked:
+        started = time.monotonic()
+        reason = self._check.reason(frame, self._live[frame.source])
+        return _Checked(frame, dropped, reason, started, (time.monotonic() - started) * 1e3)
+
+    def _judged(self, checked: _Checked) -> Outcome:
+        opened = checked.frame.picture.opened
+        if checked.reason is not None or opened is None:
+            return self._outcome(checked, None)
+        try:
+            return self._outcome(checked, self.detector.segment(opened))
+        except PandaError as error:
+            return self._outcome(replace(checked, reason=f"failed: {error}"), None)
+
+    def _outcome(self, checked: _Checked, result: Result | None) -> Outcome:
+        picture = checked.frame.picture
+        stages = {"decode": picture.decode_ms}
+        stages["wait"] = max((checked.started - picture.arrived) * 1e3 - picture.decode_ms, 0.0)
+        stages["check"] = checked.check_ms
+        if result is not None:
+            stages |= {**result.stages_ms, "decode": picture.decode_ms + result.stages_ms.get("decode", 0.0)}
+        latency = (time.monotonic() - picture.arrived) * 1e3
+        return Outcome(self._id(), checked.frame, checked.dropped, result, checked.reason, stages, latency)
+
+    def _id(self) -> str:
+        return f"{self._run}-{next(self._numbers)}"
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A frame on its way. reason: why it is not to be judged. started: `time.monotonic()` when it left the queue."""
+
+    frame: Frame
+    dropped: int
+    reason: str | None
+    started: float
+    check_ms: float
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    detector: Detector
+    normal: QualityRange
+
+    @classmethod
+    def of(cls, detector: Detector) -> _Loaded:
+        return cls(detector, normal_range(detector.bundle))

@@ -1,0 +1,107 @@
+"""`panda-edge watch` from its options to its end: loop, sinks and signals put together."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from panda_edge.detector import Detector, load
+from panda_edge.stream.frame import Notice
+from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.setup import check_options, open_sources
+from panda_edge.stream.sinks.open import SinkOptions, open_sinks
+from panda_edge.stream.sinks.sink import Sink
+from panda_edge.stream.sources.stdin import parse_raw
+from panda_edge.stream.systemd import Systemd
+from panda_edge.stream.watch import print_notice
+
+_FAREWELL = 10.0  # seconds that sinks have for what they hold
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asked for; see `panda_edge.watch`."""
+
+    bundle: Path
+    sources: tuple[str, ...]
+    once: bool
+    every: int
+    max_fps: float | None
+    drop: str | None
+    raw: str | None
+    frozen_after: float
+    fpr: float
+    epsilon: float
+    threads: int | None
+    provider: str
+    sinks: SinkOptions = field(default_factory=SinkOptions)
+
+
+def run_watch(options: RunOptions) -> bool:
+    """Watch until every source has ended or a signal says so; False where a source failed. Raises PandaError."""
+    check_options(options.every, options.max_fps, options.drop, options.frozen_after)
+    raw = None if options.raw is None else parse_raw(options.raw)
+    loops: list[Loop] = []
+    sources = open_sources(options.sources, options.once, raw, lambda size: loops[0].detector.preprocessing.draft_size(size))
+    systemd = Systemd()
+    sinks: list[Sink] = []
+
+    def notify(notice: Notice) -> None:
+        print_notice(notice)
+        for sink in sinks:
+            sink.notice(notice)
+
+    loop = Loop(
+        lambda: load(options.bundle, options.threads, options.provider, options.epsilon, options.fpr),
+        sources,
+        LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after),
+        notify,
+        systemd.beat,
+    )
+    loops.append(loop)
+    _warn_of(loop.detector)
+    may_wait = options.drop == "never" if options.drop else not any(source.live for source in sources)
+    opened = open_sinks(options.sinks, loop, may_wait)
+    with ExitStack() as stack:
+        for sink in opened:
+            stack.callback(sink.close, _FAREWELL)
+        sinks += opened
+        stack.enter_context(_signals(loop))
+        systemd.notify("READY=1")
+        for outcome in loop.outcomes():
+            for sink in sinks:
+                sink.outcome(outcome)
+            if any(getattr(sink, "broken", False) for sink in sinks):
+                raise BrokenPipeError
+        systemd.notify("STOPPING=1")
+    return not loop.failed
+
+
+def _warn_of(detector: Detector) -> None:
+    if detector.decider is None:
+        print("warning: the bundle is not calibrated; frames get scores, and no decisions", file=sys.stderr)
+    elif detector.decider.warning:
+        print(f"warning: {detector.decider.warning}", file=sys.stderr)
+
+
+def _signals(loop: Loop) -> ExitStack:
+    """SIGTERM and SIGINT end after the frame at work, a second one at once; SIGHUP takes up a new bundle."""
+    stack = ExitStack()
+
+    def on(number: signal.Signals, handle: Callable[[], None]) -> None:
+        before = signal.signal(number, lambda *_: handle())
+        stack.callback(signal.signal, number, before)
+
+    def end() -> None:
+        loop.stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+
+    on(signal.SIGTERM, end)
+    on(signal.SIGINT, end)
+    on(signal.SIGHUP, loop.reload)
+    return stack

@@ -1,0 +1,41 @@
+"""From what was asked for to open sources, every wrong option refused before the work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from panda_edge.errors import PandaError
+from panda_edge.images.reading import Draft
+from panda_edge.stream.frame import Source
+from panda_edge.stream.sources.address import open_source, without_password
+
+
+def check_options(every: int, max_fps: float | None, drop: str | None, frozen_after: float) -> None:
+    """Raise PandaError where an option of the loop is out of its range."""
+    if every < 1:
+        raise PandaError(f"--every {every}: give 1 (every frame) or more")
+    if max_fps is not None and not 0 < max_fps <= 10_000:
+        raise PandaError(f"--max-fps {max_fps:g}: expected a rate above 0")
+    if drop not in (None, "old", "never"):
+        raise PandaError(f"--drop {drop}: expected old or never")
+    if not 0 <= frozen_after <= 86_400:
+        raise PandaError(f"--frozen-after {frozen_after:g}: expected seconds, 0 for never")
+
+
+def open_sources(
+    given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft
+) -> list[Source]:
+    """The sources named, each once. Raises PandaError."""
+    if not given:
+        raise PandaError("no source; give a camera, a video file, an address, a folder, or - for stdin")
+    if raw is not None and "-" not in given:
+        raise PandaError("--raw is about frames on stdin; give - as a source")
+    for name in given:
+        if list(given).count(name) > 1:
+            raise PandaError(f"{without_password(name) if '://' in name else name}: given twice; once is enough")
+    sources = [open_source(name, once, raw, draft) for name in given]
+    taken: dict[str, int] = {}
+    for source in sources:  # two addresses may differ in what is not shown
+        taken[source.name] = number = taken.get(source.name, 0) + 1
+        source.name += f" #{number}" if number > 1 else ""
+    return sources

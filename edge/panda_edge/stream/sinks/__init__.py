@@ -1,0 +1,1 @@
+"""Where outcomes go: lines, files, brokers, addresses, counters. None of them delays a frame."""

@@ -1,0 +1,125 @@
+"""JSON lines, on stdout or in a file that is rotated by size and age."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from panda_edge.errors import PandaError
+from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.lines import notice_line, outcome_line
+from panda_edge.stream.sinks.worker import Worker
+
+
+class JsonLines:
+    """One JSON object a line for every frame and notice."""
+
+    def __init__(
+        self, write: Callable[[bytes], None], say: Callable[[str], None], wait: bool, release: Callable[[], None]
+    ) -> None:
+        """write: takes whole lines, all or none of them. wait: whether the loop may be kept waiting, for files."""
+        self._worker: Worker[bytes] = Worker("lines", lambda lines: write(b"".join(lines)), say, wait=wait)
+        self._release = release
+
+    @property
+    def lost(self) -> int:
+        """Lines given up because what writes them failed or hung."""
+        return self._worker.lost
+
+    @property
+    def broken(self) -> bool:
+        """Nobody reads the pipe any more."""
+        return self._worker.broken
+
+    def outcome(self, outcome: Outcome) -> None:
+        self._worker.put(json_bytes(outcome_line(outcome)) + b"\n")
+
+    def notice(self, notice: Notice) -> None:
+        self._worker.put(json_bytes(notice_line(notice)) + b"\n")
+
+    def close(self, timeout: float) -> None:
+        self._worker.close(timeout)
+        self._release()
+
+
+def json_bytes(line: dict[str, Any]) -> bytes:
+    """JSON in ASCII: a file's name may hold what is no UTF-8, and is then escaped."""
+    return json.dumps(line, allow_nan=False).encode("ascii")
+
+
+def write_to_stdout(lines: bytes) -> None:
+    """Write to stdout's own descriptor, past Python's buffer, whose lock a reader that hangs would hold."""
+    while lines:
+        lines = lines[os.write(sys.stdout.fileno(), lines) :]
+
+
+class RotatedFile:
+    """A file of lines. When it is larger than `max_bytes` or older than `max_seconds` it becomes NAME.1, the one before
+    NAME.2, and so on up to `keep`. Ages are counted by a clock that is never set back, from when this process took the
+    file up."""
+
+    def __init__(self, path: Path, max_bytes: int, max_seconds: float, keep: int) -> None:
+        """Raises PandaError where the file cannot be written. A last line that a crash left unfinished is cut off."""
+        self._path = path
+        self._max_bytes = max_bytes
+        self._max_seconds = max_seconds
+        self._keep = keep
+        try:
+            self._handle = self._open()
+            self._cut_unfinished()
+        except OSError as error:
+            raise PandaError(f"{path}: cannot be written ({error.strerror or error}); choose another file") from error
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines, all of them or none. Raises OSError."""
+        size = os.fstat(self._handle).st_size
+        if size and (size + len(lines) > self._max_bytes or time.monotonic() - self._since > self._max_seconds):
+            self._rotate()
+            size = 0
+        try:
+            written = 0
+            while written < len(lines):
+                written += os.write(self._handle, lines[written:])
+        except OSError:
+            os.ftruncate(self._handle, size)  # a disk that filled up took only a part
+            raise
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def _open(self) -> int:
+        self._since = time.monotonic()
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def _rotate(self) -> None:
+        for number in range(self._keep - 1, 0, -1):
+            older = self._numbered(number)
+            if older.exists():
+                os.replace(older, self._numbered(number + 1))
+        if self._keep:
+            os.replace(self._path, self._numbered(1))
+        else:
+            os.unlink(self._path)
+        handle = self._open()
+        os.close(self._handle)
+        self._handle = handle
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+    def _cut_unfinished(self) -> None:
+        end = size = os.fstat(self._handle).st_size
+        while end:
+            start = max(end - 65536, 0)
+            found = os.pread(self._handle, end - start, start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        if end != size:
+            os.ftruncate(self._handle, end)

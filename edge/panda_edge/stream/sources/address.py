@@ -1,0 +1,82 @@
+"""What SOURCE on a command line stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from panda_edge.errors import PandaError
+from panda_edge.images.inputs import is_image_name
+from panda_edge.images.reading import Draft
+from panda_edge.stream.frame import Source
+from panda_edge.stream.sources.folder import FolderSource
+from panda_edge.stream.sources.mjpeg import HttpSource
+from panda_edge.stream.sources.stdin import PipeSource
+from panda_edge.stream.sources.video import VideoSource
+
+_EXPECTED = "give a camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder, or - for stdin"
+
+
+def open_source(
+    given: str,
+    once: bool = False,
+    raw: tuple[int, int, int] | None = None,
+    draft: Draft = lambda size: size,
+) -> Source:
+    """The source that `given` names. once: a folder ends when it has been worked off. raw: see PipeSource.
+
+    draft: to what JPEGs may be decoded down to. Raises PandaError.
+    """
+    if given == "-":
+        return PipeSource(raw, draft)
+    if given.isascii() and given.isdecimal():
+        given = f"/dev/video{int(given)}"
+    scheme = given.partition("://")[0].lower() if "://" in given else ""
+    if scheme in ("rtsp", "rtsps", "http", "https"):
+        return _network(given, scheme, draft, once)
+    if scheme:
+        raise PandaError(f"{given}: {scheme}:// is no source for this; {_EXPECTED}")
+    if given.startswith("/dev/"):
+        _refuse_once(given, once)
+        return VideoSource(given, given, live=True, camera=True)
+    if not given:
+        raise PandaError(f"'': no such file or folder; {_EXPECTED}")
+    path = Path(given)
+    try:
+        if path.is_dir():
+            return FolderSource(path, once, draft)
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise PandaError(f"{given[:200]}: cannot be read ({error}); {_EXPECTED}") from error
+    if not exists:
+        raise PandaError(f"{given}: no such file or folder; {_EXPECTED}")
+    if is_image_name(path):
+        raise PandaError(f"{given}: one picture; give its folder, or use `panda-edge segment`")
+    return VideoSource(given, given, live=False)
+
+
+def _network(given: str, scheme: str, draft: Draft, once: bool) -> Source:
+    try:
+        parts = urlsplit(given)
+        host, _ = parts.hostname, parts.port
+    except ValueError:  # its text may hold a part of the password
+        raise PandaError(f"{scheme}://…: not an address; {_EXPECTED}") from None
+    if not host:
+        raise PandaError(f"{scheme}://…: an address without a host; {_EXPECTED}")
+    name = without_password(given)
+    _refuse_once(name, once)
+    if scheme in ("http", "https"):
+        return HttpSource(given, name, draft, lambda: VideoSource(given, name, live=True))
+    return VideoSource(given, name, live=True)
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown: user, password and query, which may hold a key, left out."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _refuse_once(name: str, once: bool) -> None:
+    if once:
+        raise PandaError(f"{name}: has no end, so --once would never come to one; leave --once out")

@@ -1,0 +1,55 @@
+"""`panda_edge.watch`: sources and a bundle in, outcomes out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.detector import load
+from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.judgeable import FROZEN_AFTER
+from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.setup import check_options, open_sources
+
+
+def watch(
+    bundle: str | os.PathLike[str],
+    *sources: str,
+    once: bool = False,
+    fpr: float = DEFAULT_FPR,
+    every: int = 1,
+    max_fps: float | None = None,
+    drop: str | None = None,
+    raw: tuple[int, int, int] | None = None,
+    frozen_after: float = FROZEN_AFTER,
+    threads: int | None = None,
+    provider: str = "cpu",
+    epsilon: float = 0.0,
+    notify: Callable[[Notice], None] | None = None,
+) -> Iterator[Outcome]:
+    """Judge what the sources give, frame by frame, until they end; closing the iterator closes them.
+
+    sources: a camera ("0", "/dev/video0"), a video file, an rtsp:// or http:// address, a folder, or "-" for stdin
+    (raw: (width, height, channels) of frames without a header). once: a folder ends when it was worked off. every: one
+    frame of so many is judged; max_fps: at most so many a second. drop: "old" gives up frames that newer ones overtake,
+    "never" lets the sources wait; None: "old" for cameras, "never" for files. frozen_after: seconds for which a camera
+    may show the very same pixels, 0 for ever. notify: is told of sources lost and found, by any thread; None prints a
+    line on stderr. The others are as in `panda_edge.load`.
+
+    An outcome's `result` is None where the frame was not judged; `not_judged` says why. Raises PandaError.
+    """
+    check_options(every=every, max_fps=max_fps, drop=drop, frozen_after=frozen_after)
+    options = LoopOptions(drop, every, max_fps, frozen_after)
+    loop: list[Loop] = []
+    opened = open_sources(sources, once, raw, lambda size: loop[0].detector.preprocessing.draft_size(size))
+    loop.append(Loop(lambda: load(bundle, threads, provider, epsilon, fpr), opened, options, notify or print_notice))
+    return loop[0].outcomes()
+
+
+def print_notice(notice: Notice) -> None:
+    """One line on stderr."""
+    source = f"{notice.source}: " if notice.source and not notice.text.startswith(notice.source) else ""
+    line = "".join(c if c.isprintable() else "?" for c in f"{source}{notice.text}")
+    print(f"panda-edge watch: {line}", file=sys.stderr, flush=True)
