@@ -22,9 +22,9 @@ class SourceLost(PandaError):
 class Picture:
     """One picture from a source.
 
-    opened: RGB or grey; None where `problem` says why there is none. arrived: `time.monotonic()` when its bytes were there, before they were decoded.
-    encoded: the file's or the camera's own bytes, where there are any. where: what the source calls it, a file's path
-    or a position in a video.
+    opened: RGB or grey; None where `problem` says why there is none. arrived: `time.monotonic()` when its bytes were
+    there, before they were decoded. encoded: the file's or the camera's own bytes, where there are any. where: what the
+    source calls it, a file's path or a position in a video.
     """
 
     opened: OpenedImage | None

@@ -46,7 +46,9 @@ def run_watch(options: RunOptions) -> bool:
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     raw = None if options.raw is None else parse_raw(options.raw)
     loops: list[Loop] = []
-    sources = open_sources(options.sources, options.once, raw, lambda size: loops[0].detector.preprocessing.draft_size(size))
+    sources = open_sources(
+        options.sources, options.once, raw, lambda size: loops[0].detector.preprocessing.draft_size(size)
+    )
     systemd = Systemd()
     sinks: list[Sink] = []
 

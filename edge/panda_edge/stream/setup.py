@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import Draft
@@ -22,9 +22,7 @@ def check_options(every: int, max_fps: float | None, drop: str | None, frozen_af
         raise PandaError(f"--frozen-after {frozen_after:g}: expected seconds, 0 for never")
 
 
-def open_sources(
-    given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft
-) -> list[Source]:
+def open_sources(given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft) -> list[Source]:
     """The sources named, each once. Raises PandaError."""
     if not given:
         raise PandaError("no source; give a camera, a video file, an address, a folder, or - for stdin")

@@ -27,9 +27,7 @@ class HttpSource:
     live = True
     endless = True
 
-    def __init__(
-        self, address: str, name: str, draft: Draft, other: Callable[[], Source]
-    ) -> None:
+    def __init__(self, address: str, name: str, draft: Draft, other: Callable[[], Source]) -> None:
         """name: the address without its password. other: makes the source for what is no row of pictures."""
         self.name = name
         self._address = address

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from threading import Event
 
 from PIL import Image
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Draft, OpenedImage, MAX_PIXELS, MIN_SIDE
+from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, Draft, OpenedImage
 from panda_edge.stream.frame import Picture
 from panda_edge.stream.sources.encoded import decoded
 from panda_edge.stream.sources.files_in_a_pipe import read_file
