@@ -13,6 +13,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import open_image
 from panda_train.data.folders import Sample, read_mask
 from panda_train.evaluate import metrics
+from panda_train.evaluate.pixel_scores import PixelScores
 
 Method = Callable[[Path], tuple[float, np.ndarray]]
 """Path of an image → image score, heat map float (height, width)."""
@@ -39,7 +40,7 @@ class _Group:
     def __init__(self) -> None:
         self.scores: list[float] = []
         self.maxima: list[float] = []
-        self.pixels = metrics.PixelScores()
+        self.pixels = PixelScores()
 
     def add(self, score: float, heatmap: np.ndarray, mask: np.ndarray | None) -> None:
         self.scores.append(score)
@@ -61,7 +62,7 @@ def _with_masks(
 
 
 def _figures(normal: _Group, anomalous: list[_Group]) -> dict[str, float | None]:
-    pixels = metrics.PixelScores()
+    pixels = PixelScores()
     for group in (normal, *anomalous):
         pixels.merge(group.pixels)
     labels = np.repeat([False, True], [len(normal.scores), sum(len(group.scores) for group in anomalous)])

@@ -22,6 +22,7 @@ from panda_train import backbones
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.evaluation import ScoredImage, score_images
+from panda_train.evaluate.pixel_scores import PixelScores
 
 AVERAGES = (1, 3, 5, 7)
 _SPLITS = 20
@@ -64,7 +65,7 @@ def _some(images: Sequence[ScoredImage], numbers: np.ndarray) -> list[ScoredImag
 
 
 def _pixel_auroc(images: Sequence[ScoredImage]) -> float:
-    whole = metrics.PixelScores()
+    whole = PixelScores()
     for image in images:
         if image.pixels is not None:
             whole.merge(image.pixels)

@@ -15,6 +15,7 @@ from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_train.data.folders import Dataset, Sample, read_mask
 from panda_train.evaluate import metrics
+from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
 from panda_train.progress import show
 
 # The image scores that are judged, by the name that the report gives them.
@@ -33,7 +34,7 @@ class ScoredImage:
     p_value: float | None
     anomalous: bool | None
     ms: float
-    pixels: metrics.PixelScores | None
+    pixels: PixelScores | None
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Scored:
 
     images: list[ScoredImage]
     problems: list[dict[str, str]]
-    pixels: dict[str, metrics.PixelScores]
-    native: dict[str, metrics.PixelScores] | None
+    pixels: dict[str, PixelScores]
+    native: dict[str, PixelScores] | None
     warning: str | None
     promised: float | None
     rule: str | None
@@ -75,8 +76,8 @@ def score_images(
     detector = panda_edge.load(bundle, threads=threads, fpr=fpr)
     images: list[ScoredImage] = []
     problems: list[dict[str, str]] = []
-    by_kind: dict[str, metrics.PixelScores] = {}
-    native_by_kind: dict[str, metrics.PixelScores] = {}
+    by_kind: dict[str, PixelScores] = {}
+    native_by_kind: dict[str, PixelScores] = {}
     for sample in show(dataset.test, "evaluate", len(dataset.test)):
         try:
             result = detector.segment(sample.path)
@@ -92,12 +93,12 @@ def score_images(
             mask = None
         if mask is not None:
             pixels = _counted(result.heatmap, _on_frame(mask, detector.preprocessing))
-            by_kind.setdefault(sample.kind, metrics.PixelScores()).merge(pixels)
+            by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
             if native:
                 heatmap = result.heatmap_on_image()
                 # What a crop left out was never looked at: it counts as the most normal.
                 heatmap = np.where(np.isfinite(heatmap), heatmap, -np.inf)
-                native_by_kind.setdefault(sample.kind, metrics.PixelScores()).merge(_counted(heatmap, mask))
+                native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask))
         decision = result.decision
         images.append(
             ScoredImage(
@@ -200,14 +201,14 @@ def _on_frame(mask: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     return preprocessing.apply_mask(mask)
 
 
-def _counted(heatmap: np.ndarray, mask: np.ndarray) -> metrics.PixelScores:
-    pixels = metrics.PixelScores()
+def _counted(heatmap: np.ndarray, mask: np.ndarray) -> PixelScores:
+    pixels = PixelScores()
     pixels.add(heatmap, mask)
     return pixels
 
 
-def _merged(by_kind: dict[str, metrics.PixelScores], kinds: list[str]) -> metrics.PixelScores:
-    whole = metrics.PixelScores()
+def _merged(by_kind: dict[str, PixelScores], kinds: list[str]) -> PixelScores:
+    whole = PixelScores()
     for kind in kinds:
         if kind in by_kind:
             whole.merge(by_kind[kind])
@@ -215,7 +216,7 @@ def _merged(by_kind: dict[str, metrics.PixelScores], kinds: list[str]) -> metric
 
 
 def _figures(
-    normal: list[ScoredImage], anomalous: list[ScoredImage], by_kind: dict[str, metrics.PixelScores]
+    normal: list[ScoredImage], anomalous: list[ScoredImage], by_kind: dict[str, PixelScores]
 ) -> dict[str, Any]:
     pixels = _merged(by_kind, list(dict.fromkeys(image.sample.kind for image in (*normal, *anomalous))))
     return {
@@ -236,7 +237,7 @@ def _intervals(normal: list[ScoredImage], anomalous: list[ScoredImage]) -> dict[
         for name, score in SCORES.items()
     }
     alone = [image.pixels for image in (*normal, *anomalous) if image.pixels is not None]
-    return {**of_images, **metrics.pixel_intervals(alone)}
+    return {**of_images, **pixel_intervals(alone)}
 
 
 def _at_threshold(scored: Scored, fpr: float) -> dict[str, Any] | None:

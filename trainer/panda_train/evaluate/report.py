@@ -25,6 +25,7 @@ from panda_train.data.folders import Dataset, read_mask
 from panda_train.evaluate import metrics
 from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
 from panda_train.evaluate.evaluation import Scored, ScoredImage, figures, score_images
+from panda_train.evaluate.pixel_scores import PRO_LIMIT, PixelScores
 
 PAGE = "report.html"
 FIGURES = "figures.json"
@@ -132,14 +133,14 @@ def _charts(scored: Scored, detector: Detector) -> str:
         ):
             lines.append(Line(name, *metrics.roc_points(values, labels), color))
         drawn.append(curves("Images: ROC", "false-positive rate", "true-positive rate", lines))
-    pixels = metrics.PixelScores()
+    pixels = PixelScores()
     for of_kind in scored.pixels.values():
         pixels.merge(of_kind)
     roc, pro = pixels.roc_curve(), pixels.pro_curve(2000)
     if roc is not None and pro is not None:
         drawn.append(curves("Pixels: ROC", "false-positive rate", "true-positive rate", [Line("pixels", *roc, BLUE)]))
         line = Line("regions", *pro, ORANGE)
-        limit = metrics.PRO_LIMIT
+        limit = PRO_LIMIT
         drawn.append(curves("Regions: PRO curve", "false-positive rate", "mean overlap", [line], limit))
     return f'<h2>Curves</h2><div class="charts">{"".join(drawn)}</div>'
 
