@@ -22,8 +22,8 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.calibration import RULES, SCORES, Calibration, open_calibration
 from panda_edge.search import kernel
 from panda_train.data.folders import Dataset, open_dataset
-from panda_train.evaluate.evaluation import score_images
 from panda_train.evaluate.metrics import auroc, binomial_interval
+from panda_train.evaluate.scored import score_images
 
 RATES = (0.01, 0.05, 0.1)
 _REFITS = 200

@@ -21,8 +21,8 @@ from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate import metrics
-from panda_train.evaluate.evaluation import ScoredImage, score_images
 from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.evaluate.scored import ScoredImage, score_images
 
 AVERAGES = (1, 3, 5, 7)
 _SPLITS = 20

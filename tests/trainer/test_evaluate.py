@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import metrics as sk
 
 import panda_edge
 from panda_edge.errors import DataError, ImageError
@@ -91,6 +92,29 @@ def test_figures(data: Path) -> None:
     words = in_words(report)
     assert "spot" in words
     assert "0.750" in words
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_figures_at_the_images_own_size_where_they_are_much_larger(tmp_path: Path, side: int) -> None:
+    put(tmp_path / "train" / "good" / "0.png", 50)
+    put(tmp_path / "test" / "good" / "0.png", 60, size=(side, side))
+    put(tmp_path / "test" / "spot" / "0.png", 20, spot=200, size=(side, side))
+    put(tmp_path / "ground_truth" / "spot" / "0_mask.png", 0, spot=255, size=(side, side))
+    data = open_dataset(tmp_path)
+    always, never, chosen = (evaluate(Path("x.panda"), data, native=native) for native in (True, False, None))
+    assert "native" not in never
+    assert ("native" in chosen) == (side > 2 * SIDE)
+    # The map is that of the brightness at 32×32, brought back: blurred at the spot's border, and so nearly perfect.
+    image = np.asarray(Image.open(data.test[1].path))
+    normal = Preprocessing(SIDE, SIDE).to_image(np.full((SIDE, SIDE), 60, np.float32), (side, side))
+    blurred = np.asarray(Image.fromarray(image).resize((SIDE, SIDE)), dtype=np.float32)
+    maps = np.stack([normal, Preprocessing(SIDE, SIDE).to_image(blurred, (side, side))])
+    masks = np.stack([np.zeros_like(image), image == 200])
+    assert always["native"]["pixel_auroc"] == pytest.approx(sk.roc_auc_score(masks.ravel(), maps.ravel()), abs=1e-4)
+    assert always["native"]["pixel_ap"] == pytest.approx(
+        sk.average_precision_score(masks.ravel(), maps.ravel()), abs=1e-4
+    )
+    assert ("own size" in in_words(chosen)) == (side > 2 * SIDE)
 
 
 def test_without_masks_pixel_figures_are_null(data: Path) -> None:

@@ -17,7 +17,10 @@ def evaluate(
     normal: Normal = None,
     threads: Threads = None,
     fpr: Fpr = DEFAULT_FPR,
-    native: Annotated[bool, typer.Option("--native", help="Pixel figures at the images' own size, too.")] = False,
+    native: Annotated[
+        bool | None,
+        typer.Option(help="Pixel figures at the images' own size, too. Default: where they are much larger."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""

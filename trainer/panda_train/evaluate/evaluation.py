@@ -2,128 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import panda_edge
-from panda_edge.decide.calibration import image_scores
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_edge.errors import DataError, PandaError
-from panda_edge.images.preprocessing import Preprocessing
-from panda_train.data.folders import Dataset, Sample, read_mask
+from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
-from panda_train.progress import show
+from panda_train.evaluate.scored import Scored, ScoredImage, score_images
 
 # The image scores that are judged, by the name that the report gives them.
 SCORES = {"image_auroc": "embedding", "image_auroc_map": "max", "image_auroc_top1": "top1"}
-COUNTED_ALONE = 20_000  # images whose pixels are kept apart for intervals: 20 kB each
-
-
-@dataclass(frozen=True)
-class ScoredImage:
-    """What evaluating keeps of one image. raw: its image scores; decided: the score that decides, and p_value and
-    anomalous, None without calibration. pixels: None where its true pixels are not known."""
-
-    sample: Sample
-    raw: dict[str, float]
-    decided: float | None
-    p_value: float | None
-    anomalous: bool | None
-    ms: float
-    pixels: PixelScores | None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
-    network's resolution; native: the same at the images' own, where that was asked for."""
-
-    images: list[ScoredImage]
-    problems: list[dict[str, str]]
-    pixels: dict[str, PixelScores]
-    native: dict[str, PixelScores] | None
-    warning: str | None
-    promised: float | None
-    rule: str | None
 
 
 def evaluate(
-    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool = False
+    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool | None = None
 ) -> dict[str, Any]:
     """Score all test images of a data set; the figures are ready for JSON, None where they are not defined.
 
     image_auroc, image_ap, image_f1: of the bundle's image score. image_auroc_map, image_auroc_top1: of the heat map's
     maximum, and of the mean of its highest 1 %. pixel_auroc, pixel_ap, pro: at the network's input resolution, over
-    the images whose true pixels are known: normal ones, and anomalous ones with a mask; native: the same at the
-    images' own resolution. intervals: 95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives,
-    None without calibration. kinds: figures of each kind of anomaly against all normal images. images: how many were
-    scored. problems: [{"input", "error"}] of images left out, or (`"used": "score"`) of images whose mask was.
+    the images whose true pixels are known: normal ones, and anomalous ones with a mask. native: the same at the
+    images' own resolution; None for whether the first image has more than four times the input's pixels. intervals:
+    95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives, None without calibration. kinds:
+    figures of each kind of anomaly against all normal images. images: how many were scored. problems: [{"input",
+    "error"}] of images left out, or (`"used": "score"`) of images whose mask was.
     Raises DataError with nothing to test, BundleError where the bundle cannot be read.
     """
     return figures(score_images(bundle, dataset, threads, fpr, native), fpr)
-
-
-def score_images(
-    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool = False
-) -> Scored:
-    """Run the bundle's detector over the test images. Raises as `evaluate` does."""
-    if not dataset.test:
-        raise DataError(f"{dataset.root}: no test images; put some under test/good and test/<kind>")
-    detector = panda_edge.load(bundle, threads=threads, fpr=fpr)
-    images: list[ScoredImage] = []
-    problems: list[dict[str, str]] = []
-    by_kind: dict[str, PixelScores] = {}
-    native_by_kind: dict[str, PixelScores] = {}
-    for sample in show(dataset.test, "evaluate", len(dataset.test)):
-        try:
-            result = detector.segment(sample.path)
-        except PandaError as error:
-            problems.append({"input": str(sample.path), "error": str(error)})
-            continue
-        assert result.heatmap is not None  # segment() always makes one
-        pixels = None
-        try:
-            mask = _true_pixels(sample, result.image_size)
-        except DataError as error:
-            problems.append({"input": str(sample.path), "error": str(error), "used": "score"})
-            mask = None
-        if mask is not None:
-            pixels = _counted(result.heatmap, _on_frame(mask, detector.preprocessing))
-            by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
-            if native:
-                heatmap = result.heatmap_on_image()
-                # What a crop left out was never looked at: it counts as the most normal.
-                heatmap = np.where(np.isfinite(heatmap), heatmap, -np.inf)
-                native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask))
-        decision = result.decision
-        images.append(
-            ScoredImage(
-                sample=sample,
-                raw=image_scores(result.score, result.heatmap),
-                decided=decision.score if decision else None,
-                p_value=decision.p_value if decision else None,
-                anomalous=decision.anomalous if decision else None,
-                ms=result.ms,
-                pixels=pixels.coarsened() if pixels is not None and len(images) < COUNTED_ALONE else None,
-            )
-        )
-    if not images:
-        first = problems[0]["error"]
-        raise DataError(f"{dataset.root}: none of {len(dataset.test)} test images could be scored; {first}")
-    decider = detector.decider
-    return Scored(
-        images=images,
-        problems=problems,
-        pixels=by_kind,
-        native=native_by_kind if native else None,
-        warning=decider.warning if decider else None,
-        promised=decider.promised if decider else None,
-        rule=decider.rule if decider else None,
-    )
 
 
 def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
@@ -162,6 +70,11 @@ def in_words(report: dict[str, Any]) -> str:
     spans = report["intervals"]
     cells = [f"{'95 %':>15}", *(f"{_in_figures(spans[column]):>15}" for column in columns)]
     lines.append(f"{'':{width}}  " + "  ".join(cells))
+    if own := report.get("native"):
+        lines.append(
+            f"at the images' own size: pixel AUROC {_in_figures(own['pixel_auroc'])}, "
+            f"AP {_in_figures(own['pixel_ap'])}, PRO {_in_figures(own['pro'])}"
+        )
     lines.append(f"best image F1: {_in_figures(report['image_f1'])}")
     if decided := report["at_threshold"]:
         lines.append(
@@ -181,30 +94,6 @@ def _in_figures(value: float | tuple[float, float] | None) -> str:
     if isinstance(value, tuple):
         return f"{value[0]:.3f}-{value[1]:.3f}"
     return "-" if value is None else f"{value:.3f}"
-
-
-def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | None:
-    """bool (H, W) on the image's pixels; None where an anomalous image has no mask."""
-    width, height = image_size
-    if not sample.anomalous:
-        return np.zeros((height, width), dtype=bool)
-    if sample.mask is None:
-        return None
-    mask = read_mask(sample.mask)
-    if mask.shape != (height, width):
-        got = f"{mask.shape[1]}×{mask.shape[0]}"
-        raise DataError(f"{sample.mask}: mask of {got} for an image of {width}×{height} pixels")
-    return mask
-
-
-def _on_frame(mask: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    return preprocessing.apply_mask(mask)
-
-
-def _counted(heatmap: np.ndarray, mask: np.ndarray) -> PixelScores:
-    pixels = PixelScores()
-    pixels.add(heatmap, mask)
-    return pixels
 
 
 def _merged(by_kind: dict[str, PixelScores], kinds: list[str]) -> PixelScores:

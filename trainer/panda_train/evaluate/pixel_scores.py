@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from panda_train.evaluate.metrics import step_area
+from panda_train.evaluate.true_regions import labelled
 
 PRO_LIMIT = 0.3  # largest false-positive rate that the PRO curve is integrated to
 
-_EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 _CODE_BITS = 23  # of a float32's 32 that a pixel's score is kept to: sign, 8 exponent, 14 mantissa
 _COARSE_SHIFT = 6  # bits fewer in counts that are kept image by image
+_BAND = 4_000_000  # pixels that are counted at once
 _PENDING_CODES = 2_000_000  # entries held before they are merged; 64 MB
 
 
@@ -36,31 +36,29 @@ class PixelScores:
         self._pending_codes = 0
 
     def add(self, heatmap: np.ndarray, mask: np.ndarray) -> None:
-        """Count one image: heatmap float (H, W), mask bool (H, W) of its true pixels (all False for a normal image)."""
+        """Count one image: heatmap float (H, W), mask bool (H, W) of its true pixels (all False for a normal image).
+
+        A map with a NaN, or without a pixel, leaves all figures undefined.
+        """
         heatmap = np.asarray(heatmap, dtype=np.float32)
         mask = np.asarray(mask, dtype=bool)
         if heatmap.shape != mask.shape or heatmap.ndim != 2:
             raise ValueError(f"heat map {heatmap.shape} and mask {mask.shape} must have one shape (H, W)")
         self.images += 1
-        if np.isnan(heatmap).any():
+        if heatmap.size == 0 or np.isnan(heatmap.min()):
             self._nan = True
             return
-        regions, count = ndimage.label(mask, structure=_EIGHT_CONNECTED)
-        sizes = np.bincount(regions.ravel(), minlength=count + 1)
-        weights = np.where(mask, 1.0 / np.maximum(sizes, 1)[regions], 0.0)
-        codes, index = np.unique(_score_codes(heatmap.ravel()), return_inverse=True)
-        flat = mask.ravel()
-        self._regions += count
-        self._hold(
-            codes,
-            np.stack(
-                [
-                    np.bincount(index, weights=~flat, minlength=len(codes)),
-                    np.bincount(index, weights=flat, minlength=len(codes)),
-                    np.bincount(index, weights=weights.ravel(), minlength=len(codes)),
-                ]
-            ),
-        )
+        codes, counts = _code_counts(heatmap.ravel())
+        anomalous, weights = np.zeros(len(codes)), np.zeros(len(codes))
+        if (regions := labelled(mask)) is not None:
+            inside = regions.numbers > 0
+            numbers = regions.numbers[inside]
+            sizes = np.bincount(numbers)
+            index = np.searchsorted(codes, _score_codes(heatmap[regions.around][inside]))
+            anomalous += np.bincount(index, minlength=len(codes))
+            weights += np.bincount(index, weights=1.0 / sizes[numbers], minlength=len(codes))
+            self._regions += regions.count
+        self._hold(codes, np.stack([counts - anomalous, anomalous, weights]))
 
     def merge(self, other: PixelScores) -> None:
         """Count all that `other` has counted, too."""
@@ -192,6 +190,21 @@ def pixel_intervals(
             low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
             spans[name] = float(low), float(high)
     return spans
+
+
+def _code_counts(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The codes that occur among float32 scores (N,), uint32 in rising order, and how often each does.
+
+    Counted a band at a time: the memory hangs on the scores' range, at most 192 MB, not on how many there are.
+    """
+    low, high = _score_codes(np.array([scores.min(), scores.max()])).tolist()
+    if high - low > 4 * len(scores):  # a small map: sorting it is less work than a table of its range
+        return np.unique(_score_codes(scores), return_counts=True)
+    table = np.zeros(high - low + 1, dtype=np.int64)
+    for start in range(0, len(scores), _BAND):
+        table += np.bincount(_score_codes(scores[start : start + _BAND]) - np.uint32(low), minlength=len(table))
+    present = np.flatnonzero(table)
+    return present.astype(np.uint32) + np.uint32(low), table[present]
 
 
 def _score_codes(scores: np.ndarray) -> np.ndarray:

@@ -24,8 +24,9 @@ from panda_edge.show.overlay import color_scale, overlay
 from panda_train.data.folders import Dataset, read_mask
 from panda_train.evaluate import metrics
 from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
-from panda_train.evaluate.evaluation import Scored, ScoredImage, figures, score_images
+from panda_train.evaluate.evaluation import figures
 from panda_train.evaluate.pixel_scores import PRO_LIMIT, PixelScores
+from panda_train.evaluate.scored import Scored, ScoredImage, score_images
 
 PAGE = "report.html"
 FIGURES = "figures.json"

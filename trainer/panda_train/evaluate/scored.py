@@ -1,0 +1,153 @@
+"""Running a bundle over the test images of a data set, through the device's own code, one picture at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import panda_edge
+from panda_edge.decide.calibration import image_scores
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.detector import Result
+from panda_edge.errors import DataError, PandaError
+from panda_edge.images.preprocessing import Preprocessing
+from panda_train.data.folders import Dataset, Sample, read_mask
+from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.evaluate.true_regions import TrueRegion, faintest
+from panda_train.progress import show
+
+COUNTED_ALONE = 20_000  # images whose pixels are kept apart for intervals: 20 kB each
+MUCH_LARGER = 4  # times the pixels of the model's input: twice a side
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """What evaluating keeps of one image. raw: its image scores; decided: the score that decides, and p_value and
+    anomalous, None without calibration. pixels: None where its true pixels are not known. faintest: of its true
+    regions, the one that the heat map says least of; None without a mask."""
+
+    sample: Sample
+    raw: dict[str, float]
+    decided: float | None
+    p_value: float | None
+    anomalous: bool | None
+    ms: float
+    pixels: PixelScores | None
+    faintest: TrueRegion | None
+
+    @property
+    def deciding(self) -> float:
+        """The score that decides, or the heat map's maximum without calibration."""
+        return self.raw["max"] if self.decided is None else self.decided
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
+    network's resolution; native: the same at the images' own, where they are counted (see `evaluate`)."""
+
+    images: list[ScoredImage]
+    problems: list[dict[str, str]]
+    pixels: dict[str, PixelScores]
+    native: dict[str, PixelScores] | None
+    warning: str | None
+    promised: float | None
+    rule: str | None
+
+
+def score_images(
+    bundle: Path, dataset: Dataset, threads: int | None = None, fpr: float = DEFAULT_FPR, native: bool | None = None
+) -> Scored:
+    """Run the bundle's detector over the test images, holding one of them at a time. Raises as `evaluate` does."""
+    if not dataset.test:
+        raise DataError(f"{dataset.root}: no test images; put some under test/good and test/<kind>")
+    detector = panda_edge.load(bundle, threads=threads, fpr=fpr)
+    images: list[ScoredImage] = []
+    problems: list[dict[str, str]] = []
+    by_kind: dict[str, PixelScores] = {}
+    native_by_kind: dict[str, PixelScores] = {}
+    for sample in show(dataset.test, "evaluate", len(dataset.test)):
+        try:
+            result = detector.segment(sample.path)
+        except PandaError as error:
+            problems.append({"input": str(sample.path), "error": str(error)})
+            continue
+        assert result.heatmap is not None  # segment() always makes one
+        if native is None:
+            native = _much_larger(result.image_size, detector.preprocessing)
+        pixels, faint = None, None
+        try:
+            mask = _true_pixels(sample, result.image_size)
+        except DataError as error:
+            problems.append({"input": str(sample.path), "error": str(error), "used": "score"})
+            mask = None
+        if mask is not None:
+            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask))
+            by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
+            if native or sample.anomalous:
+                heatmap = on_whole_image(result)
+                faint = faintest(heatmap, mask)
+                if native:
+                    native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask))
+        decision = result.decision
+        images.append(
+            ScoredImage(
+                sample=sample,
+                raw=image_scores(result.score, result.heatmap),
+                decided=decision.score if decision else None,
+                p_value=decision.p_value if decision else None,
+                anomalous=decision.anomalous if decision else None,
+                ms=result.ms,
+                pixels=pixels.coarsened() if pixels is not None and len(images) < COUNTED_ALONE else None,
+                faintest=faint,
+            )
+        )
+    if not images:
+        first = problems[0]["error"]
+        raise DataError(f"{dataset.root}: none of {len(dataset.test)} test images could be scored; {first}")
+    decider = detector.decider
+    return Scored(
+        images=images,
+        problems=problems,
+        pixels=by_kind,
+        native=native_by_kind if native else None,
+        warning=decider.warning if decider else None,
+        promised=decider.promised if decider else None,
+        rule=decider.rule if decider else None,
+    )
+
+
+def on_whole_image(result: Result) -> np.ndarray:
+    """The heat map on the image's own pixels: float32 (H, W). What a crop left out was never looked at: -inf, as it
+    counts as the most normal."""
+    heatmap = result.heatmap_on_image()
+    if np.isnan(heatmap.min()):
+        heatmap = np.where(np.isfinite(heatmap), heatmap, np.float32(-np.inf))
+    return heatmap
+
+
+def _much_larger(image_size: tuple[int, int], preprocessing: Preprocessing) -> bool:
+    """Whether an image has so many more pixels than the model's input that figures at its own size say more."""
+    return image_size[0] * image_size[1] > MUCH_LARGER * preprocessing.width * preprocessing.height
+
+
+def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | None:
+    """bool (H, W) on the image's pixels; None where an anomalous image has no mask."""
+    width, height = image_size
+    if not sample.anomalous:
+        return np.zeros((height, width), dtype=bool)
+    if sample.mask is None:
+        return None
+    mask = read_mask(sample.mask)
+    if mask.shape != (height, width):
+        got = f"{mask.shape[1]}×{mask.shape[0]}"
+        raise DataError(f"{sample.mask}: mask of {got} for an image of {width}×{height} pixels")
+    return mask
+
+
+def _counted(heatmap: np.ndarray, mask: np.ndarray) -> PixelScores:
+    pixels = PixelScores()
+    pixels.add(heatmap, mask)
+    return pixels
