@@ -3,7 +3,7 @@
  * Conventions. Matrices are row-major and dense. Distances are squared L2, computed from differences
  * (never as |a|^2 + |b|^2 - 2ab in anything that is returned). A distance that is NaN counts as +inf;
  * equal distances resolve to the lowest index. No function touches Python, and none keeps a pointer
- * after it returns, except panda_pyramid_new, whose gallery must outlive the object.
+ * after it returns, except panda_pyramid_new and panda_flat_new, whose galleries must outlive the objects.
  */
 #ifndef PANDA_KERNEL_H
 #define PANDA_KERNEL_H
@@ -36,6 +36,19 @@ panda_status panda_simd_force(panda_simd level);
  * distances is (q, k), indices is (q, k). */
 panda_status panda_topk(const float *queries, size_t q, const void *bank, panda_dtype dtype, size_t n, size_t d,
                         size_t k, int threads, float *distances, int64_t *indices);
+
+typedef struct panda_flat panda_flat;
+
+/* A search over the rows of bank (n, d), n < 2^32, for the nearest alone: by a screen of integers, not of every row. It
+ * is exact for any order of rows and columns, and fast where rows that are near to each other in memory are near in
+ * space and the first columns vary most. NULL when memory is short. The bank must outlive the object, which serves one
+ * thread at a time. */
+panda_flat *panda_flat_new(const void *bank, panda_dtype dtype, size_t n, size_t d);
+void panda_flat_free(panda_flat *flat);
+/* For each row of queries (q, d) the nearest row of the bank: distances (q,), indices (q,). Faster where queries that
+ * follow each other are alike. */
+panda_status panda_flat_nearest(panda_flat *flat, const float *queries, size_t q, int threads, float *distances,
+                                int64_t *indices);
 
 /* Greedy k-centre: indices[0] = start, and each further one is the row of points (n, d) farthest from those before
  * it (ties to the lowest index). count <= n < 2^32. `interrupted`, where not NULL, is asked from time to time and

@@ -52,3 +52,14 @@ class Pyramid:
         indices: NDArray[np.int64],
         /,
     ) -> None: ...
+
+class Flat:
+    def __new__(cls, bank: NDArray[Any], /) -> Flat: ...
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        threads: int,
+        distances: NDArray[np.float32],
+        indices: NDArray[np.int64],
+        /,
+    ) -> None: ...

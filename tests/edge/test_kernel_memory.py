@@ -40,8 +40,11 @@ def searches(threads):
         x = random.normal(size=mean.shape)
         return kernel.gaussian_distance(x, mean, factors, channels, triangular=True, threads=threads).reshape(GRID)
 
+    flat = kernel.FlatSearch(random.normal(size=(150, 20)).astype(np.float16), threads)
+
     return {
         "exact": exact,
+        "flat": lambda random: flat.nearest(random.normal(size=(90, 20)))[0].reshape(9, 10),
         "gaussian": gaussian,
         "epsilon": lambda random: gallery.nearest(pyramids(random), epsilon=0.2)[0],
         "means": lambda random: means.nearest(pyramids(random))[0],
@@ -49,7 +52,7 @@ def searches(threads):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("kind", ["exact", "epsilon", "means", "gaussian"])
+@pytest.mark.parametrize("kind", ["exact", "epsilon", "means", "gaussian", "flat"])
 def test_further_frames_take_no_memory(level, kind, threads):
     search, random = searches(threads)[kind], np.random.default_rng(1)
 
@@ -116,7 +119,7 @@ EACH_FRAME = [
     "gaussian",
     "heatmap",
 ]
-EACH_FRAME += ["pool", "dispatch"]
+EACH_FRAME += ["pool", "dispatch", "flat", "flat_integers"]
 
 
 @pytest.mark.parametrize("name", EACH_FRAME)
@@ -127,7 +130,7 @@ def test_what_runs_each_frame_takes_memory_by_the_counted_functions_only(name):
 
 
 def test_instruction_set_files_take_no_memory():
-    files = [*KERNEL.rglob("kernels_*.c"), *KERNEL.rglob("*.h")]
+    files = [*KERNEL.rglob("kernels_*.c"), *KERNEL.rglob("columns_*.c"), *KERNEL.rglob("*.h")]
     assert len(files) > 8
     for file in files:
         assert not re.search(r"\b(?:\w*alloc|strdup)\s*\(", file.read_text()) or file.name == "memory.h", file.name

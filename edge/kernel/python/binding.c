@@ -213,9 +213,14 @@ static PyMethodDef functions[] = {
 
 static int add_types(PyObject *module)
 {
-    PyObject *type = pyramid_type();
-    int failed = type == NULL ? -1 : PyModule_AddObjectRef(module, "Pyramid", type);
-    Py_XDECREF(type);
+    PyObject *types[] = {pyramid_type(), flat_type()};
+    const char *const names[] = {"Pyramid", "Flat"};
+    int failed = 0;
+    for (int i = 0; i < 2; i++) {
+        if (failed == 0)
+            failed = types[i] == NULL ? -1 : PyModule_AddObjectRef(module, names[i], types[i]);
+        Py_XDECREF(types[i]);
+    }
     return failed;
 }
 

@@ -25,7 +25,8 @@ PyObject *simd_levels(void);
 /* Turns a status into None, or into an exception. */
 PyObject *outcome(panda_status status);
 
-/* The type Pyramid: a gallery, and the search in it. */
+/* The types of galleries, and the searches in them: Pyramid, and Flat. */
 PyObject *pyramid_type(void);
+PyObject *flat_type(void);
 
 #endif

@@ -343,6 +343,8 @@ const panda_ops panda_ops_avx2 = {
     .select_between = select_between_avx2,
     .least_of = least_of_avx2,
     .screen_quads = screen_quads_avx2,
+    .screen_columns = screen_columns_avx2,
+    .box_distances = box_distances_avx2,
 };
 
 #else

@@ -384,6 +384,8 @@ const panda_ops panda_ops_avx512 = {
     .select_between = select_between_avx512,
     .least_of = least_of_avx512,
     .screen_quads = screen_quads_avx512,
+    .screen_columns = screen_columns_avx512,
+    .box_distances = box_distances_avx512,
 };
 
 #else

@@ -293,6 +293,8 @@ const panda_ops panda_ops_neon = {
     .select_between = select_between_neon,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_neon,
+    .screen_columns = screen_columns_neon,
+    .box_distances = box_distances_neon,
 };
 
 #else

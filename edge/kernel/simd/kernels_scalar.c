@@ -170,4 +170,6 @@ const panda_ops panda_ops_scalar = {
     .select_between = select_between_portable,
     .least_of = least_of_portable,
     .screen_quads = screen_quads_scalar,
+    .screen_columns = screen_columns_scalar,
+    .box_distances = box_distances_scalar,
 };

@@ -3,6 +3,7 @@
 #define PANDA_OPS_H
 
 #include "panda_kernel.h"
+#include "simd/columns.h"
 
 /* out[i * ldo + j] = |a_i - b_j|^2 for the rows a (na, d) and b (nb, d). For one pair of rows the result does
  * not depend on where in the tile it stands, so equal rows give bitwise equal distances. */
@@ -64,6 +65,8 @@ typedef struct {
     select_between *select_between;
     least_of *least_of;
     screen_quads *screen_quads;
+    screen_columns *screen_columns;
+    box_distances *box_distances;
 } panda_ops;
 
 extern const panda_ops panda_ops_scalar;

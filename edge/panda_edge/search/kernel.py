@@ -62,6 +62,35 @@ def topk(queries: ArrayLike, bank: NDArray[Any], k: int, threads: int = 1) -> tu
     return distances, indices
 
 
+class FlatSearch:
+    """Exact search for the nearest row of a large flat bank, without looking at every row.
+
+    Fast where rows near to each other in memory are near in space and the first columns vary most; exact in any case.
+
+    Args:
+        bank: (N, D) float32 or float16, C-contiguous; a read-only memory map is read in place.
+        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+    """
+
+    def __init__(self, bank: NDArray[Any], threads: int = 1) -> None:
+        self._flat = _kernel.Flat(bank)
+        self._threads = threads
+
+    def nearest(self, queries: ArrayLike) -> tuple[Float32, Int64]:
+        """The nearest row of every query.
+
+        Args:
+            queries: (Q, D), converted to float32; those that follow each other are best alike.
+
+        Returns:
+            Squared distances (Q,) float32 and row numbers (Q,) int64.
+        """
+        queries = _rows(queries)
+        distances, indices = np.empty(len(queries), np.float32), np.empty(len(queries), np.int64)
+        self._flat.nearest(queries, self._threads, distances, indices)
+        return distances, indices
+
+
 def k_centre(points: NDArray[Any], count: int, start: int = 0, threads: int = 1) -> Int64:
     """Greedy k-centre coreset: each further point is the one farthest from those taken before it.
 
