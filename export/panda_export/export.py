@@ -13,6 +13,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_export.banks import Banks, write_banks
 from panda_export.bundle_writer import staged_bundle, write_manifest
 from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale
+from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
 from panda_export.onnx_file import OPSET
@@ -41,11 +42,15 @@ def export_bundle(
     """
     with staged_bundle(out) as staging:
         pictures = Pictures(images, preprocessing)
+        if options.bank.by_place:
+            pictures.preprocessing = pictures.with_same_tiles()
         sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)
         pictures.keep(sampled)
         network = write_network(staging, backbone, pictures, options)
         banks = write_banks(staging, network, pictures, options.bank, options.seed, progress)
         manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks))
+        manifest = with_compare(staging, manifest, pictures, options.bank)
+        pictures.preprocessing = manifest.preprocessing
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, list(islice(pictures.read(sampled), FRAMES)), network)

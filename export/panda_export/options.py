@@ -92,6 +92,11 @@ class BankOptions:
         return "hnsw" if self.embeddings == "hnsw" or images >= HNSW_FROM else "exact"
 
     @property
+    def by_place(self) -> bool:
+        """Whether every picture must have the same tiles."""
+        return self.gallery == "gaussian" or self.compare in ("near", "place")
+
+    @property
     def gallery(self) -> str:
         return BANKS[self.bank][1]
 

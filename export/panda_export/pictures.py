@@ -107,13 +107,21 @@ class Pictures:
                 return picture
         raise DataError(f"none of the {len(self)} normal images can be read; see the lines above")
 
-    def same_tiles(self) -> None:
-        """Give every picture the tiles that the first one has, whatever its size."""
+    def of_one_size(self) -> bool:
+        """Whether all are, by their files' headers."""
+        sizes = set()
+        for path in self._paths:
+            with suppress(ImageError):  # `read` will name it
+                sizes.add(image_size(path))
+        return len(sizes) == 1
+
+    def with_same_tiles(self) -> Preprocessing:
+        """The preprocessing that gives every picture the tiles which the first one has, whatever its size."""
         tiles = self.preprocessing.tiles
-        if tiles is not None and tiles.scale is not None:
-            width, height = self.first().view.scaled
-            fixed = Tiling(tiles.overlap, None, height, width)
-            self.preprocessing = dataclasses.replace(self.preprocessing, tiles=fixed)
+        if tiles is None or tiles.scale is None:
+            return self.preprocessing
+        width, height = self.first().view.scaled
+        return dataclasses.replace(self.preprocessing, tiles=Tiling(tiles.overlap, None, height, width))
 
     def _decoded(self, number: int) -> Picture | ImageError:
         if number in self._kept:

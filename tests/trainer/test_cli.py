@@ -160,7 +160,7 @@ class TestRefused:
             ("--bank", "flat", "unknown --bank 'flat'; expected one of exact, kmeans, kmeans-levels, hnsw"),
             ("--backbone", "alexnet", "no backbone 'alexnet'; there are efficientnet-lite0"),
             ("--method", "magic", "unknown method 'magic'"),
-            ("--resize", "stretch", "unknown --resize 'stretch'; expected squash or crop"),
+            ("--resize", "stretch", "unknown --resize 'stretch'; expected squash, crop, fit"),
             ("--device", "tpu", "unknown --device 'tpu'; expected auto, cpu or cuda"),
             ("--input-size", "100", "--input-size 100: expected a multiple of 32"),
             ("--input-size", "0", "--input-size 0"),

@@ -27,6 +27,7 @@ from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
 from panda_train.data.sample import make_sample
 from panda_train.fit import FitOptions, fit
+from panda_train.resolution import Resolution
 
 TOLERANCE = 1e-4
 RIDGE = 0.1  # of whitening, in shares of the mean variance
@@ -157,7 +158,12 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path, exposure
             folder,
             out,
             FitOptions(
-                method, input_size=SIDE, device="cpu", bank=BankOptions(neighbors=4), adapt=adapt_options, **options
+                method,
+                resolution=Resolution(str(SIDE)),
+                device="cpu",
+                bank=BankOptions(neighbors=4),
+                adapt=adapt_options,
+                **options,
             ),  # type: ignore[arg-type]
         )
         return Fitted(out, network, kept.get("adapted"), kept["images"])  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from panda_train.backbones import Backbone
 from panda_train.data.folders import open_dataset
 from panda_train.data.held_out import split_normal
 from panda_train.progress import show
+from panda_train.resolution import Resolution, preprocessing_of
 
 PRECISIONS = ("float32", "int8")
 METHODS = ("dn2", *adapt.METHODS)
@@ -44,8 +45,7 @@ class FitOptions:
     backbone: str = backbones.DEFAULT
     weights: Path | None = None
     adapt_from: int | None = None
-    input_size: int = 224
-    resize: str = "squash"
+    resolution: Resolution = field(default_factory=Resolution)
     normal: str | None = None
     seed: int = 0
     device: str = "auto"
@@ -71,7 +71,7 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
     dataset = open_dataset(data, options.normal)
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
-    preprocessing = preprocessing_of(options.resize, options.input_size)
+    preprocessing = preprocessing_of(options.resolution, dataset.train)
     torch.manual_seed(options.seed)
     device = device_of(options.device)
     with workers(device) as team:
@@ -142,17 +142,6 @@ def _fits_scores(options: FitOptions) -> bool:
 def _state_file(out: Path) -> Path:
     """Where adaptation keeps its state, for --resume, until the bundle stands."""
     return out.with_name(f".{out.stem}.adapting.pt")
-
-
-def preprocessing_of(resize: str, size: int) -> Preprocessing:
-    """squash: both sides to `size`; crop: the paper's 256 → 224 in proportion. Raises PandaError."""
-    if size < 32 or size > 4096 or size % backbones.INPUT_MULTIPLE:
-        raise PandaError(f"--input-size {size}: expected a multiple of {backbones.INPUT_MULTIPLE} from 32 to 4096")
-    if resize == "squash":
-        return Preprocessing(size, size)
-    if resize == "crop":
-        return Preprocessing.paper_crop(size, size)
-    raise PandaError(f"unknown --resize {resize!r}; expected squash or crop")
 
 
 def device_of(name: str) -> str:

@@ -9,6 +9,7 @@ from panda_edge import __version__
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.model import checked_threads
 from panda_edge.examine.machine import cpu_name
+from panda_edge.images.view import LEAST_SPAN
 from panda_edge.search import kernel
 
 
@@ -37,6 +38,21 @@ def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
     }
 
 
+def _how_cut(frame: dict[str, Any]) -> str:
+    """How pictures become frames, and what is too small to be seen there."""
+    tiles = frame.get("tiles")
+    if tiles is None:
+        share = LEAST_SPAN / max(frame["width"], frame["height"]) / (frame["cover"] if frame["resize"] == "crop" else 1)
+        return f"{frame['resize']}; defects below {100 * share:.0f} % of a side are out of sight"
+    if tiles["scale"] is not None:
+        least = LEAST_SPAN / tiles["scale"]
+        return f"tiles at scale {tiles['scale']:.3g}; defects below {least:.0f} pixels are out of sight"
+    return (
+        f"tiles of pictures scaled to {tiles['width']}×{tiles['height']}; there, defects below {LEAST_SPAN} pixels are "
+        "out of sight"
+    )
+
+
 def describe_in_words(facts: dict[str, Any]) -> str:
     """The same facts in a few lines."""
     frame, found, maps = facts["preprocessing"], facts["detection"], facts["segmentation"]
@@ -46,7 +62,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
         f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",
-        f"input       {frame['width']}×{frame['height']}, {frame['resize']}",
+        f"input       {frame['width']}×{frame['height']}, {_how_cut(frame)}",
         f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
         f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors, {maps['dtype']}; {levels}",
         f"calibration {'yes' if facts['calibration'] else 'none'}",

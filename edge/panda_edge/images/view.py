@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+LEAST_SPAN = 12
+"""Frame pixels that a defect must span to be found: one and a half cells of the stride-8 level, as measured in
+`benchmarks/results/full_resolution.md`."""
+
 TILED_STEP = 2  # scaled pixels a value of a tiled picture's map: blurred over 4, it holds nothing finer
 
 
@@ -89,6 +93,12 @@ class View:
         height, width = self.map_shape
         resized = picture.resize((width, height), Image.Resampling.NEAREST, box=self.box)
         return np.asarray(resized).astype(bool)
+
+    @property
+    def least_defect(self) -> float:
+        """Below how many of the picture's own pixels a defect is out of sight."""
+        left, top, right, bottom = self.box
+        return LEAST_SPAN * max((right - left) / self.scaled[0], (bottom - top) / self.scaled[1])
 
     def map_scale(self) -> tuple[float, float]:
         """Picture pixels a value of the heat map: (across, down)."""

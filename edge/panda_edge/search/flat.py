@@ -25,7 +25,7 @@ class FlatGallery:
         number: int = 0,
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels))
+        squared, _ = self._search.nearest(list(levels), looked_at)
         return squared
 
 

@@ -25,5 +25,5 @@ class PyramidGallery:
         number: int = 0,
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels), neighbors, self._epsilon)
+        squared, _ = self._search.nearest(list(levels), neighbors, self._epsilon, looked_at)
         return squared

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,15 +25,19 @@ def fit(
     score: options.Score = "max",
     method: options.Method = "dn2",
     backbone: options.Backbone = "efficientnet-lite0",
-    input_size: options.InputSize = 224,
+    smallest_defect: options.SmallestDefect = None,
+    input_size: options.InputSize = "224",
     resize: options.Resize = "squash",
-    precision: options.Precision = "float32",
     hold_out: options.HoldOut = None,
     seed: options.Seed = 0,
+    tiles: options.Tiles = None,
+    overlap: options.Overlap = None,
+    scale: options.Scale = None,
     means: options.Means = 50,
     vectors: options.Vectors = 5000,
     neighbors: options.Neighbors = "50",
     embeddings: options.Embeddings = "auto",
+    compare: options.Compare = "auto",
     average: options.Average = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
@@ -54,6 +60,7 @@ def fit(
     resume: options.Resume = False,
     curves: options.Curves = None,
     weights: options.Weights = None,
+    precision: options.Precision = "float32",
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
@@ -63,6 +70,7 @@ def fit(
     from panda_train.adapt.adaptation import AdaptOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
+    from panda_train.resolution import Resolution
 
     bank_options = BankOptions(
         bank,
@@ -75,6 +83,7 @@ def fit(
         standardise=standardise,
         level_weights=_weights(level_weights),
         embeddings=embeddings,
+        compare=compare,
     )
     refuse_unread(context)
     config = AdaptConfig(
@@ -96,8 +105,7 @@ def fit(
         backbone,
         weights,
         adapt_from,
-        input_size,
-        resize,
+        Resolution(input_size, resize, tiles, overlap, scale, smallest_defect),
         normal,
         seed,
         device,
@@ -119,10 +127,28 @@ def fit(
         "train_images": manifest.export["train_images"],
         "bytes": sum(entry.bytes for entry in manifest.files.values()),
     }
+    if manifest.preprocessing.tiles is not None:
+        facts |= _tried(out, data, normal)
+        print(
+            f"{facts['tiles']} tiles a picture compared with normal ones {manifest.segmentation.compare}, "
+            f"{facts['picture_ms']:.0f} ms a picture on this machine",
+            file=sys.stderr,
+        )
     if json:
         print_json(facts)
     else:
         print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
+
+
+def _tried(bundle: Path, data: Path, normal: str | None) -> dict[str, Any]:
+    """Tiles and milliseconds of a picture, by segmenting one."""
+    import panda_edge
+    from panda_train.data.folders import open_dataset
+
+    detector = panda_edge.load(bundle)
+    picture = open_dataset(data, normal).train[0]
+    results = [detector.segment(picture) for _ in range(3)]
+    return {"tiles": results[0].view.count, "picture_ms": round(min(result.ms for result in results), 1)}
 
 
 def _weights(given: str | None) -> tuple[float, ...] | None:

@@ -33,9 +33,19 @@ Method = Annotated[
 Backbone = Annotated[
     str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")
 ]
-InputSize = Annotated[int, typer.Option(help="Side of the model's input in pixels, a multiple of 32.")]
-Resize = Annotated[str, typer.Option(help="squash both sides, or crop the centre as the paper does.")]
-Precision = Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")]
+SmallestDefect = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="How many pixels, of your own pictures, the smallest defect to find spans; chooses scale and tiles.",
+    ),
+]
+InputSize = Annotated[
+    str, typer.Option(metavar="N|HxW", help="Pixels a side of the model's input, or height x width; multiples of 32.")
+]
+Resize = Annotated[
+    str, typer.Option(help="squash both sides; crop the centre as the paper does; or fit: keep the aspect and pad.")
+]
 
 # Data.
 HoldOut = Annotated[
@@ -45,6 +55,23 @@ HoldOut = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, rich_help_panel=_DATA, help="Of everything random.")]
+
+Tiles = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|RxC|none",
+        rich_help_panel=_DATA,
+        help="Cut pictures into tiles of the input's size: as many as --scale needs, rows x columns, or none.",
+    ),
+]
+Overlap = Annotated[
+    float | None,
+    typer.Option(rich_help_panel=_DATA, help="Share of a tile's side that neighbours share at least; 0.0625."),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(rich_help_panel=_DATA, help="Tiles: frame pixels a picture pixel; 1 keeps the picture's own."),
+]
 
 # Bank.
 Means = Annotated[int, typer.Option(min=1, rich_help_panel=_BANK, help="Centres of a k-means bank, or of each level.")]
@@ -59,6 +86,13 @@ Embeddings = Annotated[
     str,
     typer.Option(
         rich_help_panel=_BANK, help="How similar images are found: exact, hnsw, or auto (hnsw from 10,000 images on)."
+    ),
+]
+Compare = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_BANK,
+        help="Normal tiles that a tile is compared with: the most similar anywhere, near, of the same place, or auto.",
     ),
 ]
 Average = Annotated[
@@ -145,6 +179,9 @@ Curves = Annotated[
 ]
 
 # Output and machine.
+Precision = Annotated[
+    str, typer.Option(rich_help_panel=_MACHINE, help="float32, or int8 where that is faster on this machine.")
+]
 Weights = Annotated[
     Path | None,
     typer.Option(rich_help_panel=_MACHINE, help="Checkpoint of the backbone, where it cannot be fetched."),

@@ -16,6 +16,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "means": {"bank": ("kmeans", "kmeans-levels")},
     "vectors": {"bank": ("coreset", "joint-hnsw")},
     "neighbors": {"bank": ("exact", "hnsw")},
+    "compare": {"bank": ("exact",)},
     "knn": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo"), "distance": ("knn",)},
     "distance": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo")},
     "pyramid": {"method": _ADAPTING},
