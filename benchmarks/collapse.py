@@ -8,7 +8,6 @@ WORK: a folder for activations. The Fisher diagonal is where `panda-train fisher
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,14 +19,14 @@ from PIL import Image
 
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
-from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.reading import ImageLike
 from panda_train import backbones
-from panda_train.adapt import AdaptConfig, Source, StoredActivations, adapt, embeddings, fisher, store, verdict
-from panda_train.backbones import Backbone
+from panda_train.adapt import AdaptConfig, Source, adapt, embeddings, fisher, verdict
 from panda_train.evaluate.metrics import auroc
 from panda_train.paper import comparators
-from panda_train.paper.datasets import Protocol, open_protocol
+from panda_train.paper.datasets import open_protocol
+from panda_train.paper.features import Features
+from panda_train.paper.options import PaperOptions
+from panda_train.progress import show
 
 TRAIN, TEST = 600, 200  # images a class, the first so many
 STEPS, RATE, EVERY = 232, 0.4, 58  # the product is 4 times that of 2,300 and 0.01
@@ -37,7 +36,6 @@ RUNS = {
     "panda-ewc": AdaptConfig("panda-ewc", ewc=1e4),
     "panda-ewc, λ × 1280": AdaptConfig("panda-ewc", ewc=1.28e7),
 }
-_SIZE = 224
 _SAYING = """![Spread, effective rank and AUROC over the mini-batches](collapse.png)
 
 - Early's spread falls below a quarter of its start on bird, which is what the watch calls a collapse, and stays just
@@ -51,25 +49,24 @@ _SAYING = """![Spread, effective rank and AUROC over the mini-batches](collapse.
 def measure(data: Path, work: Path, classes: Sequence[str]) -> None:
     """Fill the rows of the classes that are not there yet."""
     rows = ResultsFile("collapse")
-    backbone, protocol = backbones.load(), open_protocol("cifar10", data)
+    backbone, options = backbones.load(), PaperOptions(train_images=TRAIN, test_images=TEST)
+    features = Features(backbone, open_protocol("cifar10", data), options, work, show)
     diagonal = fisher.load(fisher.default_file(backbone), backbone)
     for normal in classes:
         for run, config in RUNS.items():
             if rows.get(f"{run}: {normal}"):
                 continue
-            row = _run(backbone, protocol, work, normal, config, diagonal)
+            row = _run(features, normal, config, diagonal)
             rows.update(f"{run}: {normal}", **row)
             print(run, normal, row["verdict"], flush=True)
             write(rows, classes)
     write(rows, classes)
 
 
-def _run(
-    backbone: Backbone, protocol: Protocol, work: Path, normal: str, chosen: AdaptConfig, diagonal: list[Any]
-) -> dict[str, Any]:
-    train = _activations(backbone, protocol.train[normal][:TRAIN], work / f"train-{normal}-{TRAIN}.npy")
-    order = [normal, *(name for name in protocol.classes if name != normal)]
-    tests = [_activations(backbone, protocol.test[name][:TEST], work / f"test-{name}-{TEST}.npy") for name in order]
+def _run(features: Features, normal: str, chosen: AdaptConfig, diagonal: list[Any]) -> dict[str, Any]:
+    backbone, train = features.backbone, features.train(normal).in_memory()
+    order = [normal, *(name for name in features.protocol.classes if name != normal)]
+    tests = [features.test(name) for name in order]
     anomalous = np.repeat(np.arange(len(order)) > 0, [len(test) for test in tests])
     config = replace(chosen, steps=STEPS, learning_rate=RATE, embedding="raw", watch=EVERY)
     steps = list(range(EVERY, STEPS + 1, EVERY))
@@ -92,16 +89,6 @@ def _run(
         "train_images": TRAIN,
     }
     return {**settings, "test_images": len(anomalous), "verdict": verdict(adapted.looks), "checkpoints": seen}
-
-
-def _activations(backbone: Backbone, images: Sequence[ImageLike], file: Path) -> StoredActivations:
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        crop = Preprocessing.paper_crop(_SIZE, _SIZE)
-        store(backbone, (crop.apply(image) for image in images), len(images), file=part)
-        os.replace(part, file)
-    return StoredActivations(np.load(file))
 
 
 def write(rows: ResultsFile, classes: Sequence[str]) -> None:

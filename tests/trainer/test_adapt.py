@@ -1,12 +1,15 @@
 """Adaptation: objectives, the loop, what is kept; on a small random network, so that it takes seconds."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
@@ -19,12 +22,13 @@ from panda_train.adapt import (
     StoredActivations,
     adapt,
     embeddings,
+    keep,
     store,
     unadapted,
     verdict,
     whiten,
 )
-from panda_train.adapt.adapted import neighbour_scale
+from panda_train.adapt.adapted import _ROWS, _to_nearest, neighbour_scale
 from panda_train.adapt.collapse import effective_rank, look
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import draw
@@ -78,6 +82,27 @@ class TestActivations:
         ):
             assert isinstance(spilled._array, np.memmap)
             assert torch.equal(spilled.batch(everything), normal.activations.batch(everything))
+
+    def test_kept_in_a_file_they_are_made_once(
+        self, backbone: backbones.Backbone, frames: np.ndarray, normal: Source, tmp_path: Path
+    ) -> None:
+        def stopped() -> Iterator[np.ndarray]:
+            yield from frames[:20]
+            raise KeyboardInterrupt
+
+        file = tmp_path / "new" / "cats-40.npy"
+        with pytest.raises(KeyboardInterrupt):
+            keep(backbone, stopped(), IMAGES, file)
+        assert not file.exists()
+        expected = normal.activations.batch(np.arange(IMAGES))
+        for given in (iter(frames), stopped()):  # the second is not asked for a frame
+            kept = keep(backbone, given, IMAGES, file)
+            assert isinstance(kept._array, np.memmap)
+            assert torch.equal(kept.batch(np.arange(IMAGES)), expected)
+        assert [path.name for path in file.parent.iterdir()] == ["cats-40.npy"]
+        held = StoredActivations.joined([kept, kept.in_memory()])
+        assert not isinstance(kept.in_memory()._array, np.memmap)
+        assert torch.equal(held.batch(np.arange(2 * IMAGES)), torch.cat([expected, expected]))
 
     def test_count_must_be_the_announced_one(self, backbone: backbones.Backbone, frames: np.ndarray) -> None:
         with pytest.raises(ValueError, match="40 frames came, 39 were announced"):
@@ -218,6 +243,27 @@ class TestSes:
         whole = neighbour_scale(values, 2)
         monkeypatch.setattr("panda_train.adapt.adapted._ROWS", 7)
         assert neighbour_scale(values, 2) == pytest.approx(whole, rel=1e-12)
+
+    def test_a_large_bank_is_compared_a_few_rows_at_a_time(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        bank, queries = (torch.randn(n, 6, generator=generator) for n in (2 * _ROWS + 7, 5))
+        queries[0] = bank[-1] + 1e-4  # a near one, in the last part
+        largest = [0]
+
+        class Watching(TorchDispatchMode):
+            def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                result = function(*args, **(kwargs or {}))
+                if isinstance(result, torch.Tensor):
+                    largest[0] = max(largest[0], result.numel())
+                return result
+
+        with Watching():
+            got = _to_nearest(queries, bank, 3)
+        assert largest[0] == 5 * _ROWS * 6
+        squared = (queries.double()[:, None] - bank.double()[None]).square().sum(dim=2)
+        torch.testing.assert_close(got.double(), squared.sort(dim=1).values[:, :3].mean(dim=1), rtol=1e-5, atol=0)
+        nearest = _to_nearest(queries, bank, 1)[0]
+        torch.testing.assert_close(nearest.double(), squared[0].min(), rtol=1e-6, atol=0)
 
     def test_more_embeddings_than_a_graph_should_hold(
         self, backbone: backbones.Backbone, normal: Source, monkeypatch: pytest.MonkeyPatch

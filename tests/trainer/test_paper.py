@@ -17,15 +17,20 @@ from torchvision.datasets import CIFAR10
 
 from panda_edge.errors import DataError, PandaError
 from panda_train import backbones
-from panda_train.adapt import AdaptConfig, fisher
+from panda_train.adapt import METHODS, AdaptConfig, AdaptedHead, fisher
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
 from panda_train.commands import app as cli
 from panda_train.evaluate.metrics import auroc
+from panda_train.paper import adapted_scores as paper_scores
 from panda_train.paper import datasets as paper_datasets
+from panda_train.paper import features as paper_features
 from panda_train.paper import protocol as paper
 from panda_train.paper import rows as paper_rows
-from panda_train.paper.protocol import PaperOptions, run_paper, table
+from panda_train.paper.features import Features
+from panda_train.paper.options import ALL_METHODS, PaperOptions
+from panda_train.paper.protocol import run_paper
+from panda_train.paper.table import table
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN, TEST = 20, 6  # images a class
@@ -87,7 +92,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network in the default one's place, few natural crops, and torchvision without its checksums."""
     monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: small_backbone())
-    monkeypatch.setattr(paper, "PRETRAINING_IMAGES", 24)
+    monkeypatch.setattr(paper_features, "PRETRAINING_IMAGES", 24)
     for files in ("train_list", "test_list"):
         monkeypatch.setattr(CIFAR10, files, [[name, None] for name, _ in getattr(CIFAR10, files)])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": None})
@@ -105,13 +110,13 @@ def options(tmp_path: Path) -> PaperOptions:
 
 class TestRows:
     def test_every_method_gives_what_is_promised(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
-        methods = paper.ALL_METHODS
+        methods = ALL_METHODS
         rows = run_paper("cifar10", cifar10, tmp_path / "out", replace(options, methods=methods))
         assert rows == json.loads((tmp_path / "out" / "cifar10.json").read_text())
         assert {row["method"] for row in rows} == set(methods)
         for row in rows:
             assert row.keys() >= PROMISED
-            adapted = row["method"] in paper.METHODS
+            adapted = row["method"] in METHODS
             assert (row["dataset"], row["class"], row["backbone"]) == ("cifar10", "cat", options.backbone)
             assert (row["train_images"], row["seed"], row["device"]) == (TRAIN, 0, "cpu")
             assert row["steps"] == (4 if adapted else 0)
@@ -165,6 +170,20 @@ class TestRows:
         (early,) = [row for row in both if row["method"] == "panda-early"]
         assert {**alone[0], "seconds": 0} == {**early, "seconds": 0}
 
+    def test_ses_runs_each_test_image_through_its_heads_once(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        batches, embedded = [], AdaptedHead.embedded
+
+        def counted(head: AdaptedHead, activation: torch.Tensor) -> object:
+            batches.append(len(activation))
+            return embedded(head, activation)
+
+        monkeypatch.setattr(AdaptedHead, "embedded", counted)
+        (row,) = run_paper("cifar10", cifar10, tmp_path, replace(options, methods=("panda-ses",)))
+        assert row["test_images"] == sum(batches) == 10 * TEST  # and no training image
+        assert 0 <= row["centre_auroc"] <= 100
+
     def test_the_table_has_every_run(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
         rows = run_paper("cifar10", cifar10, tmp_path / "out", replace(options, classes=("cat", "dog")))
         lines = table(rows).splitlines()
@@ -186,18 +205,18 @@ class TestExposure:
         self, cifar10: Path, tmp_path: Path, options: PaperOptions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen, stored = [], {}
-        adapt, keep = paper.adapt, paper._Features._stored
+        adapt, keep = paper_scores.adapt, Features._stored
 
         def watched(*arguments: object, **more: object) -> object:
             seen.append(more["others"])
             return adapt(*arguments, **more)  # type: ignore[arg-type]
 
-        def kept(features: paper._Features, name: str, images: object) -> object:
+        def kept(features: Features, name: str, images: object) -> object:
             stored[name] = keep(features, name, images)  # type: ignore[arg-type]
             return stored[name]
 
-        monkeypatch.setattr(paper, "adapt", watched)
-        monkeypatch.setattr(paper._Features, "_stored", kept)
+        monkeypatch.setattr(paper_scores, "adapt", watched)
+        monkeypatch.setattr(Features, "_stored", kept)
         exposing = replace(options, classes=("ship",), methods=("panda-oe",))
         (row,) = run_paper("cifar10", cifar10, tmp_path / "out", exposing)
         assert row["exposed"] == ["truck", "airplane", "automobile"]  # round the end of the list
@@ -237,7 +256,7 @@ class TestResuming:
     ) -> None:
         both = replace(options, methods=("dn2", "panda-early"), classes=("cat", "dog"))
         whole = run_paper("cifar10", cifar10, tmp_path / "whole", both)
-        run, done = paper._run, []
+        run, done = paper.run, []
 
         def stopping(normal: str, *more: object) -> object:
             if len(done) == 4:
@@ -245,12 +264,12 @@ class TestResuming:
             done.append(normal)
             return run(normal, *more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(paper, "_run", stopping)
+        monkeypatch.setattr(paper, "run", stopping)
         with pytest.raises(KeyboardInterrupt):
             run_paper("cifar10", cifar10, tmp_path / "out", both)
         kept = json.loads((tmp_path / "out" / "cifar10.json").read_text())
         assert len(kept) == 4
-        monkeypatch.setattr(paper, "_run", lambda *arguments: done.append("again") or run(*arguments))
+        monkeypatch.setattr(paper, "run", lambda *arguments: done.append("again") or run(*arguments))
         rows = run_paper("cifar10", cifar10, tmp_path / "out", both)
         assert rows[:4] == kept
         assert done[4:] == ["again"] * 2

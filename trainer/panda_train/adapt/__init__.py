@@ -1,6 +1,6 @@
 """Adapting pretrained features to normal images: PANDA-Early, SES, EWC and OE, and the joint comparator."""
 
-from panda_train.adapt.activations import RecomputedActivations, StoredActivations, store
+from panda_train.adapt.activations import RecomputedActivations, StoredActivations, keep, store
 from panda_train.adapt.adapted import (
     PYRAMIDS,
     SCORES,
@@ -30,6 +30,7 @@ __all__ = [
     "StoredActivations",
     "adapt",
     "embeddings",
+    "keep",
     "plot",
     "store",
     "trained_images",

@@ -1,7 +1,8 @@
 """What the frozen part gives for each image, kept: it never changes, so every epoch can reuse it."""
 
+import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +39,15 @@ class StoredActivations:
 
     def batch(self, indices: np.ndarray) -> Tensor:
         return torch.from_numpy(self._array[indices]).permute(0, 3, 1, 2)
+
+    def in_memory(self) -> "StoredActivations":
+        """A copy in memory, to train on: a mapped file is read anew, page by page, for every random batch."""
+        return StoredActivations(np.array(self._array))
+
+    @staticmethod
+    def joined(parts: "Sequence[StoredActivations]") -> "StoredActivations":
+        """All of them in one, in their order, in memory."""
+        return StoredActivations(np.concatenate([part._array for part in parts]))
 
 
 class RecomputedActivations:
@@ -88,6 +98,16 @@ def store(
     if done > count:
         raise ValueError(f"{done} frames came, {count} were announced")
     return StoredActivations(array[:done])
+
+
+def keep(backbone: Backbone, frames: Iterable[np.ndarray], count: int, file: Path) -> StoredActivations:
+    """As `store`, in `file`, mapped. There whole or not at all; where it is, no frame is asked for."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        store(backbone, frames, count, file=part)
+        os.replace(part, file)
+    return StoredActivations(np.load(file, mmap_mode="r"))
 
 
 def _allocate(shape: tuple[int, ...], file: Path | None, limit: int) -> np.ndarray:

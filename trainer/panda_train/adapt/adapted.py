@@ -17,7 +17,7 @@ PYRAMIDS = ("pretrained", "adapted")
 
 _SMALLEST_SCALE = 1e-20  # where features are all zero
 _MOST_BANK_BYTES = 1 << 29  # of normal embeddings kept in the graph
-_ROWS = 512  # embeddings whose distances to all are held at once
+_ROWS = 512  # embeddings that are compared at once
 
 
 @dataclass(frozen=True)
@@ -170,27 +170,39 @@ class AdaptedHead(nn.Module):
 
         The embedding is the adapted one (for SES the earliest checkpoint's, the most like the pretrained one).
         """
+        embeddings, levels = self.embedded(activation)
+        return embeddings[:, 0], levels, self.score_of(embeddings)
+
+    def embedded(self, activation: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """(B, C, h, w) → embeddings by each of the T heads that the score looks at (B, T, D), levels of the first."""
         outputs = [head(activation) for head in self.heads]
         embeddings = torch.stack([embed(embedding, self.unit) for embedding, _ in outputs], dim=1)
         if self.whitened:
             embeddings = (embeddings - self.whitening_mean) @ self.whitening_matrix
-        return embeddings[:, 0], outputs[0][1], self._score(embeddings)
+        return embeddings, outputs[0][1]
 
-    def _score(self, embeddings: Tensor) -> Tensor | None:
+    def score_of(self, embeddings: Tensor) -> Tensor | None:
+        """What `embedded` gave, (B, T, D) → score (B,), or None where a bank is to be searched."""
         if self.score == "knn":
             return None
         if self.score == "exposure":
             return embeddings[:, 0] @ self.weight
         if self.score == "ses-knn":
-            # Differences, not expanded squares: near distances keep their digits, and int8 models take no part in it.
-            distances = [
-                (embeddings[:, t, None] - bank).square().sum(dim=2).topk(self.knn, largest=False).values.mean(dim=1)
-                for t, bank in enumerate(self.banks.unbind())
-            ]
+            distances = [_to_nearest(embeddings[:, t], bank, self.knn) for t, bank in enumerate(self.banks.unbind())]
             return (torch.stack(distances, dim=1) / self.scales).amax(dim=1)
         centres = torch.zeros_like(self.centres) if self.whitened else self.centres
         squared = (embeddings - centres).square().sum(dim=2)
         return squared[:, 0] if self.score == "centre" else (squared / self.scales).amax(dim=1)
+
+
+def _to_nearest(embeddings: Tensor, bank: Tensor, knn: int) -> Tensor:
+    """Mean squared distance of embeddings (B, D) to the `knn` nearest of a bank (N, D): (B,).
+
+    From differences, not expanded squares: near distances keep their digits, and int8 models take no part in it. Of a
+    few rows at a time: at most (B, 512, D) differences are held, in torch and in the exported graph.
+    """
+    squared = [(embeddings[:, None] - rows).square().sum(dim=2) for rows in torch.split(bank, _ROWS)]
+    return torch.cat(squared, dim=1).topk(knn, largest=False).values.mean(dim=1)
 
 
 class AdaptedBackbone(nn.Module):

@@ -48,7 +48,9 @@ def paper(
     from panda_train.adapt import AdaptConfig
     from panda_train.data.folders import open_dataset
     from panda_train.fit import device_of
-    from panda_train.paper.protocol import PaperOptions, run_paper, table
+    from panda_train.paper.options import PaperOptions
+    from panda_train.paper.protocol import run_paper
+    from panda_train.paper.table import table
     from panda_train.progress import show
 
     options = PaperOptions(

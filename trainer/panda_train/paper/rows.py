@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from panda_edge.errors import PandaError
+from panda_train.evaluate.metrics import auroc
 
 Row = dict[str, Any]
 
@@ -37,6 +40,12 @@ def same_run(row: Row, key: Row) -> bool:
 def setting(row: Row, name: str) -> Any:
     """What a run was made with, by its row; None where the row cannot say."""
     return row.get(name, SETTINGS.get(name))
+
+
+def auroc_of(scores: np.ndarray, anomalous: np.ndarray) -> float | None:
+    """AUROC of scores (N,) and labels bool (N,) as rows have it: in percent, two decimals; None where undefined."""
+    value = auroc(scores, anomalous)
+    return None if value is None else round(100 * value, 2)
 
 
 def read(file: Path) -> list[Row]:

@@ -1,0 +1,56 @@
+"""The runs of a class, and what tells one from another."""
+
+from panda_train.adapt import METHODS
+from panda_train.paper.features import Features
+from panda_train.paper.options import COMPARATORS, SCORED_BY_NEIGHBOURS, PaperOptions
+from panda_train.paper.rows import Row
+
+
+def runs_of(options: PaperOptions) -> list[tuple[str, str]]:
+    """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'.
+
+    Whitening is a comparator of its own; beside whitened embeddings, comparators are run on what was whitened.
+    """
+    runs = []
+    for method in options.methods:
+        if method in COMPARATORS and options.adapt.embedding != "raw":
+            runs.append((method, "raw"))
+        if method != "oc-svm-pixels":
+            whitened = options.adapt.embedding == "whitened" and method in COMPARATORS
+            runs.append((method, "unit" if whitened else options.adapt.embedding))
+    return runs
+
+
+def key_of(dataset: str, normal: str, method: str, embedding: str, features: Features, options: PaperOptions) -> Row:
+    """What tells runs apart: a row that has all of this need not be made again."""
+    adapted = method in METHODS
+    key: Row = {
+        "dataset": dataset,
+        "method": method,
+        "class": normal,
+        "backbone": options.backbone,
+        "embedding": embedding,
+        "steps": options.adapt.steps if adapted else 0,
+        "learning_rate": options.adapt.learning_rate if adapted else None,
+        "seed": options.adapt.seed,
+        "train_images_limit": options.train_images,
+        "test_images_limit": options.test_images,
+        "input_size": options.input_size,
+        "weights": features.backbone.weights_sha256[:12] if options.weights else None,
+    }
+    if method in SCORED_BY_NEIGHBOURS:
+        key["knn"] = options.knn
+    if adapted:
+        key["clip"] = options.adapt.clip
+        key["adapt_from"] = options.adapt_from
+        key["mixed_precision"] = options.adapt.mixed_precision
+    if method == "panda-ses":
+        key["every"] = options.adapt.every
+        key["distance"] = "knn"
+    if method == "panda-ewc":
+        key["ewc"] = options.adapt.ewc
+    if method == "panda-oe":
+        key["prior"] = options.adapt.prior
+        key["exposed"] = features.exposed(normal)
+        key["exposure"] = features.exposure_digest
+    return key
