@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 import shutil
@@ -16,6 +18,7 @@ from PIL import Image
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate.charts import BLUE, Line, curves, histogram
 from panda_train.evaluate.evaluation import evaluate
+from panda_train.evaluate.examples import part_around
 from panda_train.evaluate.report import write_report
 
 
@@ -40,6 +43,36 @@ def test_the_page_needs_nothing_beside_it(page: Path) -> None:
     assert all(source.startswith("data:image/") for source in re.findall(r'(?:src|href)="([^"]*)"', text))
     assert "http" not in re.sub(r"data:image/[^\"]*", "", text)
     assert 'name="viewport"' in text
+
+
+def test_the_worst_misses_and_alarms_are_shown_in_full_resolution(page: Path) -> None:
+    text = page.read_text()
+    for title in ("Worst misses, in full resolution", "Worst false alarms, in full resolution"):
+        section = text.split(f"<h2>{title}")[1].split("<h2>")[0]
+        rows = section.split('<div class="name">')[1:]
+        assert 1 <= len(rows) <= 6
+        for row in rows:
+            promised = re.search(r"<span>(\d+)×(\d+) pixels</span>", row)
+            assert promised is not None
+            jpegs = re.findall(r"data:image/jpeg;base64,([^\"]*)", row)
+            assert len(jpegs) == (4 if "misses" in title else 3)
+            for data in jpegs[1:]:
+                assert Image.open(io.BytesIO(base64.b64decode(data))).size == tuple(map(int, promised.groups()))
+
+
+@pytest.mark.parametrize("size", [(5472, 3648), (300, 100), (64, 64)])
+@pytest.mark.parametrize("box", [(0, 0, 12, 12), (40, 30, 64, 64), (10, 20, 11, 21)])
+def test_a_part_holds_its_region_and_lies_in_the_image(size: tuple[int, int], box: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = part_around(box, size)
+    assert 0 <= left <= box[0]
+    assert 0 <= top <= box[1]
+    assert box[2] <= right <= size[0]
+    assert box[3] <= bottom <= size[1]
+    assert (right - left, bottom - top) == (min(192, size[0]), min(192, size[1]))
+
+
+def test_a_part_of_a_large_region_shows_what_is_around() -> None:
+    assert part_around((1000, 1000, 1400, 1100), (5000, 4000)) == (936, 786, 1464, 1314)
 
 
 def test_charts_are_well_formed_and_escape_names() -> None:

@@ -45,24 +45,34 @@ def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Ima
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")
     values = result.view.to_picture(result.heatmap, picture.size)
+    threshold = None if result.decision is None else result.decision.pixel_threshold
+    drawn = Image.fromarray(tinted(np.asarray(picture), values, scale, threshold))
+    return drawn if result.decision is None else _captioned(drawn, _verdict(result.decision), scale)
+
+
+def tinted(
+    picture: np.ndarray, values: np.ndarray, scale: tuple[float, float], threshold: float | None = None
+) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), under its heat map, float32 (H, W): uint8 (H, W, 3).
+
+    What lies above the threshold is outlined; what is not finite, because nobody looked, is darkened.
+    """
     low, high = scale
     seen = np.isfinite(values)[..., None]
-    level = np.clip((np.nan_to_num(values) - low) / (high - low), 0, 1)[..., None]
+    level = np.clip((np.where(seen[..., 0], values, 0) - low) / (high - low), 0, 1)[..., None]
     share = np.where(seen, _STRONGEST * np.sqrt(level), _DARKENED)
     colors = np.where(seen, _colors(level[..., 0]), 0)
-    mixed = (1 - share) * np.asarray(picture, dtype=np.float32) + share * colors
-    if result.decision is None:
-        return Image.fromarray(mixed.astype(np.uint8))
-    _draw_outline(mixed, np.nan_to_num(values, nan=-np.inf) > result.decision.pixel_threshold)
-    return _captioned(Image.fromarray(mixed.astype(np.uint8)), _verdict(result.decision), scale)
+    mixed = ((1 - share) * picture.astype(np.float32) + share * colors).astype(np.uint8)
+    return mixed if threshold is None else outlined(mixed, np.where(seen[..., 0], values, -np.inf) > threshold)
 
 
-def _draw_outline(picture: np.ndarray, mask: np.ndarray) -> None:
-    """Draw around the True pixels of a mask, bool (H, W), into float32 (H, W, 3): a bright line with a dark edge."""
+def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A picture, uint8 (H, W, 3), with a bright line and a dark edge around the True pixels of a mask."""
     width = max(1, round(max(mask.shape) / 400))
-    dark = _grown(mask, 2 * width) & ~mask
-    picture[dark] = _OUTLINE_EDGE
-    picture[_grown(mask, width) & ~mask] = _OUTLINE
+    drawn = picture.copy()
+    drawn[_grown(mask, 2 * width) & ~mask] = _OUTLINE_EDGE
+    drawn[_grown(mask, width) & ~mask] = _OUTLINE
+    return drawn
 
 
 def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:

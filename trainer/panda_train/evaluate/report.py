@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from html import escape
@@ -11,28 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 import panda_edge
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector
 from panda_edge.examine.machine import cpu_name
-from panda_edge.images.reading import open_image
 from panda_edge.show.files import write_whole
-from panda_edge.show.overlay import color_scale, overlay
-from panda_train.data.folders import Dataset, read_mask
+from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
 from panda_train.evaluate.evaluation import figures
+from panda_train.evaluate.examples import examples
 from panda_train.evaluate.pixel_scores import PRO_LIMIT, PixelScores
-from panda_train.evaluate.scored import Scored, ScoredImage, score_images
+from panda_train.evaluate.scored import Scored, score_images
 
 PAGE = "report.html"
 FIGURES = "figures.json"
-
-_STRIPS = 6  # worst images of each sort
-_STRIP_SIDE = 240  # pixels
 
 _NAMES = {
     "image_auroc_map": "image AUROC (map maximum)",
@@ -73,7 +66,7 @@ def write_report(
         _decision(report),
         _charts(scored, detector),
         _kinds(report),
-        *_examples(scored, detector),
+        *examples(scored, detector),
         _latency(scored, detector),
         _facts(bundle, dataset, detector),
     ]
@@ -98,6 +91,10 @@ def _headline(report: dict[str, Any]) -> str:
     if report["problems"]:
         items = "".join(f"<li>{escape(problem['error'])}</li>" for problem in report["problems"])
         left_out = f"<details><summary>{len(report['problems'])} problems</summary><ul>{items}</ul></details>"
+    if own := report.get("native"):
+        for key in ("pixel_auroc", "pro"):
+            name = f"{_NAMES[key]}, images' own size"
+            cards.append(f'<div class="card">{escape(name)}<b>{_number(own[key])}</b></div>')
     return f'<p>{report["images"]} test images.</p><div class="cards">{"".join(cards)}</div>{left_out}'
 
 
@@ -121,7 +118,7 @@ def _decision(report: dict[str, Any]) -> str:
 
 def _charts(scored: Scored, detector: Detector) -> str:
     labels = np.array([image.sample.anomalous for image in scored.images])
-    deciding = np.array([_deciding(image) for image in scored.images])
+    deciding = np.array([image.deciding for image in scored.images])
     threshold = None
     if detector.decider is not None:
         threshold = detector.decider.threshold
@@ -161,53 +158,6 @@ def _kinds(report: dict[str, Any]) -> str:
     return f"<h2>By kind</h2><div class=scroll><table><tr><th></th>{head}</tr>{''.join(rows)}</table></div>"
 
 
-def _examples(scored: Scored, detector: Detector) -> list[str]:
-    normal = sorted((i for i in scored.images if not i.sample.anomalous), key=_deciding, reverse=True)
-    anomalous = sorted((i for i in scored.images if i.sample.anomalous), key=_deciding)
-    parts = []
-    for title, images in (
-        ("Anomalous images with the lowest scores", anomalous),
-        ("Normal images with the highest scores", normal),
-    ):
-        strips = "".join(_strip(image, detector) for image in images[:_STRIPS])
-        if strips:
-            parts.append(f"<h2>{title}</h2>{strips}")
-    return parts
-
-
-def _strip(image: ScoredImage, detector: Detector) -> str:
-    """Image, heat map, called pixels and true pixels side by side."""
-    path = image.sample.path
-    result = detector.segment(path)
-    picture = open_image(path).image
-    called = np.zeros((picture.height, picture.width), dtype=bool)
-    if result.decision is not None:
-        called = np.nan_to_num(result.heatmap_on_image(), nan=-np.inf) > result.decision.pixel_threshold
-    truth = read_mask(image.sample.mask) if image.sample.mask else np.zeros_like(called)
-    scale = color_scale(detector.bundle.manifest.segmentation)
-    heat = overlay(path, result, scale).crop((0, 0, *picture.size))
-    panels = (
-        ("image", picture),
-        ("heat map", heat),
-        ("called", Image.fromarray(called)),
-        ("truth" if image.sample.mask or not image.sample.anomalous else "truth unknown", Image.fromarray(truth)),
-    )
-    verdict = "" if image.anomalous is None else ("anomalous, " if image.anomalous else "normal, ")
-    p_value = "" if image.p_value is None else f", p = {image.p_value:.2g}"
-    name = f"{image.sample.kind}/{path.name}: {verdict}score {_deciding(image):.3g}{p_value}"
-    cells = "".join(f"<div>{_picture(panel, label)}<span>{label}</span></div>" for label, panel in panels)
-    return f'<div class="name">{escape(name)}</div><div class="strip">{cells}</div>'
-
-
-def _picture(image: Image.Image, label: str) -> str:
-    image = image.convert("RGB")
-    image.thumbnail((_STRIP_SIDE, _STRIP_SIDE))
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=80)
-    data = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{escape(label)}" src="data:image/jpeg;base64,{data}">'
-
-
 def _latency(scored: Scored, detector: Detector) -> str:
     times = np.array([image.ms for image in scored.images])
     cells = "".join(f"<td>{np.percentile(times, p):.1f} ms</td>" for p in (50, 95, 99))
@@ -234,11 +184,6 @@ def _facts(bundle: Path, dataset: Dataset, detector: Detector) -> str:
     )
     cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
     return f"<h2>Bundle</h2><div class=scroll><table>{cells}</table></div>"
-
-
-def _deciding(image: ScoredImage) -> float:
-    """The score that decides, or the heat map's maximum without calibration."""
-    return image.raw["max"] if image.decided is None else image.decided
 
 
 def _number(value: float | None) -> str:
