@@ -134,6 +134,13 @@ class Detector:
                 seen += [ahead.submit(self._see, image) for image in islice(remaining, 1)]
                 yield self._result(read, features, 0, with_map=True)
 
+    def model_floor(self, image: ImageLike) -> float | None:
+        """Milliseconds that the bare model needs for all tiles of an image; None without tiles. Raises ImageError."""
+        if self._tiles is None:
+            return None
+        read = self._read(image)
+        return self._tiles.model_alone(read.view, read.canvas)
+
     def features(self, frames: np.ndarray) -> Features:
         """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model is not the manifest's."""
         manifest = self.bundle.manifest

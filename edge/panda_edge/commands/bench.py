@@ -36,6 +36,11 @@ def bench(
     print(f"{report['fps_pipelined']:.1f} frames/s pipelined: the next frame in the model while one is searched")
     print(f"latency p50 {latency['p50']:.1f} ms, p95 {latency['p95']:.1f} ms, p99 {latency['p99']:.1f} ms")
     print("stages  " + ", ".join(f"{stage} {ms:.2f} ms" for stage, ms in report["stages_ms"].items()))
+    if tiles := report["tiles"]:
+        print(
+            f"{tiles['count']} tiles an image, whose bare model takes {tiles['floor_ms']:.1f} ms; "
+            f"the whole is {tiles['ratio']:.2f} times that"
+        )
     if report["cold_start_ms"] is not None:
         print(f"cold start to the first heat map {report['cold_start_ms']:.0f} ms")
     print(f"memory {report['rss_mb']:.0f} MB at its peak, {report['own_mb']:.0f} MB of it not mapped files")

@@ -22,6 +22,7 @@ from panda_edge.images.reading import ImageLike
 from panda_edge.search import kernel
 
 _WARM_UP = 5
+_BESIDE = 50  # images that are timed beside the bare model
 
 # Run in a fresh interpreter, so that starting it and importing are part of the figure.
 _COLD_START = """\
@@ -37,7 +38,9 @@ def bench(
 
     Times are milliseconds. `fps_pipelined` is that of `Detector.segment_stream` over the same images. `cold_start_ms`
     is a fresh interpreter from its start to the first heat map, null without images; `rss_mb` the peak resident memory,
-    `own_mb` the part that is not mapped files. Raises PandaError.
+    `own_mb` the part that is not mapped files. `tiles`, null without: how many the first image has, `floor_ms` that the
+    bare model needs for an image's tiles, and `ratio`, an image's whole time over that (medians, measured in turns).
+    Raises PandaError.
     """
     threads = checked_threads(threads)
     inputs: list[ImageLike] = list(images) or list(read_selftest(open_bundle(path)).frames)
@@ -62,6 +65,7 @@ def bench(
         "fps_pipelined": round(frames / pipelined_seconds, 2),
         "latency_ms": {f"p{p}": round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99)},
         "stages_ms": {stage: round(float(np.median(times)), 3) for stage, times in stages.items()},
+        "tiles": _beside_floor(detector, inputs, frames),
         "cold_start_ms": round(_cold_start_ms(path, images[0], threads), 1) if images else None,
         "rss_mb": round(memory["peak"], 1),
         "own_mb": round(memory["own"], 1),
@@ -70,6 +74,21 @@ def bench(
         "cpu": cpu_name(),
         "frames": frames,
     }
+
+
+def _beside_floor(detector: Detector, inputs: Sequence[ImageLike], frames: int) -> dict[str, Any] | None:
+    """What tiles cost beyond the bare model's time for them."""
+    whole, floors, count = [], [], 0
+    for image in itertools.islice(itertools.cycle(inputs), min(frames, _BESIDE)):
+        floor = detector.model_floor(image)
+        if floor is None:
+            return None
+        result = detector.segment(image)
+        count = count or result.view.count
+        floors.append(floor)
+        whole.append(result.ms)
+    floor_ms, ratio = float(np.median(floors)), float(np.median(np.array(whole) / np.array(floors)))
+    return {"count": count, "floor_ms": round(floor_ms, 2), "ratio": round(ratio, 3)}
 
 
 def _seconds_pipelined(detector: Detector, inputs: Sequence[ImageLike], frames: int) -> float:

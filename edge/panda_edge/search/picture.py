@@ -78,6 +78,19 @@ class PictureScorer:
             done.score, done.heatmap, {"backbone": taken * share, "search": taken * (1 - share), **done.stages_ms}
         )
 
+    def model_alone(self, view: View, canvas: np.ndarray) -> float:
+        """Milliseconds that the same workers need to take all frames through the model, and do nothing with them: the
+        floor of `score`."""
+        started = time.perf_counter()
+        work = _Work(view, len(self._scorers))
+
+        def run(scorer: Scorer) -> None:
+            while (numbers := work.next()) is not None:
+                self._run(view.frames(canvas, numbers))
+
+        list((self._pool.map if self._pool else map)(run, self._scorers))
+        return (time.perf_counter() - started) * 1e3
+
     def _scored(
         self, scorer: Scorer, view: View, canvas: np.ndarray, numbers: range, with_map: bool, exclude: int | None
     ) -> Iterator[tuple[int, FrameScore, tuple[float, float]]]:
