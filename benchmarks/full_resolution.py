@@ -23,24 +23,25 @@ CONFIGURATIONS = {
     "as asked": ASKED,
     "whole pictures, 224²": "--tiles none",
     "whole pictures, 448²": "--tiles none --input-size 448",
-    "place": f"{ASKED} --compare place",
-    "near": f"{ASKED} --compare near",
-    "K = 20": f"{ASKED} --neighbors 20",
+    "average 1": f"{ASKED} --average 1",
+    "average 5": f"{ASKED} --average 5",
     "K = 10": f"{ASKED} --neighbors 10",
+    "K = 50": f"{ASKED} --neighbors 50",
+    "same place": f"{ASKED} --compare place",
+    "near": f"{ASKED} --compare near",
     "overlap 0": "--tiles auto --overlap 0",
     "overlap 1/4": f"{ASKED} --overlap 0.25",
-    "overlap 1/2": f"{ASKED} --overlap 0.5",
-    "scale 0.5": "--tiles auto --scale 0.5",
-    "scale 0.75": "--tiles auto --scale 0.75",
-    "scale 1.5": "--tiles auto --scale 1.5",
-    "average 3": f"{ASKED} --average 3",
+    "scale 0.5": "--smallest-defect 24",
+    "scale 0.75": "--smallest-defect 16",
+    "scale 1.5": "--smallest-defect 8",
     "standardised": f"{ASKED} --standardise",
     "coarse two levels": f"{ASKED} --level-weights 1,1,0",
+    "at most 100 MB": f"{ASKED} --max-bank-mb 100",
+    "at most 30 MB": f"{ASKED} --max-bank-mb 30",
     "gaussian": f"{ASKED} --bank gaussian",
     "coreset 5000": f"{ASKED} --bank coreset",
     "k-means 50": f"{ASKED} --bank kmeans",
-    "at most 100 MB": f"{ASKED} --max-bank-mb 100",
-    "at most 30 MB": f"{ASKED} --max-bank-mb 30",
+    "panda-ewc": f"{ASKED} --method panda-ewc --pyramid adapted --steps 200",
 }
 _FIGURES = ("image_auroc", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
 _HEADER = (
@@ -96,7 +97,7 @@ def write(rows: ResultsFile, file: Path) -> None:
     """The rows as tables, one data set after another."""
     parts = [
         "# Full resolution",
-        "`python -m benchmarks.full_resolution NAME DATA`; EfficientNet-Lite0, frames of 224 × 224, K = 50. "
+        "`python -m benchmarks.full_resolution NAME DATA`; EfficientNet-Lite0, frames of 224 × 224. "
         "The first three figures are image AUROC by three scores; pixel figures at the heat map's resolution; masks of "
         "the boards are boxes. False alarms among the normal test pictures with the 95 % interval of their rate. "
         "Seconds and milliseconds were taken on a machine that other work shared.",

@@ -42,6 +42,7 @@ def export_bundle(
     """
     with staged_bundle(out) as staging:
         pictures = Pictures(images, preprocessing)
+        options = dataclasses.replace(options, bank=options.bank.resolved(preprocessing.tiles is not None))
         if options.bank.by_place:
             pictures.preprocessing = pictures.with_same_tiles()
         sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)

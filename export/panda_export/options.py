@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,15 +34,18 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 HNSW_FROM = 10_000
 
 _GAUSSIAN_AVERAGE = 3
+_NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 
 
 @dataclass(frozen=True)
 class BankOptions:
     """bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
-    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all. knn: neighbours that the
+    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all,
+    None for 50, or 20 of tiles. knn: neighbours that the
     image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features.
     max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the
-    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, 1 for the others).
+    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian and for exact banks of tiles,
+    1 for the others).
     shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
     `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
     of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS. compare: one of COMPARE,
@@ -50,7 +54,7 @@ class BankOptions:
     bank: str = "exact"
     means: int = 50
     vectors: int = 5000
-    neighbors: int = 50
+    neighbors: int | None = None
     knn: int | None = None
     dtype: str = "float16"
     max_bank_mb: float | None = None
@@ -76,6 +80,12 @@ class BankOptions:
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
         if self.average is not None and not (1 <= self.average <= 99 and self.average % 2):
             raise PandaError(f"--average {self.average}: expected an odd number of cells from 1 to 99")
+
+    def resolved(self, tiled: bool) -> BankOptions:
+        """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
+        neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
+        average = _TILE_AVERAGE if tiled and self.gallery == "exact" and self.average is None else self.average
+        return dataclasses.replace(self, neighbors=neighbors, average=average)
 
     @property
     def averaged(self) -> int:

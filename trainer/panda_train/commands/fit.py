@@ -35,7 +35,7 @@ def fit(
     scale: options.Scale = None,
     means: options.Means = 50,
     vectors: options.Vectors = 5000,
-    neighbors: options.Neighbors = "50",
+    neighbors: options.Neighbors = None,
     embeddings: options.Embeddings = "auto",
     compare: options.Compare = "auto",
     average: options.Average = None,
@@ -160,7 +160,9 @@ def _weights(given: str | None) -> tuple[float, ...] | None:
         raise PandaError(f"--level-weights {given!r}: expected numbers with commas between, such as 1,1,0.5") from None
 
 
-def _neighbors(given: str) -> int:
+def _neighbors(given: str | None) -> int | None:
+    if given is None:
+        return None
     if given == "all":
         return 0
     if not given.isdecimal() or int(given) < 1:

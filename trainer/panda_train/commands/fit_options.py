@@ -79,8 +79,12 @@ Vectors = Annotated[
     int, typer.Option(min=1, rich_help_panel=_BANK, help="Descriptors of a coreset or joint-hnsw bank.")
 ]
 Neighbors = Annotated[
-    str,
-    typer.Option(rich_help_panel=_BANK, help="exact, hnsw: similar images that segmentation searches (K), or all."),
+    str | None,
+    typer.Option(
+        metavar="K|all",
+        rich_help_panel=_BANK,
+        help="exact, hnsw: similar images that segmentation searches; 50, or 20 of tiles.",
+    ),
 ]
 Embeddings = Annotated[
     str,
@@ -98,7 +102,8 @@ Compare = Annotated[
 Average = Annotated[
     int | None,
     typer.Option(
-        rich_help_panel=_BANK, help="Stride-8 cells a side that descriptors are averaged over; 3 for gaussian, or 1."
+        rich_help_panel=_BANK,
+        help="Stride-8 cells a side that descriptors are averaged over; 3 for gaussian and tiles, or 1.",
     ),
 ]
 Standardise = Annotated[
