@@ -44,8 +44,8 @@ class BankOptions:
     None for 50, or 20 of tiles. knn: neighbours that the
     image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features.
     max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the
-    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian and for exact banks of tiles,
-    1 for the others).
+    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, for exact banks of tiles,
+    else 1).
     shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
     `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
     of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS. compare: one of COMPARE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ from panda_edge.search.embedding import EMBEDDINGS_FILE, EmbeddingBank, open_emb
 
 PLACES_FILE = "bank/places.npy"
 REACH = {"near": 1, "place": 0}  # tiles up, down, left and right of a tile's own place
+
+
+Similar = tuple[np.ndarray, np.ndarray]
+"""Squared L2 distances to stored frames, float32 (k,) ascending, and their numbers, int64 (k,)."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +45,20 @@ class Candidates:
         self._most_of_a_picture = 1 if places is None else int(np.bincount(places.pictures()).max(initial=1))
 
     def nearest(
-        self, embedding: np.ndarray, k: int, place: tuple[int, int] = (0, 0), exclude: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest stored frames, fewer where there are not so many.
+        self, embeddings: np.ndarray, k: int, places: Sequence[tuple[int, int]], exclude: int | None = None
+    ) -> list[Similar]:
+        """The k nearest stored frames of each frame, fewer where there are not so many.
 
-        embedding: float32 (D,). place: (row, column) of the frame. exclude: the number of a normal picture that is not
-        to be compared with. Returns squared L2 distances, float32 (k,) ascending, and numbers, int64 (k,).
+        embeddings: float32 (B, D), searched together so that the bank is read once. places: (row, column) of each.
+        exclude: the number of a normal picture that is not to be compared with.
         """
         wanted = k if exclude is None else k + self._most_of_a_picture
-        squared, numbers = self._bank.nearest(embedding[None], wanted)
+        squared, numbers = self._bank.nearest(embeddings, wanted)
         if exclude is None:
-            return squared[0], numbers[0]
-        pictures = numbers[0] if self._places is None else self._places.pictures()[numbers[0]]
-        kept = np.flatnonzero(pictures != exclude)[:k]
-        return squared[0, kept], numbers[0, kept]
+            return list(zip(squared, numbers, strict=True))
+        pictures = numbers if self._places is None else self._places.pictures()[numbers]
+        kept = [np.flatnonzero(row != exclude)[:k] for row in pictures]
+        return [(squared[i, columns], numbers[i, columns]) for i, columns in enumerate(kept)]
 
 
 class NearbyCandidates:
@@ -68,16 +73,28 @@ class NearbyCandidates:
         self._within: dict[tuple[int, int], np.ndarray] = {}
 
     def nearest(
-        self, embedding: np.ndarray, k: int, place: tuple[int, int] = (0, 0), exclude: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, embeddings: np.ndarray, k: int, places: Sequence[tuple[int, int]], exclude: int | None = None
+    ) -> list[Similar]:
         """See `Candidates.nearest`."""
+        found = []
+        for embedding, place in zip(embeddings, places, strict=True):
+            numbers = self._around(place)
+            if exclude is not None:
+                numbers = numbers[self._places.pictures()[numbers] != exclude]
+            squared, rows = kernel.topk(embedding[None], self._vectors[numbers], k, threads=self._threads)
+            found.append((squared[0], numbers[rows[0]]))
+        return found
+
+    def _around(self, place: tuple[int, int]) -> np.ndarray:
+        """Numbers of the frames near a place; further off where a small bank has kept only one picture's there."""
         if place not in self._within:
-            self._within[place] = self._places.within(place, self._reach)
-        numbers = self._within[place]
-        if exclude is not None:
-            numbers = numbers[self._places.pictures()[numbers] != exclude]
-        squared, rows = kernel.topk(embedding[None], self._vectors[numbers], k, threads=self._threads)
-        return squared[0], numbers[rows[0]]
+            reach = self._reach
+            numbers = self._places.within(place, reach)
+            while len(numbers) < len(self._vectors) and len(np.unique(self._places.pictures()[numbers])) < 2:
+                reach += 1
+                numbers = self._places.within(place, reach)
+            self._within[place] = numbers
+        return self._within[place]
 
 
 def open_candidates(bundle: Bundle, threads: int) -> Candidates | NearbyCandidates:

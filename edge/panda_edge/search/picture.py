@@ -12,6 +12,7 @@ import numpy as np
 
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
+from panda_edge.search.candidates import Similar
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 
@@ -97,11 +98,13 @@ class PictureScorer:
         """Each of some frames with its score, and the seconds spent on it in the model and in the search."""
         started = time.perf_counter()
         features = self._run(view.frames(canvas, numbers))
-        in_model = (time.perf_counter() - started) / len(numbers)
+        seen = time.perf_counter()
+        similar = scorer.similar(features.embedding, with_map, exclude, view, numbers)
+        in_model, choosing = (seen - started) / len(numbers), (time.perf_counter() - seen) / len(numbers)
         for i, number in enumerate(numbers):
             before = time.perf_counter()
-            frame = score_frame(scorer, view, features, i, number, with_map, exclude)
-            yield number, frame, (in_model, time.perf_counter() - before)
+            frame = score_frame(scorer, view, features, i, number, with_map, exclude, similar[i])
+            yield number, frame, (in_model, choosing + time.perf_counter() - before)
 
 
 def score_frame(
@@ -112,10 +115,11 @@ def score_frame(
     number: int = 0,
     with_map: bool = True,
     exclude: int | None = None,
+    similar: Similar | None = None,
 ) -> FrameScore:
     """Score frame `number` of a picture, the i-th of a batch of features."""
     levels = [level[i] for level in features.levels]
-    return scorer.score(features.embedding[i], levels, with_map, exclude, features.score_of(i), view, number)
+    return scorer.score(features.embedding[i], levels, with_map, exclude, features.score_of(i), view, number, similar)
 
 
 class _Work:

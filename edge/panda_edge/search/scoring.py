@@ -11,7 +11,7 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import PandaError
 from panda_edge.images.view import View
 from panda_edge.search import kernel
-from panda_edge.search.candidates import Candidates, NearbyCandidates, open_candidates
+from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
 from panda_edge.search.gallery import SearchOptions, open_gallery
 
 
@@ -42,6 +42,20 @@ class Scorer:
         )
         self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
 
+    def similar(
+        self,
+        embeddings: np.ndarray,
+        with_map: bool,
+        exclude: int | None = None,
+        view: View | None = None,
+        numbers: Sequence[int] = (0,),
+    ) -> list[Similar]:
+        """The stored frames that each of some frames is scored by, and compared with. embeddings: float32 (B, D);
+        the rest as for `score`, numbers: of each frame."""
+        compared = self._neighbors if with_map and self._gallery.needs_neighbors else 0
+        places = [(0, 0) if view is None else view.place(number) for number in numbers]
+        return self._candidates.nearest(embeddings, max(self._knn, compared), places, exclude)
+
     def score(
         self,
         embedding: np.ndarray,
@@ -51,23 +65,24 @@ class Scorer:
         graph_score: float | None = None,
         view: View | None = None,
         number: int = 0,
+        similar: Similar | None = None,
     ) -> FrameScore:
         """Score one frame. Raises PandaError where a distance is not finite.
 
         embedding: float32 (D,); levels: coarse first, float32 (cells, channels) in nested order. exclude: the number
         of a normal picture that is not to be compared with, which is how a stored one is scored as if it were new.
         graph_score: the model's own score, which is the frame's where the bundle scores in its graph. view, number: of
-        the picture, and which of its frames this is; without a view it stands alone.
+        the picture, and which of its frames this is; without a view it stands alone. similar: what `similar` gave.
         """
-        similar = self._neighbors if with_map and self._gallery.needs_neighbors else 0
-        place = (0, 0) if view is None else view.place(number)
-        squared, numbers = self._candidates.nearest(embedding, max(self._knn, similar), place, exclude)
+        if similar is None:
+            (similar,) = self.similar(embedding[None], with_map, exclude, view, [number])
+        squared, numbers = similar
         score = float(squared[: self._knn].mean()) if not self._in_graph or graph_score is None else graph_score
         check_finite(score)
         if not with_map:
             return FrameScore(score, None)
         looked_at = None if view is None else view.looked_at(number, self._stride)
-        squared_cells = self._gallery.distances(levels, numbers[:similar] if similar else None, number, looked_at)
+        squared_cells = self._gallery.distances(levels, numbers[: self._neighbors], number, looked_at)
         return FrameScore(score, np.sqrt(squared_cells))
 
 
