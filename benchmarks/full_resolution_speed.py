@@ -2,8 +2,9 @@
 
 On a board's bundle of `--smallest-defect 12`: frames a second of its 640² pictures, the time of a 2448 × 2048 picture
 over that of the bare model on its tiles (both in turns, same workers and batches), and the memory of its own that a
-process needs for a 20-megapixel JPEG; the large pictures are laid out of the board's normal test pictures. With PICTURES, also
-seconds and memory of a fit to so many 2448 × 2048 pictures. Rows: `benchmarks/results/full_resolution_speed.json`.
+process needs for a 20-megapixel JPEG; the large pictures are laid out of the board's normal test pictures. With
+PICTURES: seconds and memory of a fit to so many 2448 × 2048 pictures. Rows go into
+`benchmarks/results/full_resolution_speed.json`.
 """
 
 from __future__ import annotations
