@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,11 @@ _SOURCES, _SINKS = "Sources", "Sinks"
 class Drop(StrEnum):
     old = "old"
     never = "never"
+
+
+class Send(StrEnum):
+    anomalous = "anomalous"
+    all = "all"
 
 
 def watch(
@@ -61,6 +67,45 @@ def watch(
     ] = 100.0,
     rotate_hours: Annotated[float, typer.Option(help="… or so old.", rich_help_panel=_SINKS)] = 24.0,
     keep: Annotated[int, typer.Option(min=0, help="Older files that are kept.", rich_help_panel=_SINKS)] = 10,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Anomalous frames with overlays, into this folder.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    quota_mb: Annotated[
+        float, typer.Option(help="The oldest go where --save's folder would be larger.", rich_help_panel=_SINKS)
+    ] = 1000.0,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="mqtt://host:1883/topic.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="POST events as JSON.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
+    send: Annotated[
+        Send, typer.Option(help="What --mqtt and --webhook get of frames.", rich_help_panel=_SINKS)
+    ] = Send.anomalous,
+    spool: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where events wait that could not be delivered; the user's state folder by default.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    spool_events: Annotated[
+        int, typer.Option(min=1, help="Events that may wait; then the oldest are lost.", rich_help_panel=_SINKS)
+    ] = 100_000,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Counters for Prometheus.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
     fpr: Fpr = DEFAULT_FPR,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
@@ -73,7 +118,20 @@ def watch(
     from panda_edge.stream.run import RunOptions, run_watch
     from panda_edge.stream.sinks.open import SinkOptions
 
-    sinks = SinkOptions(jsonl=jsonl, rotate_bytes=round(rotate_mb * 1e6), rotate_seconds=rotate_hours * 3600, keep=keep)
+    sinks = SinkOptions(
+        jsonl=jsonl,
+        rotate_bytes=round(rotate_mb * 1e6),
+        rotate_seconds=rotate_hours * 3600,
+        keep=keep,
+        save=save,
+        quota_bytes=round(quota_mb * 1e6),
+        mqtt=mqtt,
+        webhook=webhook,
+        send=send.value,
+        spool=spool,
+        spool_events=spool_events,
+        metrics=metrics,
+    )
     options = RunOptions(
         bundle=bundle,
         sources=tuple(sources),

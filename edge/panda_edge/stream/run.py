@@ -19,8 +19,6 @@ from panda_edge.stream.sources.stdin import parse_raw
 from panda_edge.stream.systemd import Systemd
 from panda_edge.stream.watch import print_notice
 
-_FAREWELL = 10.0  # seconds that sinks have for what they hold
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -67,11 +65,8 @@ def run_watch(options: RunOptions) -> bool:
     loops.append(loop)
     _warn_of(loop.detector)
     may_wait = options.drop == "never" if options.drop else not any(source.live for source in sources)
-    opened = open_sinks(options.sinks, loop, may_wait)
     with ExitStack() as stack:
-        for sink in opened:
-            stack.callback(sink.close, _FAREWELL)
-        sinks += opened
+        sinks += open_sinks(options.sinks, loop, may_wait, stack)
         stack.enter_context(_signals(loop))
         systemd.notify("READY=1")
         for outcome in loop.outcomes():

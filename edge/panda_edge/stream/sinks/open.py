@@ -2,38 +2,80 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.loop import Loop
+from panda_edge.stream.sinks.delivery import Deliveries, Receiver
 from panda_edge.stream.sinks.jsonl import JsonLines, RotatedFile, write_to_stdout
+from panda_edge.stream.sinks.metrics import Metrics, MetricsServer
+from panda_edge.stream.sinks.mqtt import Mqtt
+from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
+from panda_edge.stream.sinks.spool import DEFAULT_EVENTS, Spool, default_spool
+from panda_edge.stream.sinks.webhook import Webhook
+
+_FAREWELL = 10.0  # seconds that a sink has for what it holds
 
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile."""
+    """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
+    mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
+    """
 
     jsonl: str | None = None
     rotate_bytes: int = 100_000_000
     rotate_seconds: float = 86_400.0
     keep: int = 10
+    save: Path | None = None
+    quota_bytes: int = 1_000_000_000
+    mqtt: str | None = None
+    webhook: str | None = None
+    send: str = "anomalous"
+    spool: Path | None = None
+    spool_events: int = DEFAULT_EVENTS
+    metrics: str | None = None
 
 
-def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool) -> list[Sink]:
-    """The sinks asked for; JSON lines on stdout where there is none. may_wait: a sink may keep the loop waiting.
-
-    Raises PandaError.
-    """
+def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitStack) -> list[Sink]:
+    """The sinks asked for; JSON lines on stdout where nothing else would tell. may_wait: a sink may keep the loop
+    waiting. closing: gets what closes them, in an order in which what was taken is finished. Raises PandaError."""
     say = partial(loop.say, "sink")
-    sinks: list[Sink] = []
+    sinks: dict[str, Sink] = {}
+
+    def add(name: str, sink: Sink) -> None:
+        sinks[name] = sink
+        closing.callback(sink.close, _FAREWELL)
+
     if options.jsonl is not None and options.jsonl != "-":
         if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
             raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")
         file = RotatedFile(Path(options.jsonl), options.rotate_bytes, options.rotate_seconds, options.keep)
-        sinks.append(JsonLines(file.write, partial(say, options.jsonl), may_wait, file.close))
+        add("jsonl", JsonLines(file.write, partial(say, options.jsonl), may_wait, file.close))
+    if options.save is not None:
+        segmentation = partial(lambda: loop.detector.bundle.manifest.segmentation)
+        add("save", SavedFrames(options.save, options.quota_bytes, segmentation, partial(say, str(options.save))))
+    receivers: list[Receiver] = []
+    if options.mqtt is not None:
+        receivers.append(Mqtt(options.mqtt))
+    if options.webhook is not None:
+        receivers.append(Webhook(options.webhook))
+    if receivers:
+        if options.spool_events < 1:
+            raise PandaError("--spool-events: at least 1 is needed")
+        names = [receiver.name for receiver in receivers]
+        spool = Spool(options.spool or default_spool(), names, options.spool_events)
+        add("spool", Deliveries(spool, receivers, options.send == "all", may_wait, say))
     if options.jsonl == "-" or not sinks:
-        sinks.append(JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
-    return sinks
+        add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
+    if options.metrics is not None:
+        losing = {name: sink for name, sink in sinks.items() if hasattr(sink, "lost")}
+        metrics = Metrics(lambda: loop.states, lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()})
+        server = MetricsServer(options.metrics, metrics.text)
+        closing.callback(server.close)
+        sinks["metrics"] = metrics
+    return list(sinks.values())

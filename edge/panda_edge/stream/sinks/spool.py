@@ -1,0 +1,152 @@
+"""Events on disk until they are delivered: bounded, in order, whatever happens to the process."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Condition
+
+from panda_edge.errors import PandaError
+
+DEFAULT_EVENTS = 100_000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS receivers (name TEXT PRIMARY KEY, delivered INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """seq: its place in the order; id: the same in every delivery; payload: JSON."""
+
+    seq: int
+    id: str
+    payload: bytes
+
+
+class Spool:
+    """Events in an SQLite file, each until every receiver has it; one process at a time.
+
+    A commit survives the process being killed (write-ahead log); a power cut may cost the last ones, and never leaves
+    half an event.
+    """
+
+    def __init__(self, path: Path, receivers: Sequence[str], max_events: int = DEFAULT_EVENTS) -> None:
+        """receivers: whom events are for; one that is new gets what comes from now on. Raises PandaError."""
+        self.lost = 0
+        """Events given up undelivered because the spool was full."""
+        self._max_events = max_events
+        self._changed = Condition()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
+            # Held for as long as we live, so that a second process is refused instead of delivering all twice.
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_TABLES)
+            with self._database:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._keep_receivers(receivers)
+                self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise PandaError(f"{path}: in use by another `watch`; give --spool another file") from None
+            raise PandaError(f"{path}: no spool can be kept there ({error}); choose another --spool") from error
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise PandaError(f"{path}: no spool can be kept there ({error}); choose another --spool") from error
+
+    def add(self, events: Sequence[tuple[str, bytes]]) -> None:
+        """Keep events, (id, payload) each, all or none. Raises OSError where the disk does not take them."""
+        with self._changed:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.executemany("INSERT INTO events (id, payload) VALUES (?, ?)", events)
+                over = self._count() - self._max_events
+                if over > 0:
+                    (last,) = self._database.execute(
+                        "SELECT seq FROM events ORDER BY seq LIMIT 1 OFFSET ?", (over - 1,)
+                    ).fetchone()
+                    self._database.execute("DELETE FROM events WHERE seq <= ?", (last,))
+                self._database.execute("COMMIT")
+                self.lost += max(over, 0)
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise OSError(0, f"the spool takes nothing ({error})") from error
+            self._changed.notify_all()
+
+    def waiting(self, receiver: str, most: int, timeout: float) -> list[Event]:
+        """The next events that a receiver has not got, in order; waits up to `timeout` seconds for one."""
+        with self._changed:
+            found = self._next(receiver, most)
+            if not found:
+                self._changed.wait(timeout)
+                found = self._next(receiver, most)
+            return found
+
+    def delivered(self, receiver: str, seq: int) -> None:
+        """A receiver has all events up to `seq`; those that everyone has are forgotten. Raises OSError."""
+        with self._changed:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute("UPDATE receivers SET delivered = ? WHERE name = ?", (seq, receiver))
+                self._forget()
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise OSError(0, f"the spool takes nothing ({error})") from error
+
+    def backlog(self) -> int:
+        """Events that someone has still to get."""
+        with self._changed:
+            return self._count()
+
+    def wake(self) -> None:
+        """Let those who wait look around."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._database.close()
+
+    def _keep_receivers(self, receivers: Sequence[str]) -> None:
+        (newest,) = self._database.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
+        marks = ",".join("?" * len(receivers))
+        self._database.execute(f"DELETE FROM receivers WHERE name NOT IN ({marks})", tuple(receivers))
+        for name in receivers:
+            self._database.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?)", (name, newest))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._database.execute("DELETE FROM events WHERE seq <= (SELECT MIN(delivered) FROM receivers)")
+
+    def _next(self, receiver: str, most: int) -> list[Event]:
+        rows = self._database.execute(
+            "SELECT seq, id, payload FROM events WHERE seq > (SELECT delivered FROM receivers WHERE name = ?) "
+            "ORDER BY seq LIMIT ?",
+            (receiver, most),
+        )
+        return [Event(*row) for row in rows]
+
+    def _count(self) -> int:
+        # Sequence numbers have no gaps but at the ends, and a count by them needs no scan.
+        low, high = self._database.execute("SELECT MIN(seq), MAX(seq) FROM events").fetchone()
+        return 0 if low is None else int(high - low + 1)
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+
+def default_spool() -> Path:
+    """Where systemd, or the user's own settings, keep a program's state."""
+    state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if state:
+        return Path(state) / "spool.sqlite"
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "panda-edge" / "spool.sqlite"
