@@ -15,7 +15,16 @@
 enum { PANDA_MAX_LEVELS = 4, PANDA_MAX_THREADS = 256 };
 
 typedef enum { PANDA_OK = 0, PANDA_NO_MEMORY, PANDA_BAD_SIMD, PANDA_NOT_FINITE, PANDA_INTERRUPTED } panda_status;
-typedef enum { PANDA_F32 = 0, PANDA_F16 = 1 } panda_dtype;
+/* PANDA_U8, of pyramid levels only: a row holds bytes, each of which stands for the float nearest to
+ * offset + scale * byte, offset and scale being the row's own. */
+typedef enum { PANDA_F32 = 0, PANDA_F16 = 1, PANDA_U8 = 2 } panda_dtype;
+
+/* The rows of a stored matrix. scales: (rows, 2), offset and scale of each, where dtype is PANDA_U8; else NULL. */
+typedef struct {
+    const void *data;
+    const float *scales;
+    panda_dtype dtype;
+} panda_rows;
 
 /* --- instruction sets ------------------------------------------------------------------------------------ */
 
@@ -75,9 +84,8 @@ panda_status panda_gaussian_distance(const float *x, const float *mean, const vo
 
 /* One level of a gallery, coarse first: rows of `channels` values in nested order (docs/design.md). */
 typedef struct {
-    const void *data;
+    panda_rows rows;
     size_t channels;
-    panda_dtype dtype;
 } panda_level;
 
 typedef struct panda_pyramid panda_pyramid;

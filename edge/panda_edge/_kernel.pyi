@@ -39,7 +39,15 @@ def resample(
 ) -> None: ...
 
 class Pyramid:
-    def __new__(cls, gallery: Sequence[NDArray[Any]], grid_h: int, grid_w: int, nested: bool, /) -> Pyramid: ...
+    def __new__(
+        cls,
+        gallery: Sequence[NDArray[Any]],
+        scales: Sequence[NDArray[np.float32] | None],
+        grid_h: int,
+        grid_w: int,
+        nested: bool,
+        /,
+    ) -> Pyramid: ...
     def nearest(
         self,
         query: Sequence[NDArray[np.float32]],

@@ -208,7 +208,7 @@ def test_refused(options, error, words):
 
 
 def test_descriptors_without_a_place_have_no_window():
-    joint = _kernel.Pyramid([np.ones((3, 2), np.float32)], 2, 2, False)
+    joint = _kernel.Pyramid([np.ones((3, 2), np.float32)], [None], 2, 2, False)
     out = np.empty((2, 2), np.float32), np.empty((2, 2), np.int64)
     with pytest.raises(ValueError, match=r"window: got 1, .*no place"):
         joint.nearest([np.ones((4, 2), np.float32)], None, None, 1, 0.0, 1, *out)

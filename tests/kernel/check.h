@@ -59,6 +59,14 @@ static inline uint16_t *random_halves(size_t count)
     return values;
 }
 
+static inline uint8_t *random_bytes(size_t count)
+{
+    uint8_t *values = allocate(count);
+    for (size_t i = 0; i < count; i++)
+        values[i] = (uint8_t)random_bits();
+    return values;
+}
+
 static inline bool near(double got, double wanted, double relative)
 {
     return got == wanted || fabs(got - wanted) <= relative * fabs(wanted) + 1e-30;

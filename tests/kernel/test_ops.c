@@ -28,6 +28,17 @@ static void tile_case(size_t d, size_t na, size_t nb)
                       "d %zu, %zu x %zu, half %d, at %zu, %zu: %g and %g", d, na, nb, half, i, j, got[i * ldo + j],
                       wanted[i * ldo + j]);
     }
+    uint8_t *bytes = random_bytes(nb * d);
+    float *scales = random_floats(2 * nb);
+    const panda_rows rows = {bytes, scales, PANDA_U8};
+    l2_rows(ops, a, na, rows, nb, d, got, ldo);
+    l2_rows(&panda_ops_scalar, a, na, rows, nb, d, wanted, ldo);
+    for (size_t i = 0; i < na; i++)
+        for (size_t j = 0; j < ldo; j++)
+            CHECK(j < nb ? near(got[i * ldo + j], wanted[i * ldo + j], tolerance) : got[i * ldo + j] == -7,
+                  "d %zu, %zu x %zu, bytes, at %zu, %zu: %g and %g", d, na, nb, i, j, got[i * ldo + j],
+                  wanted[i * ldo + j]);
+    free(bytes), free(scales);
     free(a), free(b), free(h), free(got), free(wanted);
 }
 
@@ -85,13 +96,20 @@ static void integers_case(size_t d, size_t count, panda_dtype dtype)
     size_t chunks = (d + CHUNK - 1) / CHUNK, size = chunks * QUAD_CHUNK;
     float *mean = random_floats(d), *rows = random_floats(4 * d);
     uint16_t *halves = random_halves(4 * d);
-    const void *data = dtype == PANDA_F16 ? (void *)halves : (void *)rows;
+    uint8_t *bytes = random_bytes(4 * d);
+    float *scales = random_floats(8);
+    for (size_t r = 0; r < 4; r++)
+        scales[2 * r + 1] /= 50; /* values of up to 6, as the others */
+    const panda_rows data = {dtype == PANDA_F16  ? (void *)halves
+                             : dtype == PANDA_U8 ? (void *)bytes
+                                                 : (void *)rows,
+                             dtype == PANDA_U8 ? scales : NULL, dtype};
     int16_t *quads = allocate(QUADS * size * sizeof *quads), *wanted_quad = allocate(size * sizeof *wanted_quad);
     int16_t *panel = allocate(chunks * PANEL_CHUNK * sizeof *panel);
     int32_t norms[4 * QUADS], wanted_norms[4], query_norms[4];
     float lengths[4], wanted_lengths[4];
-    ops->quantise_quad(data, dtype, count, d, mean, 50, quads, norms, lengths);
-    reference->quantise_quad(data, dtype, count, d, mean, 50, wanted_quad, wanted_norms, wanted_lengths);
+    ops->quantise_quad(data, count, d, mean, 50, quads, norms, lengths);
+    reference->quantise_quad(data, count, d, mean, 50, wanted_quad, wanted_norms, wanted_lengths);
     for (size_t i = 0; i < size; i++)
         CHECK(abs(quads[i] - wanted_quad[i]) <= 1, "d %zu, %zu rows, at %zu: %d and %d", d, count, i, quads[i],
               wanted_quad[i]);
@@ -128,6 +146,7 @@ static void integers_case(size_t d, size_t count, panda_dtype dtype)
             reference->screen_quads(panel, query_norms, quads, norms, chunks, cells, bases, n, limits, wanted_hits);
         CHECK(found == expected && memcmp(hits, wanted_hits, found * sizeof *hits) == 0, "screen_quads, d %zu", d);
     }
+    free(bytes), free(scales);
     free(mean), free(rows), free(halves), free(quads), free(wanted_quad), free(panel);
 }
 
@@ -135,7 +154,8 @@ static void integers_test(void)
 {
     for (size_t d = 1; d <= 97; d++)
         for (size_t count = 1; count <= 4; count++)
-            integers_case(d, count, d % 2 ? PANDA_F16 : PANDA_F32);
+            for (int dtype = PANDA_F32; dtype <= PANDA_U8; dtype++)
+                integers_case(d, count, (panda_dtype)dtype);
     for (size_t n = 1; n <= 70; n++) {
         int32_t row[70];
         uint32_t cells[70 + 16], wanted[70 + 16];
@@ -153,13 +173,18 @@ static void l2_quad_below_test(void)
     for (size_t d = 1; d <= 97; d++) {
         float *a = random_floats(4 * d), *b = random_floats(4 * d), out[16], tile[16];
         float limits[4] = {0.3F * (float)d, 0.9F * (float)d, -1, INFINITY};
-        uint32_t below = panda_ops_current()->l2_quad_below(a, b, PANDA_F32, d, 0.25F, limits, out);
-        panda_ops_current()->l2_tile_f32(a, 4, b, 4, d, tile, 4);
-        for (size_t i = 0; i < 16; i++) {
-            CHECK(out[i] == tile[i] + 0.25F, "d %zu, at %zu", d, i);
-            CHECK((below >> i & 1) == (out[i] <= limits[i / 4]), "d %zu, at %zu", d, i);
+        uint16_t *halves = random_halves(4 * d);
+        uint8_t *bytes = random_bytes(4 * d);
+        const panda_rows kinds[] = {{b, NULL, PANDA_F32}, {halves, NULL, PANDA_F16}, {bytes, a, PANDA_U8}};
+        for (size_t kind = 0; kind < (d > 1 ? 3 : 2); kind++) { /* a serves as 4 offsets and scales, too */
+            uint32_t below = panda_ops_current()->l2_quad_below(a, kinds[kind], d, 0.25F, limits, out);
+            l2_rows(panda_ops_current(), a, 4, kinds[kind], 4, d, tile, 4);
+            for (size_t i = 0; i < 16; i++) {
+                CHECK(out[i] == tile[i] + 0.25F, "d %zu, at %zu", d, i);
+                CHECK((below >> i & 1) == (out[i] <= limits[i / 4]), "d %zu, at %zu", d, i);
+            }
         }
-        free(a), free(b);
+        free(a), free(b), free(halves), free(bytes);
     }
 }
 

@@ -23,6 +23,17 @@ static void fill(float *as_float, uint16_t *as_half, size_t count, bool integers
     free(halves);
 }
 
+/* A row as bytes, the small integers exactly; `as_float` becomes what the bytes stand for. */
+static void fill_bytes(uint8_t *bytes, float scales[2], float *as_float, size_t d)
+{
+    scales[0] = -2;
+    scales[1] = 0.5F;
+    for (size_t c = 0; c < d; c++) {
+        bytes[c] = (uint8_t)fminf(255, fmaxf(0, 2 * (as_float[c] + 2)));
+        as_float[c] = scales[0] + scales[1] * bytes[c];
+    }
+}
+
 static double squared_distance(const float *a, const float *b, size_t d)
 {
     double sum = 0;
@@ -108,6 +119,8 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     size_t height = c->grid_h << (levels - 1), width = c->grid_w << (levels - 1), area = height * width;
     float *query[PANDA_MAX_LEVELS], *gallery[PANDA_MAX_LEVELS];
     uint16_t *halves[PANDA_MAX_LEVELS];
+    uint8_t *bytes[PANDA_MAX_LEVELS];
+    float *scales[PANDA_MAX_LEVELS];
     panda_level level[PANDA_MAX_LEVELS];
     size_t cells[PANDA_MAX_LEVELS];
     for (int l = 0; l < levels; l++) {
@@ -119,7 +132,12 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
         halves[l] = allocate(rows * d * sizeof(uint16_t));
         fill(query[l], NULL, cells[l] * d, c->integers);
         fill(gallery[l], halves[l], rows * d, c->integers);
-        level[l] = (panda_level){dtype == PANDA_F16 ? (void *)halves[l] : (void *)gallery[l], d, dtype};
+        bytes[l] = allocate(rows * d);
+        scales[l] = allocate(rows * 2 * sizeof(float));
+        for (size_t r = 0; dtype == PANDA_U8 && r < rows; r++)
+            fill_bytes(bytes[l] + r * d, scales[l] + 2 * r, gallery[l] + r * d, d);
+        const panda_rows kinds[] = {{gallery[l], NULL, dtype}, {halves[l], NULL, dtype}, {bytes[l], scales[l], dtype}};
+        level[l] = (panda_level){kinds[dtype], d};
     }
     panda_pyramid *p = panda_pyramid_new(level, levels, c->images, c->grid_h, c->grid_w, c->nested);
     CHECK(p != NULL, "memory");
@@ -171,7 +189,7 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     }
     panda_pyramid_free(p);
     for (int l = 0; l < levels; l++)
-        free(query[l]), free(gallery[l]), free(halves[l]);
+        free(query[l]), free(gallery[l]), free(halves[l]), free(bytes[l]), free(scales[l]);
     free(distances), free(indices), free(wanted);
 }
 
@@ -229,10 +247,10 @@ static void pyramid_test(void)
     };
     static const int64_t chosen[] = {2, 0, 2};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        for (int half = 0; half < 2; half++) {
-            run_pyramid_case(&cases[i], half ? PANDA_F16 : PANDA_F32, NULL, 0, 1 + half);
+        for (int dtype = PANDA_F32; dtype <= PANDA_U8; dtype++) {
+            run_pyramid_case(&cases[i], (panda_dtype)dtype, NULL, 0, 1 + dtype % 2);
             if (cases[i].nested && cases[i].images >= 3)
-                run_pyramid_case(&cases[i], half ? PANDA_F16 : PANDA_F32, chosen, 3, 2);
+                run_pyramid_case(&cases[i], (panda_dtype)dtype, chosen, 3, 2);
         }
 }
 

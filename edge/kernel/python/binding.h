@@ -8,7 +8,7 @@
 
 #include "panda_kernel.h"
 
-enum { F32 = 1, F16 = 2, I64 = 4, BOOL = 8 }; /* what an argument may hold */
+enum { F32 = 1, F16 = 2, I64 = 4, BOOL = 8, U8 = 16 }; /* what an argument may hold */
 
 /* Fills view with the buffer of a C-contiguous array of `ndim` dimensions, or sets an error and returns false.
  * A view that was filled must be released. */

@@ -10,6 +10,8 @@ static const char *type_names(int allowed)
         return "float32";
     case F32 | F16:
         return "float32 or float16";
+    case F32 | F16 | U8:
+        return "float32, float16 or uint8";
     case BOOL:
         return "bool";
     default:
@@ -30,6 +32,8 @@ static int type_of(const Py_buffer *view)
         return F16;
     if (*format == '?' && view->itemsize == 1)
         return BOOL;
+    if (*format == 'B' && view->itemsize == 1)
+        return U8;
     return (*format == 'l' || *format == 'q') && view->itemsize == 8 ? I64 : 0;
 }
 
@@ -75,7 +79,11 @@ bool has_shape(const Py_buffer *view, const char *name, const size_t *shape)
     return true;
 }
 
-panda_dtype dtype_of(const Py_buffer *view) { return type_of(view) == F16 ? PANDA_F16 : PANDA_F32; }
+panda_dtype dtype_of(const Py_buffer *view)
+{
+    int type = type_of(view);
+    return type == F16 ? PANDA_F16 : type == U8 ? PANDA_U8 : PANDA_F32;
+}
 
 bool valid_threads(int threads)
 {

@@ -4,13 +4,33 @@
 
 typedef struct {
     PyObject_HEAD panda_pyramid *pyramid;
-    Py_buffer gallery[PANDA_MAX_LEVELS];
+    Py_buffer gallery[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
     int level_count;
     size_t images, cells, grid_h, grid_w, height, width;
     bool nested, busy;
 } PyramidObject;
 
-static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_h, Py_ssize_t grid_w, int nested)
+/* Offset and scale of each row of level l, where it is of bytes; there is no such array where it is not. */
+static bool get_scales(PyramidObject *self, PyObject *arrays, int l)
+{
+    Py_buffer *view = &self->scales[l];
+    PyObject *array = PySequence_GetItem(arrays, l);
+    if (array == NULL)
+        return false;
+    bool wanted = dtype_of(&self->gallery[l]) == PANDA_U8, good = true;
+    if (wanted)
+        good = get_array(array, "scales", self->nested ? 3 : 2, F32, false, view);
+    else if (array != Py_None) {
+        PyErr_SetString(PyExc_ValueError, "scales: got some for a level that is not uint8, expected None");
+        good = false;
+    }
+    Py_DECREF(array);
+    const size_t nested[3] = {self->images, self->cells << (2 * l), 2}, flat[2] = {self->images, 2};
+    return good && (!wanted || has_shape(view, "scales", self->nested ? nested : flat));
+}
+
+static int pyramid_setup(PyramidObject *self, PyObject *arrays, PyObject *scales, Py_ssize_t grid_h, Py_ssize_t grid_w,
+                         int nested)
 {
     Py_ssize_t count = PySequence_Size(arrays);
     if (count < 0)
@@ -36,7 +56,7 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_
         if (array == NULL)
             return -1;
         Py_buffer *view = &self->gallery[l];
-        bool good = get_array(array, "gallery", nested ? 3 : 2, F32 | F16, false, view);
+        bool good = get_array(array, "gallery", nested ? 3 : 2, F32 | F16 | U8, false, view);
         Py_DECREF(array);
         if (!good)
             return -1;
@@ -51,7 +71,9 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_
             PyErr_SetString(PyExc_ValueError, "gallery: got an empty array, expected at least one row and channel");
             return -1;
         }
-        levels[l] = (panda_level){view->buf, channels, dtype_of(view)};
+        if (!get_scales(self, scales, l))
+            return -1;
+        levels[l] = (panda_level){{view->buf, self->scales[l].buf, dtype_of(view)}, channels};
     }
     self->pyramid = panda_pyramid_new(levels, (int)count, self->images, (size_t)grid_h, (size_t)grid_w, nested);
     if (self->pyramid == NULL) {
@@ -63,18 +85,18 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, Py_ssize_t grid_
 
 static PyObject *pyramid_create(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    PyObject *arrays;
+    PyObject *arrays, *scales;
     Py_ssize_t grid_h, grid_w;
     int nested;
     if (keywords != NULL && PyDict_Size(keywords) != 0) {
         PyErr_SetString(PyExc_TypeError, "Pyramid takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "Onnp", &arrays, &grid_h, &grid_w, &nested))
+    if (!PyArg_ParseTuple(args, "OOnnp", &arrays, &scales, &grid_h, &grid_w, &nested))
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyramidObject *self = (PyramidObject *)allocate(type, 0);
-    if (self != NULL && pyramid_setup(self, arrays, grid_h, grid_w, nested) != 0)
+    if (self != NULL && pyramid_setup(self, arrays, scales, grid_h, grid_w, nested) != 0)
         Py_CLEAR(self);
     return (PyObject *)self;
 }
@@ -85,6 +107,7 @@ static void pyramid_destroy(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     panda_pyramid_free(self->pyramid);
     release(self->gallery, PANDA_MAX_LEVELS);
+    release(self->scales, PANDA_MAX_LEVELS);
     freefunc dispose = (freefunc)PyType_GetSlot(type, Py_tp_free);
     dispose(object);
     Py_DECREF(type);
@@ -178,7 +201,7 @@ static PyType_Slot pyramid_slots[] = {
     {Py_tp_new, pyramid_create},
     {Py_tp_dealloc, pyramid_destroy},
     {Py_tp_methods, pyramid_methods},
-    {Py_tp_doc, "Pyramid(gallery, grid_h, grid_w, nested)"},
+    {Py_tp_doc, "Pyramid(gallery, scales, grid_h, grid_w, nested)"},
     {0, NULL},
 };
 

@@ -31,8 +31,8 @@ static void open_pair(cell_search *s, int l, size_t q, size_t g, float sum)
     const panda_level *level = &p->level[l];
     size_t fan = p->fan, first = s->cell * power_of_4(l) + 4 * q;
     float tile[16];
-    l2_tile(s->run->ops, s->run->query[l] + first * level->channels, 4,
-            row_of(level->data, level->dtype, g * fan, level->channels), level->dtype, fan, level->channels, tile, 4);
+    l2_rows(s->run->ops, s->run->query[l] + first * level->channels, 4,
+            rows_from(level->rows, g * fan, level->channels), fan, level->channels, tile, 4);
     float *limit = s->limit[l] + 4 * q;
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < fan; j++) {
@@ -117,9 +117,9 @@ static void coarse_distances(const plain_run *plain, size_t first, size_t count,
     for (size_t unit = from; unit < to; unit += step)
         for (size_t y = top; y < bottom; y++) {
             size_t cell = y * run->p->grid_w + begin;
-            l2_tile(run->ops, run->coarse + first * level->channels, count,
-                    row_of(level->data, level->dtype, coarse_row(plain, unit, cell), level->channels), level->dtype,
-                    length, level->channels, rows + (unit - from) * plain->unit_cells + cell, row_length);
+            l2_rows(run->ops, run->coarse + first * level->channels, count,
+                    rows_from(level->rows, coarse_row(plain, unit, cell), level->channels), length, level->channels,
+                    rows + (unit - from) * plain->unit_cells + cell, row_length);
         }
 }
 

@@ -49,15 +49,15 @@ bool choose_step(screen_run *s)
 }
 
 /* A row too long for the integers is replaced by the origin, at a distance that its length guarantees. */
-static void quantise_gallery(const screen_run *s, const void *rows, const panda_level *level, size_t count,
-                             const float *mean, int16_t *quad, int32_t norms[4])
+static void quantise_gallery(const screen_run *s, panda_rows rows, size_t channels, size_t count, const float *mean,
+                             int16_t *quad, int32_t norms[4])
 {
     float lengths[4];
-    s->run.ops->quantise_quad(rows, level->dtype, count, level->channels, mean, s->scale, quad, norms, lengths);
+    s->run.ops->quantise_quad(rows, count, channels, mean, s->scale, quad, norms, lengths);
     for (size_t r = 0; r < count; r++) {
         if (lengths[r] <= LONGEST * LONGEST)
             continue;
-        for (size_t c = 0; c < (level->channels + CHUNK - 1) / CHUNK * CHUNK; c += 2)
+        for (size_t c = 0; c < (channels + CHUNK - 1) / CHUNK * CHUNK; c += 2)
             memset(quad + c * QUAD + 2 * r, 0, 2 * sizeof *quad);
         float beyond = sqrtf(lengths[r]) * (1 - 1e-5F) - s->query_norm * (1 + 1e-5F);
         /* The query's own norm, at most 2 % above query_norm^2 in integers, is added later. */
@@ -79,7 +79,7 @@ void quantise_unit(void *context, size_t task, int worker)
         size_t rows = p->cells * power_of_4(l), quads = s->w->padded * power_of_4(l) / QUAD;
         for (size_t row = 0; row < rows; row += QUAD) {
             size_t quad = task * quads + row / QUAD;
-            quantise_gallery(s, row_of(level->data, level->dtype, image * rows + row, level->channels), level,
+            quantise_gallery(s, rows_from(level->rows, image * rows + row, level->channels), level->channels,
                              rows - row < QUAD ? rows - row : QUAD, s->w->mean[l],
                              s->w->quads[l] + quad * s->w->quad_size[l], s->w->norms[l] + quad * QUAD);
         }
@@ -109,7 +109,8 @@ void quantise_query(const screen_run *s, const worker_memory *m, int l, const fl
 {
     size_t d = s->run.p->level[l].channels;
     float lengths[4];
-    s->run.ops->quantise_quad(rows, PANDA_F32, count, d, s->w->mean[l], s->scale, m->quad, norms, lengths);
+    s->run.ops->quantise_quad((panda_rows){rows, NULL, PANDA_F32}, count, d, s->w->mean[l], s->scale, m->quad, norms,
+                              lengths);
     for (size_t r = 0; r < QUAD; r++)
         if (r >= count || !(lengths[r] <= LONGEST * LONGEST))
             norms[r] = 0;

@@ -38,8 +38,8 @@ static float exact_sum(const pyramid_run *run, int level, size_t q, size_t g)
         const panda_level *of = &run->p->level[l];
         size_t below = 2 * (size_t)(level - l);
         float term;
-        l2_tile(run->ops, run->query[l] + (q >> below) * of->channels, 1,
-                row_of(of->data, of->dtype, g >> below, of->channels), of->dtype, 1, of->channels, &term, 1);
+        l2_rows(run->ops, run->query[l] + (q >> below) * of->channels, 1, rows_from(of->rows, g >> below, of->channels),
+                1, of->channels, &term, 1);
         sum += term;
     }
     return sum;
@@ -61,9 +61,9 @@ static void open_pair(cell_search *c, size_t q, size_t g)
     const panda_level *level = &run->p->level[SCREENED];
     float *limit = c->limit[SCREENED] + 4 * q, sums[16];
     float sum = exact_sum(run, SCREENED - 1, c->cell * power_of_4(SCREENED - 1) + q, g);
-    uint32_t below = run->ops->l2_quad_below(
-        run->query[SCREENED] + (c->cell * power_of_4(SCREENED) + 4 * q) * level->channels,
-        row_of(level->data, level->dtype, 4 * g, level->channels), level->dtype, level->channels, sum, limit, sums);
+    uint32_t below =
+        run->ops->l2_quad_below(run->query[SCREENED] + (c->cell * power_of_4(SCREENED) + 4 * q) * level->channels,
+                                rows_from(level->rows, 4 * g, level->channels), level->channels, sum, limit, sums);
     for (; below != 0; below &= below - 1) {
         size_t bit = (size_t)__builtin_ctz(below);
         cell_search_update(c, 4 * q + bit / 4, 4 * g + bit % 4, sums[bit]);

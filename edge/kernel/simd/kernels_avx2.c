@@ -37,13 +37,28 @@ INLINE __m256 load_f32x8(const void *row, size_t c, size_t n, panda_dtype dtype)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)padded));
 }
 
+/* The same of bytes, as what they stand for. */
+INLINE __m256 load_u8x8(const uint8_t *row, size_t c, size_t n, const float scales[2])
+{
+    uint64_t bytes = 0;
+    memcpy(&bytes, row + c, n >= 8 ? 8 : n);
+    __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes)));
+    value = _mm256_fmadd_ps(value, _mm256_broadcast_ss(scales + 1), _mm256_broadcast_ss(scales));
+    return n >= 8 ? value : _mm256_and_ps(value, _mm256_castsi256_ps(first_lanes(n)));
+}
+
+INLINE __m256 load_any(panda_rows row, size_t c, size_t n, panda_dtype dtype)
+{
+    return dtype == PANDA_U8 ? load_u8x8(row.data, c, n, row.scales) : load_f32x8(row.data, c, n, dtype);
+}
+
 /* NA (1 or 2) rows of a against 4 rows of b, all in registers; rows past nb repeat the last one. */
-INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_block(const float *a, int NA, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                      panda_dtype dtype)
 {
-    const void *row[4];
+    panda_rows row[4];
     for (size_t j = 0; j < 4; j++)
-        row[j] = row_of(b, dtype, j < nb ? j : nb - 1, d);
+        row[j] = rows_from(b, j < nb ? j : nb - 1, d);
     __m256 sum[2][4];
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 4; j++)
@@ -52,7 +67,7 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
         size_t n = d - c;
         __m256 g[4];
         for (int j = 0; j < 4; j++)
-            g[j] = load_f32x8(row[j], c, n, dtype);
+            g[j] = load_any(row[j], c, n, dtype);
         for (int i = 0; i < NA; i++) {
             __m256 q = load_f32x8(a + (size_t)i * d, c, n, PANDA_F32);
             for (int j = 0; j < 4; j++) {
@@ -70,28 +85,34 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
     }
 }
 
-INLINE void l2_tile_any(const float *a, size_t na, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                         panda_dtype dtype)
 {
     size_t i = 0;
     for (; i + 2 <= na; i += 2)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 2, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 2, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
     for (; i < na; i++)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 1, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
 TARGET static void l2_tile_f32_avx2(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out,
                                     size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F32);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
 }
 
 TARGET static void l2_tile_f16_avx2(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out,
                                     size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F16);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
+}
+
+TARGET static void l2_tile_u8_avx2(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb,
+                                   size_t d, float *out, size_t ldo)
+{
+    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
 }
 
 TARGET static void blend_rows_avx2(const float *weights, const float *rows, size_t n, size_t stride, size_t width,
@@ -150,11 +171,11 @@ TARGET static float whitened_norm_f16_avx2(const uint16_t *factor, const float *
     return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
-TARGET static uint32_t l2_quad_below_avx2(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
-                                          const float limits[4], float out[16])
+TARGET static uint32_t l2_quad_below_avx2(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                                          float out[16])
 {
     uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
+    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
     for (int i = 0; i < 4; i++) {
         __m128 sum = _mm_add_ps(_mm_loadu_ps(out + 4 * i), _mm_set1_ps(bound));
         _mm_storeu_ps(out + 4 * i, sum);
@@ -168,8 +189,8 @@ INLINE __m128i sum_lanes_i32x8(__m256i a)
     return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
 }
 
-TARGET static void quantise_quad_avx2(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
-                                      float scale, int16_t *out, int32_t norms[4], float lengths[4])
+TARGET static void quantise_quad_avx2(panda_rows rows, size_t count, size_t d, const float *mean, float scale,
+                                      int16_t *out, int32_t norms[4], float lengths[4])
 {
     __m256i norm = _mm256_setzero_si256();
     __m256 length[4];
@@ -181,7 +202,7 @@ TARGET static void quantise_quad_avx2(const void *rows, panda_dtype dtype, size_
         for (size_t r = 0; r < 4; r++) {
             __m256 value = _mm256_setzero_ps();
             if (r < count)
-                value = _mm256_mul_ps(_mm256_sub_ps(load_f32x8(row_of(rows, dtype, r, d), c, d - c, dtype), centre),
+                value = _mm256_mul_ps(_mm256_sub_ps(load_any(rows_from(rows, r, d), c, d - c, rows.dtype), centre),
                                       _mm256_set1_ps(scale));
             length[r] = _mm256_fmadd_ps(value, value, length[r]);
             rounded[r] = _mm256_cvtps_epi32(value);
@@ -334,6 +355,7 @@ TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_n
 const panda_ops panda_ops_avx2 = {
     .l2_tile_f32 = l2_tile_f32_avx2,
     .l2_tile_f16 = l2_tile_f16_avx2,
+    .l2_tile_u8 = l2_tile_u8_avx2,
     .l2_quad_below = l2_quad_below_avx2,
     .blend_rows = blend_rows_avx2,
     .whitened_norm_f32 = whitened_norm_f32_avx2,

@@ -26,12 +26,22 @@ INLINE __m512 load_f32x16(const void *row, size_t c, __mmask16 lanes, panda_dtyp
     return _mm512_maskz_loadu_ps(lanes, (const float *)row + c);
 }
 
-/* sums[i] = distances of row i < NA (1 or 4) of a to 4 rows of b, all in registers; rows past nb repeat the last. */
-INLINE void l2_sums(const float *a, int NA, const void *b, size_t nb, size_t d, panda_dtype dtype, __m128 sums[4])
+/* The same of a row of any dtype: bytes become what they stand for. */
+INLINE __m512 load_any(panda_rows row, size_t c, __mmask16 lanes, panda_dtype dtype)
 {
-    const void *row[4];
+    if (dtype != PANDA_U8)
+        return load_f32x16(row.data, c, lanes, dtype);
+    __m128i bytes = _mm_maskz_loadu_epi8(lanes, (const uint8_t *)row.data + c);
+    return _mm512_maskz_fmadd_ps(lanes, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), _mm512_set1_ps(row.scales[1]),
+                                 _mm512_set1_ps(row.scales[0]));
+}
+
+/* sums[i] = distances of row i < NA (1 or 4) of a to 4 rows of b, all in registers; rows past nb repeat the last. */
+INLINE void l2_sums(const float *a, int NA, panda_rows b, size_t nb, size_t d, panda_dtype dtype, __m128 sums[4])
+{
+    panda_rows row[4];
     for (size_t j = 0; j < 4; j++)
-        row[j] = row_of(b, dtype, j < nb ? j : nb - 1, d);
+        row[j] = rows_from(b, j < nb ? j : nb - 1, d);
     __m512 sum[4][4];
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
@@ -40,7 +50,7 @@ INLINE void l2_sums(const float *a, int NA, const void *b, size_t nb, size_t d, 
         __mmask16 lanes = d - c >= 16 ? 0xffff : (__mmask16)((1u << (d - c)) - 1);
         __m512 g[4];
         for (int j = 0; j < 4; j++)
-            g[j] = load_f32x16(row[j], c, lanes, dtype);
+            g[j] = load_any(row[j], c, lanes, dtype);
         for (int i = 0; i < NA; i++) {
             __m512 q = _mm512_maskz_loadu_ps(lanes, a + (size_t)i * d + c);
             for (int j = 0; j < 4; j++) {
@@ -54,18 +64,18 @@ INLINE void l2_sums(const float *a, int NA, const void *b, size_t nb, size_t d, 
 }
 
 /* The sum of one pair, in the order of l2_sums. */
-INLINE float l2_pair(const float *a, const void *b, size_t d, panda_dtype dtype)
+INLINE float l2_pair(const float *a, panda_rows b, size_t d, panda_dtype dtype)
 {
     __m512 sum = _mm512_setzero_ps();
     for (size_t c = 0; c < d; c += 16) {
         __mmask16 lanes = d - c >= 16 ? 0xffff : (__mmask16)((1u << (d - c)) - 1);
-        __m512 difference = _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, a + c), load_f32x16(b, c, lanes, dtype));
+        __m512 difference = _mm512_sub_ps(_mm512_maskz_loadu_ps(lanes, a + c), load_any(b, c, lanes, dtype));
         sum = _mm512_fmadd_ps(difference, difference, sum);
     }
     return _mm_cvtss_f32(sum4_f32x16(sum, sum, sum, sum));
 }
 
-INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_block(const float *a, int NA, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                      panda_dtype dtype)
 {
     __m128 sums[4];
@@ -75,7 +85,7 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
         _mm_mask_storeu_ps(out + (size_t)i * ldo, columns, sums[i]);
 }
 
-INLINE uint32_t l2_quad_below_any(const float *a, const void *b, size_t d, float bound, const float limits[4],
+INLINE uint32_t l2_quad_below_any(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
                                   float out[16], panda_dtype dtype)
 {
     __m128 sums[4];
@@ -90,15 +100,17 @@ INLINE uint32_t l2_quad_below_any(const float *a, const void *b, size_t d, float
     return _mm512_cmp_ps_mask(sum, limit, _CMP_LE_OQ);
 }
 
-TARGET static uint32_t l2_quad_below_avx512(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
-                                            const float limits[4], float out[16])
+TARGET static uint32_t l2_quad_below_avx512(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                                            float out[16])
 {
-    if (dtype == PANDA_F16)
+    if (b.dtype == PANDA_U8)
+        return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_U8);
+    if (b.dtype == PANDA_F16)
         return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F16);
     return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F32);
 }
 
-INLINE void l2_tile_any(const float *a, size_t na, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                         panda_dtype dtype)
 {
     size_t i = 0;
@@ -106,22 +118,28 @@ INLINE void l2_tile_any(const float *a, size_t na, const void *b, size_t nb, siz
         out[i * ldo] = l2_pair(a + i * d, b, d, dtype);
     for (; i + 4 <= na; i += 4)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 4, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 4, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
     for (; i < na; i++)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 1, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
 TARGET static void l2_tile_f32_avx512(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out,
                                       size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F32);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
 }
 
 TARGET static void l2_tile_f16_avx512(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out,
                                       size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F16);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
+}
+
+TARGET static void l2_tile_u8_avx512(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb,
+                                     size_t d, float *out, size_t ldo)
+{
+    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
 }
 
 TARGET static void blend_rows_avx512(const float *weights, const float *rows, size_t n, size_t stride, size_t width,
@@ -194,7 +212,7 @@ INLINE __m128i sum_lanes_i32x16(__m512i a)
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-INLINE void quantise_quad_any(const void *rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
+INLINE void quantise_quad_any(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
                               int32_t norms[4], float lengths[4], panda_dtype dtype)
 {
     __m512i norm = _mm512_setzero_si512();
@@ -207,7 +225,7 @@ INLINE void quantise_quad_any(const void *rows, size_t count, size_t d, const fl
         __m256i packed[4];
         for (size_t r = 0; r < 4; r++) {
             __mmask16 present = r < count ? lanes : 0;
-            __m512 value = load_f32x16(row_of(rows, dtype, r < count ? r : 0, d), c, present, dtype);
+            __m512 value = load_any(rows_from(rows, r < count ? r : 0, d), c, present, dtype);
             value = _mm512_maskz_mul_ps(present, _mm512_sub_ps(value, centre), _mm512_set1_ps(scale));
             length[r] = _mm512_fmadd_ps(value, value, length[r]);
             packed[r] = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(value));
@@ -227,10 +245,12 @@ INLINE void quantise_quad_any(const void *rows, size_t count, size_t d, const fl
     _mm_storeu_ps(lengths, sum4_f32x16(length[0], length[1], length[2], length[3]));
 }
 
-TARGET static void quantise_quad_avx512(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
-                                        float scale, int16_t *out, int32_t norms[4], float lengths[4])
+TARGET static void quantise_quad_avx512(panda_rows rows, size_t count, size_t d, const float *mean, float scale,
+                                        int16_t *out, int32_t norms[4], float lengths[4])
 {
-    if (dtype == PANDA_F16)
+    if (rows.dtype == PANDA_U8)
+        quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_U8);
+    else if (rows.dtype == PANDA_F16)
         quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F16);
     else
         quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F32);
@@ -375,6 +395,7 @@ TARGET static size_t screen_quads_avx512(const int16_t *fan, const int32_t query
 const panda_ops panda_ops_avx512 = {
     .l2_tile_f32 = l2_tile_f32_avx512,
     .l2_tile_f16 = l2_tile_f16_avx512,
+    .l2_tile_u8 = l2_tile_u8_avx512,
     .l2_quad_below = l2_quad_below_avx512,
     .blend_rows = blend_rows_avx512,
     .whitened_norm_f32 = whitened_norm_f32_avx512,

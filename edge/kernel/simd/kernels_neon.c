@@ -29,13 +29,30 @@ INLINE float32x4_t load_f32x4(const void *row, size_t c, size_t n, panda_dtype d
     return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(padded)));
 }
 
+/* The same of a row of any dtype: bytes become what they stand for. */
+INLINE float32x4_t load_any(panda_rows row, size_t c, size_t n, panda_dtype dtype)
+{
+    if (dtype != PANDA_U8)
+        return load_f32x4(row.data, c, n, dtype);
+    static const uint32_t numbers[4] = {0, 1, 2, 3};
+    uint32_t bytes = 0;
+    memcpy(&bytes, (const uint8_t *)row.data + c, n >= 4 ? 4 : n);
+    uint16x8_t wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(bytes)));
+    float32x4_t value = vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
+    value = vfmaq_f32(vdupq_n_f32(row.scales[0]), value, vdupq_n_f32(row.scales[1]));
+    if (n >= 4)
+        return value;
+    uint32x4_t lanes = vcltq_u32(vld1q_u32(numbers), vdupq_n_u32((uint32_t)n));
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(value), lanes));
+}
+
 /* NA (1 or 4) rows of a against 4 rows of b, all in registers; rows past nb repeat the last one. */
-INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_block(const float *a, int NA, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                      panda_dtype dtype)
 {
-    const void *row[4];
+    panda_rows row[4];
     for (size_t j = 0; j < 4; j++)
-        row[j] = row_of(b, dtype, j < nb ? j : nb - 1, d);
+        row[j] = rows_from(b, j < nb ? j : nb - 1, d);
     float32x4_t sum[4][4];
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
@@ -44,7 +61,7 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
         size_t n = d - c;
         float32x4_t g[4];
         for (int j = 0; j < 4; j++)
-            g[j] = load_f32x4(row[j], c, n, dtype);
+            g[j] = load_any(row[j], c, n, dtype);
         for (int i = 0; i < NA; i++) {
             float32x4_t q = load_f32x4(a + (size_t)i * d, c, n, PANDA_F32);
             for (int j = 0; j < 4; j++) {
@@ -65,26 +82,32 @@ INLINE void l2_block(const float *a, int NA, const void *b, size_t nb, size_t d,
     }
 }
 
-INLINE void l2_tile_any(const float *a, size_t na, const void *b, size_t nb, size_t d, float *out, size_t ldo,
+INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
                         panda_dtype dtype)
 {
     size_t i = 0;
     for (; i + 4 <= na; i += 4)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 4, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 4, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
     for (; i < na; i++)
         for (size_t j = 0; j < nb; j += 4)
-            l2_block(a + i * d, 1, row_of(b, dtype, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
+            l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
 static void l2_tile_f32_neon(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F32);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
 }
 
 static void l2_tile_f16_neon(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out, size_t ldo)
 {
-    l2_tile_any(a, na, b, nb, d, out, ldo, PANDA_F16);
+    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
+}
+
+static void l2_tile_u8_neon(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
+                            float *out, size_t ldo)
+{
+    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
 }
 
 static void blend_rows_neon(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out)
@@ -150,11 +173,11 @@ INLINE uint32_t lanes_to_bits(uint32x4_t lanes)
     return vaddvq_u32(vandq_u32(lanes, bits));
 }
 
-static uint32_t l2_quad_below_neon(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
-                                   const float limits[4], float out[16])
+static uint32_t l2_quad_below_neon(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                                   float out[16])
 {
     uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
+    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
     for (int i = 0; i < 4; i++) {
         float32x4_t sum = vaddq_f32(vld1q_f32(out + 4 * i), vdupq_n_f32(bound));
         vst1q_f32(out + 4 * i, sum);
@@ -163,8 +186,8 @@ static uint32_t l2_quad_below_neon(const float *a, const void *b, panda_dtype dt
     return below;
 }
 
-static void quantise_quad_neon(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
-                               float scale, int16_t *out, int32_t norms[4], float lengths[4])
+static void quantise_quad_neon(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
+                               int32_t norms[4], float lengths[4])
 {
     int32x4_t norm = vdupq_n_s32(0);
     float32x4_t length[4];
@@ -178,7 +201,7 @@ static void quantise_quad_neon(const void *rows, panda_dtype dtype, size_t count
                 float32x4_t value = vdupq_n_f32(0);
                 size_t at = c + 4 * h;
                 if (r < count && at < d)
-                    value = vmulq_n_f32(vsubq_f32(load_f32x4(row_of(rows, dtype, r, d), at, d - at, dtype),
+                    value = vmulq_n_f32(vsubq_f32(load_any(rows_from(rows, r, d), at, d - at, rows.dtype),
                                                   load_f32x4(mean, at, d - at, PANDA_F32)),
                                         scale);
                 length[r] = vfmaq_f32(length[r], value, value);
@@ -284,6 +307,7 @@ static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4]
 const panda_ops panda_ops_neon = {
     .l2_tile_f32 = l2_tile_f32_neon,
     .l2_tile_f16 = l2_tile_f16_neon,
+    .l2_tile_u8 = l2_tile_u8_neon,
     .l2_quad_below = l2_quad_below_neon,
     .blend_rows = blend_rows_neon,
     .whitened_norm_f32 = whitened_norm_f32_neon,

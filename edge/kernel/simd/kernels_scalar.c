@@ -32,11 +32,25 @@ static void l2_tile_f16_scalar(const float *a, size_t na, const uint16_t *b, siz
         }
 }
 
-static uint32_t l2_quad_below_scalar(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
-                                     const float limits[4], float out[16])
+static void l2_tile_u8_scalar(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
+                              float *out, size_t ldo)
+{
+    for (size_t i = 0; i < na; i++)
+        for (size_t j = 0; j < nb; j++) {
+            double sum = 0;
+            for (size_t c = 0; c < d; c++) {
+                double difference = (double)a[i * d + c] - fmaf(scales[2 * j + 1], b[j * d + c], scales[2 * j]);
+                sum += difference * difference;
+            }
+            out[i * ldo + j] = (float)sum;
+        }
+}
+
+static uint32_t l2_quad_below_scalar(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                                     float out[16])
 {
     uint32_t below = 0;
-    l2_tile(&panda_ops_scalar, a, 4, b, dtype, 4, d, out, 4);
+    l2_rows(&panda_ops_scalar, a, 4, b, 4, d, out, 4);
     for (size_t i = 0; i < 16; i++) {
         out[i] += bound;
         below |= (uint32_t)(out[i] <= limits[i / 4]) << i;
@@ -87,8 +101,16 @@ static float whitened_norm_f16_scalar(const uint16_t *factor, const float *x, si
     return (float)norm;
 }
 
-static void quantise_quad_scalar(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean,
-                                 float scale, int16_t *out, int32_t norms[4], float lengths[4])
+static float value_at(panda_rows rows, size_t r, size_t c, size_t d)
+{
+    const void *row = row_of(rows.data, rows.dtype, r, d);
+    if (rows.dtype == PANDA_U8)
+        return fmaf(rows.scales[2 * r + 1], ((const uint8_t *)row)[c], rows.scales[2 * r]);
+    return rows.dtype == PANDA_F16 ? half_to_float(((const uint16_t *)row)[c]) : ((const float *)row)[c];
+}
+
+static void quantise_quad_scalar(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
+                                 int32_t norms[4], float lengths[4])
 {
     size_t chunks = (d + CHUNK - 1) / CHUNK;
     memset(out, 0, chunks * QUAD_CHUNK * sizeof *out);
@@ -96,9 +118,7 @@ static void quantise_quad_scalar(const void *rows, panda_dtype dtype, size_t cou
         int64_t norm = 0;
         double length = 0;
         for (size_t c = 0; r < count && c < d; c++) {
-            const void *row = row_of(rows, dtype, r, d);
-            float value = dtype == PANDA_F16 ? half_to_float(((const uint16_t *)row)[c]) : ((const float *)row)[c];
-            float scaled = (value - mean[c]) * scale;
+            float scaled = (value_at(rows, r, c, d) - mean[c]) * scale;
             length += (double)scaled * scaled;
             int16_t rounded = fabsf(scaled) < 32767 ? (int16_t)lrintf(scaled) : 0;
             norm += rounded * rounded;
@@ -161,6 +181,7 @@ static size_t screen_quads_scalar(const int16_t *fan, const int32_t query_norms[
 const panda_ops panda_ops_scalar = {
     .l2_tile_f32 = l2_tile_f32_scalar,
     .l2_tile_f16 = l2_tile_f16_scalar,
+    .l2_tile_u8 = l2_tile_u8_scalar,
     .l2_quad_below = l2_quad_below_scalar,
     .blend_rows = blend_rows_scalar,
     .whitened_norm_f32 = whitened_norm_f32_scalar,

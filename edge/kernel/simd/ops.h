@@ -9,10 +9,12 @@
  * not depend on where in the tile it stands, so equal rows give bitwise equal distances. */
 typedef void l2_tile_f32(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo);
 typedef void l2_tile_f16(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out, size_t ldo);
+typedef void l2_tile_u8(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
+                        float *out, size_t ldo);
 /* out[4 * i + j] = bound + |a_i - b_j|^2 for 4 rows against 4. Bit 4 * i + j of the result: whether that is at most
  * limits[i]. The distances are those of l2_tile to the bit. */
-typedef uint32_t l2_quad_below(const float *a, const void *b, panda_dtype dtype, size_t d, float bound,
-                               const float limits[4], float out[16]);
+typedef uint32_t l2_quad_below(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                               float out[16]);
 /* out[x] = sum over j < n of weights[j] * rows[j * stride + x], x < width. */
 typedef void blend_rows(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out);
 
@@ -30,8 +32,8 @@ enum { CHUNK = 8, QUAD = 4, QUAD_CHUNK = CHUNK * QUAD, PANEL_CHUNK = CHUNK * QUA
 /* out = the quad of round((row - mean) * scale), for count <= 4 rows; missing rows and channels are zero.
  * norms: squared length of each integer row. lengths: of each row before rounding, where more than 2^28, or NaN,
  * the integers are worthless. */
-typedef void quantise_quad(const void *rows, panda_dtype dtype, size_t count, size_t d, const float *mean, float scale,
-                           int16_t *out, int32_t norms[4], float lengths[4]);
+typedef void quantise_quad(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
+                           int32_t norms[4], float lengths[4]);
 /* out[i * ldo + j] = query_norms[i] + norms[j] - 2 (query row i . row j), for 4 query rows, j < 4 * quads. */
 typedef void integer_tile(const int16_t *panel, const int32_t query_norms[4], const int16_t *quads_data,
                           const int32_t *norms, size_t quads, size_t chunks, int32_t *out, size_t ldo);
@@ -56,6 +58,7 @@ typedef size_t screen_quads(const int16_t *fan, const int32_t query_norms[4], co
 typedef struct {
     l2_tile_f32 *l2_tile_f32;
     l2_tile_f16 *l2_tile_f16;
+    l2_tile_u8 *l2_tile_u8;
     l2_quad_below *l2_quad_below;
     blend_rows *blend_rows;
     whitened_norm_f32 *whitened_norm_f32;
@@ -108,7 +111,24 @@ static inline size_t panel_width(size_t panel, size_t d, bool triangular)
 
 static inline const void *row_of(const void *base, panda_dtype dtype, size_t row, size_t d)
 {
-    return (const char *)base + row * d * (dtype == PANDA_F16 ? sizeof(uint16_t) : sizeof(float));
+    static const size_t size[] = {[PANDA_F32] = sizeof(float), [PANDA_F16] = sizeof(uint16_t), [PANDA_U8] = 1};
+    return (const char *)base + row * d * size[dtype];
+}
+
+/* The same rows, from one on. */
+static inline panda_rows rows_from(panda_rows rows, size_t row, size_t d)
+{
+    return (panda_rows){row_of(rows.data, rows.dtype, row, d), rows.scales ? rows.scales + 2 * row : NULL, rows.dtype};
+}
+
+/* l2_tile for rows of any dtype. */
+static inline void l2_rows(const panda_ops *ops, const float *a, size_t na, panda_rows b, size_t nb, size_t d,
+                           float *out, size_t ldo)
+{
+    if (b.dtype == PANDA_U8)
+        ops->l2_tile_u8(a, na, b.data, b.scales, nb, d, out, ldo);
+    else
+        l2_tile(ops, a, na, b.data, b.dtype, nb, d, out, ldo);
 }
 
 #endif

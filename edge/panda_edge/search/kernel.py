@@ -19,6 +19,8 @@ from panda_edge.errors import PandaError
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
+Rows = NDArray[Any] | tuple[NDArray[np.uint8], Float32]
+"""A stored level: float16 or float32, or bytes with the offset and scale of each row, as `quantise_rows` gives them."""
 
 
 def simd_levels() -> tuple[str, ...]:
@@ -159,6 +161,28 @@ def gaussian_distance(
     return distances
 
 
+def quantise_rows(array: ArrayLike) -> tuple[NDArray[np.uint8], Float32]:
+    """Rows in 8 bits each value: what a row holds is the float32 nearest to offset + scale * byte.
+
+    The error is at most half of the row's scale, which is a 255th of its range. A row that is not finite gets NaN for
+    its scale, so that it is at +inf from everything.
+
+    Args:
+        array: (..., C), the last axis being a row.
+
+    Returns:
+        Bytes (..., C) uint8, and each row's offset and scale (..., 2) float32.
+    """
+    rows = _rows(array)
+    low = rows.min(axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scale = (rows.max(axis=-1, keepdims=True) - low) / np.float32(255)
+        finite = np.isfinite(scale)
+        steps = np.divide(rows - low, scale, out=np.zeros_like(rows), where=finite & (scale > 0))
+    scales = np.concatenate([np.where(finite, low, 0), np.where(finite, scale, np.nan)], axis=-1)
+    return np.clip(np.rint(steps), 0, 255).astype(np.uint8), scales.astype(np.float32)
+
+
 _EVERYWHERE = -1  # PANDA_EVERYWHERE
 _WIDEST = 65535  # cells a side of the largest grid
 
@@ -166,8 +190,10 @@ _WIDEST = 65535  # cells a side of the largest grid
 class _GridSearch:
     """Nearest joint descriptor of every finest position of a query pyramid."""
 
-    def __init__(self, gallery: Sequence[NDArray[Any]], grid: tuple[int, int], nested: bool, threads: int) -> None:
-        self._pyramid = _kernel.Pyramid(gallery, grid[0], grid[1], nested)
+    def __init__(self, gallery: Sequence[Rows], grid: tuple[int, int], nested: bool, threads: int) -> None:
+        rows = [level[0] if isinstance(level, tuple) else level for level in gallery]
+        scales = [level[1] if isinstance(level, tuple) else None for level in gallery]
+        self._pyramid = _kernel.Pyramid(rows, scales, grid[0], grid[1], nested)
         self._threads = threads
         fineness = 2 ** (len(gallery) - 1)
         self._shape = (grid[0] * fineness, grid[1] * fineness)
@@ -199,12 +225,13 @@ class PyramidSearch(_GridSearch):
 
     Args:
         gallery: levels, coarse first, each (N, cells, C) float16 or float32, C-contiguous, in nested order
-            (docs/design.md); memory maps are read in place. 1 to 4 levels, each with 4 times the cells of the last.
+            (docs/design.md), or a pair of uint8 (N, cells, C) and the rows' offsets and scales, float32 (N, cells, 2)
+            (`quantise_rows`); memory maps are read in place. 1 to 4 levels, each with 4 times the cells of the last.
         grid: (height, width) of the coarsest level.
         threads: threads of one search. An object keeps its workspace and serves one thread at a time.
     """
 
-    def __init__(self, gallery: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1) -> None:
+    def __init__(self, gallery: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> None:
         super().__init__(gallery, grid, True, threads)
 
     def nearest(
@@ -236,13 +263,13 @@ class MeanSearch(_GridSearch):
     """Exact search over M joint descriptors: k-means means (section 4.3.3) or a coreset.
 
     Args:
-        means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous; memory maps are
-            read in place.
+        means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous, or a pair of uint8
+            (M, C) and float32 (M, 2) (`quantise_rows`); memory maps are read in place.
         grid: (height, width) of the coarsest level.
         threads: threads of one search. An object keeps its workspace and serves one thread at a time.
     """
 
-    def __init__(self, means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1) -> None:
+    def __init__(self, means: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> None:
         super().__init__(means, grid, False, threads)
 
     def nearest(self, query: Sequence[ArrayLike], cells: NDArray[np.bool_] | None = None) -> tuple[Float32, Int64]:
@@ -259,7 +286,7 @@ class MeanSearch(_GridSearch):
 
 
 def nearest_mean(
-    query: Sequence[ArrayLike], means: Sequence[NDArray[Any]], grid: tuple[int, int], threads: int = 1
+    query: Sequence[ArrayLike], means: Sequence[Rows], grid: tuple[int, int], threads: int = 1
 ) -> tuple[Float32, Int64]:
     """`MeanSearch` for one query."""
     return MeanSearch(means, grid, threads).nearest(query)
