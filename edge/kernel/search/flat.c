@@ -6,7 +6,7 @@
  * after the other are added up, 16 rows side by side, and groups of which no row can still be within the limit are
  * dropped. What is left after the last screened channels is measured exactly, from the stored rows.
  */
-#include "search/flat.h"
+#include "search/flat_integers.h"
 
 #include <math.h>
 #include <stdlib.h>

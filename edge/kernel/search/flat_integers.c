@@ -15,7 +15,7 @@
 
 #include "base/half.h"
 #include "base/memory.h"
-#include "search/flat.h"
+#include "search/flat_integers.h"
 
 static double value_at(const panda_flat *f, size_t row, size_t c)
 {

@@ -1,6 +1,6 @@
-/* The flat search: what its parts share. flat_integers.c makes the integers, flat.c searches them. */
-#ifndef PANDA_FLAT_H
-#define PANDA_FLAT_H
+/* The integers of the flat search (flat.c): a bank as they hold it, and a query row. */
+#ifndef PANDA_FLAT_INTEGERS_H
+#define PANDA_FLAT_INTEGERS_H
 
 #include "simd/columns.h"
 #include "simd/ops.h"
