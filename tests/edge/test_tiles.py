@@ -335,3 +335,28 @@ def test_the_command_line_segments_tiles(tiled: Path, texture: Texture, tmp_path
     assert np.load(lines[0]["heatmap"]).shape == (HEIGHT, WIDTH)
     with Image.open(lines[0]["overlay"]) as overlay:
         assert overlay.width == WIDTH
+
+
+def test_pictures_that_are_fitted_in(
+    tmp_path: Path, made_bundles: dict[str, Path], pictures: list[Path], tiny_backbone: Callable[..., Any]
+) -> None:
+    out = tmp_path / "fit.panda"
+    asked = ExportOptions({"name": "dn2"}, BankOptions(neighbors=8), leave_one_out=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            panda_export.network,
+            "write_onnx",
+            lambda graph, path, *about: shutil.copy(made_bundles["exact"] / MODEL_FILE, path) and {},
+        )
+        export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
+    assert read_manifest(out).format_version == 2
+    assert verify(out)["ok"]
+    detector = panda_edge.load(out)
+    picture = np.asarray(Image.open(pictures[0])).copy()
+    assert detector.segment(picture).map_score == pytest.approx(0, abs=0.05)
+    picture[60:90, 80:110] = (255, 0, 255)
+    result = detector.segment(picture)
+    assert result.heatmap is not None
+    assert result.heatmap.shape == (51, 64)  # 160 of 200 pixels a side, in 64
+    y, x = np.unravel_index(np.argmax(result.heatmap_on_image()), (HEIGHT, WIDTH))
+    assert (abs(y - 75) < 20, abs(x - 95) < 20) == (True, True)
