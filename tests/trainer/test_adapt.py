@@ -4,10 +4,12 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
@@ -26,7 +28,7 @@ from panda_train.adapt import (
     verdict,
     whiten,
 )
-from panda_train.adapt.adapted import neighbour_scale
+from panda_train.adapt.adapted import _ROWS, _to_nearest, neighbour_scale
 from panda_train.adapt.collapse import effective_rank, look
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import draw
@@ -241,6 +243,27 @@ class TestSes:
         whole = neighbour_scale(values, 2)
         monkeypatch.setattr("panda_train.adapt.adapted._ROWS", 7)
         assert neighbour_scale(values, 2) == pytest.approx(whole, rel=1e-12)
+
+    def test_a_large_bank_is_compared_a_few_rows_at_a_time(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        bank, queries = (torch.randn(n, 6, generator=generator) for n in (2 * _ROWS + 7, 5))
+        queries[0] = bank[-1] + 1e-4  # a near one, in the last part
+        largest = [0]
+
+        class Watching(TorchDispatchMode):
+            def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                result = function(*args, **(kwargs or {}))
+                if isinstance(result, torch.Tensor):
+                    largest[0] = max(largest[0], result.numel())
+                return result
+
+        with Watching():
+            got = _to_nearest(queries, bank, 3)
+        assert largest[0] == 5 * _ROWS * 6
+        squared = (queries.double()[:, None] - bank.double()[None]).square().sum(dim=2)
+        torch.testing.assert_close(got.double(), squared.sort(dim=1).values[:, :3].mean(dim=1), rtol=1e-5, atol=0)
+        nearest = _to_nearest(queries, bank, 1)[0]
+        torch.testing.assert_close(nearest.double(), squared[0].min(), rtol=1e-6, atol=0)
 
     def test_more_embeddings_than_a_graph_should_hold(
         self, backbone: backbones.Backbone, normal: Source, monkeypatch: pytest.MonkeyPatch
