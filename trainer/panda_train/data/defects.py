@@ -20,29 +20,39 @@ class Defect(NamedTuple):
     mask: np.ndarray
 
 
-def draw_scratch(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator) -> Defect:
-    """One or two thin curves, bright with a dark edge or the reverse, fading towards their ends."""
+def draw_scratch(
+    image: np.ndarray,
+    foreign: np.ndarray,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+    least_width: float = 0.0,
+    shake: float = 1.2,
+) -> Defect:
+    """One or two thin curves, bright with a dark edge or the reverse, fading towards their ends.
+
+    strength: of the contrast; least_width and shake, the mean departure from a smooth curve: in pixels.
+    """
     size = image.shape[0]
     sign = rng.choice([-1.0, 1.0])
     result, mask = image.copy(), np.zeros(image.shape, dtype=bool)
     for _ in range(rng.integers(1, 3)):
-        width = rng.uniform(0.012, 0.022) * size
-        curve = _bezier(size, rng)
+        width = max(rng.uniform(0.012, 0.022) * size, least_width)
+        curve = _bezier(size, rng, shake)
         groove = _stroke(image.shape, curve, width)
         edge = _stroke(image.shape, curve + width * 0.8, width * 0.7)
-        depth = rng.uniform(45, 80)
+        depth = rng.uniform(45, 80) * strength
         result += sign * depth * groove - sign * 0.5 * depth * edge * (1 - groove)
         changed = np.maximum(groove, edge) >= _MASK_ALPHA
         mask |= ndimage.binary_closing(changed, iterations=2)  # no gap between the groove and its edge
     return Defect(result, mask)
 
 
-def draw_stain(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator) -> Defect:
-    """A dried liquid: the texture shows through, darker, and darkest along the rim."""
+def draw_stain(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> Defect:
+    """A dried liquid: the texture shows through, darker (by `strength`), and darkest along the rim."""
     alpha = _blob(image.shape, rng.uniform(0.12, 0.22), rng)
     inside = ndimage.gaussian_filter(alpha, 1.2)
     rim = np.clip(inside - ndimage.gaussian_filter(inside, 4.0), 0, None) * 2
-    darkening = rng.uniform(0.26, 0.38)
+    darkening = rng.uniform(0.26, 0.38) * strength
     return Defect(image * (1 - darkening * inside - 0.25 * rim * inside), alpha >= _MASK_ALPHA)
 
 
@@ -74,7 +84,7 @@ DEFECTS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], Defec
 }
 
 
-def _bezier(size: int, rng: np.random.Generator) -> np.ndarray:
+def _bezier(size: int, rng: np.random.Generator, shake: float) -> np.ndarray:
     """A gently bent, slightly shaking line across part of the image: float64 (60, 2) of x, y in pixels."""
     angle, length = rng.uniform(0, np.pi), rng.uniform(0.4, 0.75) * size
     middle = rng.uniform(0.38, 0.62, 2) * size
@@ -82,8 +92,8 @@ def _bezier(size: int, rng: np.random.Generator) -> np.ndarray:
     bend = np.array([-along[1], along[0]]) * rng.uniform(-0.4, 0.4)
     t = np.linspace(0, 1, 60)[:, None]
     line = (1 - t) ** 2 * (middle - along) + 2 * t * (1 - t) * (middle + bend) + t**2 * (middle + along)
-    shake: np.ndarray = ndimage.gaussian_filter1d(rng.normal(0, 1.2, line.shape), 2, axis=0)
-    return np.asarray(line + shake)
+    shaking: np.ndarray = ndimage.gaussian_filter1d(rng.normal(0, shake, line.shape), 2, axis=0)
+    return np.asarray(line + shaking)
 
 
 def _stroke(shape: tuple[int, ...], points: np.ndarray, width: float) -> np.ndarray:

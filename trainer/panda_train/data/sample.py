@@ -12,52 +12,85 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from panda_edge.errors import DataError
+from panda_train.data import large_sample
 from panda_train.data.defects import DEFECTS
 from panda_train.data.textures import TEXTURES, crop, light, photograph, save
 
 _OWN = "panda-sample.json"  # marks a folder as made here, and lists what was put into it
 _TRAIN_WIDTH = 320  # columns of the 512 that training crops come from; the rest is for tests
+_TRAIN_IMAGES, _TEST_IMAGES = 60, 12
+_LEAST = 32  # pixels a side
 
 
 def make_sample(
     out: Path,
     seed: int = 0,
     texture: str = "all",
-    train_images: int = 60,
-    test_images: int = 12,
+    train_images: int | None = None,
+    test_images: int | None = None,
     size: int = 160,
 ) -> Path:
     """Write a data set in MVTec layout to the folder `out`, whole or not at all, and return `out`.
 
-    texture: one of TEXTURES, or `all` of them mixed in one set. train_images, test_images: how many a texture, the
-    latter for `good` and again for each kind of defect. size: side of the square grey PNGs, in pixels.
+    texture: one of TEXTURES, or `all` of them mixed in one set. train_images, test_images: how many a texture (60 and
+    12 if None), the latter for `good` and again for each kind of defect. size: side of the square grey PNGs, in pixels.
+    From 1,024 pixels on, pictures are quilted (`large_sample.py`): of grass and gravel, 20 and 4 of both together, with
+    defects of 6 to 60 pixels, whose longest sides are listed beside the seed.
     The same arguments give the same files. A folder made by an earlier call is replaced; any other folder with
     something in it is left alone: DataError.
     """
     out = Path(out)
-    textures = TEXTURES if texture == "all" else (texture,)
-    if not set(textures) <= set(TEXTURES):
-        raise DataError(f"got texture {texture!r}; expected one of {', '.join(TEXTURES)}, all")
-    if not 32 <= size <= 512 - _TRAIN_WIDTH:
-        raise DataError(f"got a sample size of {size} pixels; expected 32 to {512 - _TRAIN_WIDTH}")
+    large = size >= large_sample.LEAST
+    textures = _textures(texture, large)
+    _check_size(size)
     _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    facts: dict[str, Any] = {"made_by": "panda-train sample", "seed": seed, "texture": texture, "size": size}
     try:
         building.chmod(0o755)  # mkdtemp's 0700 would follow the folder to its new name
-        _write_images(building, textures, np.random.default_rng(seed), train_images, test_images, size)
-        files = sorted(str(path.relative_to(building)) for path in building.rglob("*.png"))
-        facts = {"made_by": "panda-train sample", "seed": seed, "texture": texture, "size": size, "files": files}
+        if large:
+            train_images = large_sample.TRAIN_IMAGES if train_images is None else train_images
+            test_images = large_sample.TEST_IMAGES if test_images is None else test_images
+            facts["longest_sides"] = large_sample.write_large_images(
+                building, textures, seed, train_images, test_images, size
+            )
+        else:
+            train_images = _TRAIN_IMAGES if train_images is None else train_images
+            test_images = _TEST_IMAGES if test_images is None else test_images
+            _write_images(building, textures, np.random.default_rng(seed), train_images, test_images, size)
+        facts["files"] = sorted(str(path.relative_to(building)) for path in building.rglob("*.png"))
         (building / _OWN).write_text(json.dumps(facts, indent=1) + "\n")
         _put_in_place(building, out)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
     return out
+
+
+def _textures(given: str, large: bool) -> tuple[str, ...]:
+    known = large_sample.QUILTED if large else TEXTURES
+    if given == "all":
+        return known
+    if given in known:
+        return (given,)
+    if given in TEXTURES:
+        raise DataError(f"got texture {given!r}, which cannot be quilted; expected one of {', '.join(known)}, all")
+    raise DataError(f"got texture {given!r}; expected one of {', '.join(known)}, all")
+
+
+def _check_size(size: int) -> None:
+    largest = 512 - _TRAIN_WIDTH
+    if not (_LEAST <= size <= largest or large_sample.LEAST <= size <= large_sample.LARGEST):
+        raise DataError(
+            f"got a sample size of {size} pixels; expected {_LEAST} to {largest}, "
+            f"or {large_sample.LEAST} to {large_sample.LARGEST}"
+        )
 
 
 def _check_replaceable(out: Path) -> None:

@@ -30,7 +30,14 @@ def light(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image * gain + offset + rng.normal(0, 1.5, image.shape)
 
 
-def save(path: Path, image: np.ndarray) -> None:
-    """A grey PNG of (H, W) in 0 … 255, in a folder that is made where it is missing."""
+def save(path: Path, image: np.ndarray, level: int | None = None) -> None:
+    """A grey PNG of (H, W) in 0 … 255, in a folder that is made where it is missing.
+
+    level: of zlib, 0 … 9; None: as small as it gets.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8)).save(path, optimize=True)
+    picture = Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
+    if level is None:
+        picture.save(path, optimize=True)
+    else:
+        picture.save(path, compress_level=level)
