@@ -195,6 +195,13 @@ class TestRefused:
     def test_an_unknown_texture(self, run: Run, tmp_path: Path) -> None:
         refused(run("sample", tmp_path / "s", "--texture", "wood"), "expected one of brick, grass, gravel, all")
 
+    @pytest.mark.parametrize("size", ["8", "500", "5000"])
+    def test_a_size_of_the_sample_that_is_not_offered(self, run: Run, tmp_path: Path, size: str) -> None:
+        refused(
+            run("sample", tmp_path / "s", "--size", size), f"got a sample size of {size} pixels; expected 32 to 192"
+        )
+        assert not (tmp_path / "s").exists()
+
     def test_out_that_is_something_else(self, run: Run, sample_data: Path, tmp_path: Path) -> None:
         folder = tmp_path / "x.panda"
         folder.mkdir()

@@ -188,10 +188,11 @@ def test_training_and_test_pictures_share_no_pixels(monkeypatch: pytest.MonkeyPa
     assert np.asarray(Image.open(made / "test" / "good" / "grass-000.png")).min() > 160
 
 
-def test_nothing_is_left_when_a_picture_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_is_left_when_a_picture_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, views: Views) -> None:
     def full_disk(path: Path, image: np.ndarray, level: int | None = None) -> None:
         raise OSError("No space left on device")
 
+    monkeypatch.setattr(large_sample, "views_of", lambda *given: views)
     monkeypatch.setattr(large_sample, "save", full_disk)
     with pytest.raises(OSError, match="No space"):
         make_sample(tmp_path / "out", texture="grass", size=1024)
