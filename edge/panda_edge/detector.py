@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -103,7 +104,7 @@ class Detector:
         self._model = Model(bundle.checked_file(MODEL_FILE), threads // workers, provider)
         self._scorer = Scorer(bundle, threads // workers, epsilon)
         beside = (Scorer(bundle, threads // workers, epsilon, self._scorer) for _ in range(workers - 1))
-        self._tiles = PictureScorer(self.features, [self._scorer, *beside]) if tiled else None
+        self._tiles = PictureScorer(partial(_features, bundle, self._model), [self._scorer, *beside]) if tiled else None
         calibration = open_calibration(bundle)
         self.decider = None if calibration is None else Decider(calibration, fpr)
 
@@ -143,24 +144,7 @@ class Detector:
 
     def features(self, frames: np.ndarray) -> Features:
         """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model is not the manifest's."""
-        manifest = self.bundle.manifest
-        try:
-            features = self._model.run(frames)
-        except PandaError:
-            raise
-        except Exception as error:  # whatever onnxruntime finds wrong at run time
-            raise BundleError(f"{self.bundle.path}: the model failed ({' '.join(str(error).split())[:200]})") from error
-        if (features.score is not None) != (manifest.detection.scoring == "graph"):
-            raise BundleError(
-                f"{self.bundle.path}: the model and the manifest disagree about who scores; export it again"
-            )
-        expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]
-        found = [level.shape[1:] for level in features.levels]
-        if features.embedding.shape != (len(frames), manifest.embedding_size) or found != expected:
-            raise BundleError(
-                f"{self.bundle.path}: the model's outputs {found} are not the manifest's levels {expected}"
-            )
-        return features
+        return _features(self.bundle, self._model, frames)
 
     def _results(self, images: Iterable[ImageLike], batch_size: int, with_map: bool) -> Iterator[Result]:
         if batch_size < 1:
@@ -219,6 +203,24 @@ class Detector:
         searched = (time.perf_counter() - started) * 1e3
         done = joined(view, [frame], self._scorer.sigma)
         return Scored(done.score, done.heatmap, {"search": searched, **done.stages_ms})
+
+
+def _features(bundle: Bundle, model: Model, frames: np.ndarray) -> Features:
+    """See `Detector.features`."""
+    manifest = bundle.manifest
+    try:
+        features = model.run(frames)
+    except PandaError:
+        raise
+    except Exception as error:  # whatever onnxruntime finds wrong at run time
+        raise BundleError(f"{bundle.path}: the model failed ({' '.join(str(error).split())[:200]})") from error
+    if (features.score is not None) != (manifest.detection.scoring == "graph"):
+        raise BundleError(f"{bundle.path}: the model and the manifest disagree about who scores; export it again")
+    expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]
+    found = [level.shape[1:] for level in features.levels]
+    if features.embedding.shape != (len(frames), manifest.embedding_size) or found != expected:
+        raise BundleError(f"{bundle.path}: the model's outputs {found} are not the manifest's levels {expected}")
+    return features
 
 
 def load(
