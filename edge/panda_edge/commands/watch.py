@@ -106,6 +106,32 @@ def watch(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Counters for Prometheus.", show_default=False, rich_help_panel=_SINKS),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A page to look at; beyond 127.0.0.1 it needs a token.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What the page's visitors must know; better in the environment as PANDA_EDGE_TOKEN.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    collect: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the page's button 'this was normal' puts pictures.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
     fpr: Fpr = DEFAULT_FPR,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
@@ -131,6 +157,9 @@ def watch(
         spool=spool,
         spool_events=spool_events,
         metrics=metrics,
+        http=http,
+        token=token,
+        collect=collect,
     )
     options = RunOptions(
         bundle=bundle,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from panda_edge.errors import PandaError
+from panda_edge.show.files import make_folder
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
 from panda_edge.stream.sinks.jsonl import JsonLines, RotatedFile, write_to_stdout
@@ -25,6 +27,7 @@ _FAREWELL = 10.0  # seconds that a sink has for what it holds
 class SinkOptions:
     """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
     mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
+    http: HOST:PORT of the page; token: see PageServer; collect: folder for pictures that were normal after all.
     """
 
     jsonl: str | None = None
@@ -39,6 +42,9 @@ class SinkOptions:
     spool: Path | None = None
     spool_events: int = DEFAULT_EVENTS
     metrics: str | None = None
+    http: str | None = None
+    token: str | None = None
+    collect: Path | None = None
 
 
 def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitStack) -> list[Sink]:
@@ -72,10 +78,27 @@ def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitSt
         add("spool", Deliveries(spool, receivers, options.send == "all", may_wait, say))
     if options.jsonl == "-" or not sinks:
         add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
-    if options.metrics is not None:
+    if options.metrics is not None or options.http is not None:
         losing = {name: sink for name, sink in sinks.items() if hasattr(sink, "lost")}
         metrics = Metrics(lambda: loop.states, lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()})
-        server = MetricsServer(options.metrics, metrics.text)
-        closing.callback(server.close)
         sinks["metrics"] = metrics
+        if options.metrics is not None:
+            closing.callback(MetricsServer(options.metrics, metrics.text).close)
+        if options.http is not None:
+            sinks["page"] = _open_page(options, options.http, loop, metrics, closing)
     return list(sinks.values())
+
+
+def _open_page(options: SinkOptions, address: str, loop: Loop, metrics: Metrics, closing: ExitStack) -> Sink:
+    # Imported where it is wanted: a page is drawn and served by what no other sink needs.
+    from panda_edge.stream.page.board import Board
+    from panda_edge.stream.page.server import PageServer
+
+    if options.collect is not None:
+        make_folder(options.collect)
+    token = options.token or os.environ.get("PANDA_EDGE_TOKEN") or None
+    board = Board(lambda: loop.states, lambda: loop.detector.bundle.manifest.segmentation, options.collect)
+    server = PageServer(address, token, board, loop.set_fpr, metrics.text)
+    closing.callback(server.close)
+    loop.say("page", None, f"the page is served on port {server.port}")
+    return board

@@ -1,0 +1,121 @@
+"""The page's addresses, and who may ask."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from panda_edge.errors import PandaError
+from panda_edge.stream.page.board import Board
+
+_FILES = {
+    "/": ("page.html", "text/html"),
+    "/page.js": ("page.js", "text/javascript"),
+    "/page.css": ("page.css", "text/css"),
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_OURS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(
+    board: Board, set_fpr: Callable[[float], None], metrics: Callable[[], str], token: str | None
+) -> Starlette:
+    """The ASGI application. token: what a visitor must know; None serves those who come by a loopback name."""
+
+    async def file(request: Request) -> Response:
+        name, kind = _FILES[request.url.path]
+        return Response((Path(__file__).parent / name).read_bytes(), media_type=f"{kind}; charset=utf-8")
+
+    async def state(request: Request) -> Response:
+        since = request.query_params.get("since", "0")
+        return JSONResponse(board.state(int(since) if since.isdecimal() and len(since) < 16 else 0))
+
+    async def live(request: Request) -> Response:
+        return _picture(await run_in_threadpool(board.live, request.path_params["source"]))
+
+    async def anomaly(request: Request) -> Response:
+        plain = "plain" in request.query_params
+        return _picture(await run_in_threadpool(board.anomaly, request.path_params["identity"], plain))
+
+    async def normal(request: Request) -> Response:
+        return await _done(lambda: str(board.keep_as_normal(request.path_params["identity"])))
+
+    async def fpr(request: Request) -> Response:
+        try:
+            rate = float((await request.json())["fpr"])
+        except (ValueError, TypeError, KeyError):
+            return JSONResponse({"error": "expected a number"}, 400)
+        return await _done(lambda: set_fpr(rate))
+
+    async def counters(request: Request) -> Response:
+        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def guarded(answer: Answer) -> Answer:
+        async def guard(request: Request) -> Response:
+            response = _refusal(request, token) or await answer(request)
+            response.headers.update(_HEADERS)
+            return response
+
+        return guard
+
+    routes = [
+        *(Route(path, guarded(file)) for path in _FILES),
+        Route("/state", guarded(state)),
+        Route("/live/{source:int}.jpg", guarded(live)),
+        Route("/anomaly/{identity}.jpg", guarded(anomaly)),
+        Route("/normal/{identity}", guarded(normal), methods=["POST"]),
+        Route("/fpr", guarded(fpr), methods=["POST"]),
+        Route("/metrics", guarded(counters)),
+    ]
+    return Starlette(routes=routes)
+
+
+def _refusal(request: Request, token: str | None) -> Response | None:
+    """Why a visitor is not answered; None where all is well."""
+    if token is None:
+        # A page elsewhere may make its own name mean 127.0.0.1; it cannot make the browser say ours.
+        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _OURS:
+            return PlainTextResponse("ask by a loopback name", 403)
+    else:
+        given = request.query_params.get("token")
+        if given is not None and hmac.compare_digest(given.encode(), token.encode()):
+            answer = RedirectResponse(request.url.path, 303)
+            answer.set_cookie("panda_edge", token, httponly=True, samesite="strict", max_age=30 * 86400)
+            return answer
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not any(
+            hmac.compare_digest(known.encode(), token.encode())
+            for known in (request.cookies.get("panda_edge", ""), bearer)
+        ):
+            return PlainTextResponse("a token is needed: /?token=…", 401)
+    # A form on another site cannot send this header.
+    if request.method == "POST" and request.headers.get("x-panda-edge") != "1":
+        return PlainTextResponse("not from this page", 403)
+    return None
+
+
+def _picture(data: bytes | None) -> Response:
+    return Response(status_code=404) if data is None else Response(data, media_type="image/jpeg")
+
+
+async def _done(what: Callable[[], Any]) -> Response:
+    try:
+        return JSONResponse({"done": await run_in_threadpool(what)})
+    except PandaError as error:
+        return JSONResponse({"error": str(error)}, 400)

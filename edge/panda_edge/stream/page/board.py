@@ -1,0 +1,178 @@
+"""What the page shows, kept in bounded memory while frames go by; pictures are drawn only when someone looks."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from PIL import Image
+
+from panda_edge.bundle.manifest import Segmentation
+from panda_edge.errors import PandaError
+from panda_edge.images.reading import OpenedImage
+from panda_edge.show.files import png_bytes, write_whole
+from panda_edge.show.overlay import color_scale, overlay
+from panda_edge.stream.capture import SourceState
+from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.lines import notice_line, outcome_line
+
+_HISTORY = 2000  # points of the chart
+_ANOMALIES, _ANOMALY_BYTES = 60, 64_000_000
+_NOTICES = 30
+_LIVE_SIDE = 480  # pixels
+_LIVE_PAUSE = 0.15  # seconds for which a drawn live picture serves everyone who asks
+
+
+class Board:
+    """A sink that remembers the last outcome of each source, a history of scores, and the last anomalies."""
+
+    def __init__(
+        self, states: Callable[[], list[SourceState]], segmentation: Callable[[], Segmentation], normal: Path | None
+    ) -> None:
+        """normal: the folder for pictures that were normal after all; None where none was given."""
+        self._states = states
+        self._segmentation = segmentation
+        self._normal = normal
+        self._lock = Lock()
+        self._drawing = Lock()
+        self._latest: dict[str, Outcome] = {}
+        self._history: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_HISTORY)
+        self._seen = 0
+        self._anomalies: OrderedDict[str, Outcome] = OrderedDict()
+        self._anomaly_bytes = 0
+        self._notices: deque[dict[str, Any]] = deque(maxlen=_NOTICES)
+        self._drawn: dict[str, tuple[float, str, bytes]] = {}
+        self._kept: set[str] = set()
+
+    def outcome(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._seen += 1
+            self._latest[outcome.source] = outcome
+            self._history.append((self._seen, _point(outcome)))
+            if outcome.anomalous:
+                self._anomalies[outcome.id] = outcome
+                self._anomaly_bytes += _bytes(outcome)
+                while len(self._anomalies) > _ANOMALIES or self._anomaly_bytes > _ANOMALY_BYTES:
+                    _, oldest = self._anomalies.popitem(last=False)
+                    self._anomaly_bytes -= _bytes(oldest)
+
+    def notice(self, notice: Notice) -> None:
+        with self._lock:
+            self._notices.append(notice_line(notice))
+
+    def close(self, timeout: float) -> None:
+        pass
+
+    def state(self, since: int) -> dict[str, Any]:
+        """What the page asks for twice a second: points newer than `since`, sources, anomalies, notices."""
+        with self._lock:
+            latest = {source: outcome_line(outcome) for source, outcome in self._latest.items()}
+            decided = [o.result.decision for o in self._latest.values() if o.result and o.result.decision]
+            return {
+                "seen": self._seen,
+                "points": [point for number, point in self._history if number > since],
+                "sources": [
+                    {
+                        "name": s.name,
+                        "up": s.up and not s.silent,
+                        "ended": s.ended,
+                        "error": s.error,
+                        "frames": s.frames,
+                        "dropped": s.dropped,
+                        "losses": s.losses,
+                        "latest": latest.get(s.name),
+                    }
+                    for s in self._states()
+                ],
+                "fpr": decided[0].fpr if decided else None,
+                "anomalies": [
+                    {**outcome_line(outcome), "kept": outcome.id in self._kept}
+                    for outcome in reversed(self._anomalies.values())
+                ],
+                "notices": list(self._notices)[::-1],
+                "collects": self._normal is not None,
+            }
+
+    def live(self, source: int) -> bytes | None:
+        """The last picture of a source under its heat map, JPEG; None where there is none."""
+        names = [state.name for state in self._states()]
+        outcome = self._latest.get(names[source]) if 0 <= source < len(names) else None
+        if outcome is None:
+            return None
+        with self._drawing:  # the second browser waits for what is drawn for the first
+            at, drawn_id, data = self._drawn.get(outcome.source, (0.0, "", b""))
+            if drawn_id != outcome.id and time.monotonic() - at > _LIVE_PAUSE:
+                data = self._draw(outcome, _LIVE_SIDE)
+                self._drawn[outcome.source] = time.monotonic(), outcome.id, data
+            return data
+
+    def anomaly(self, identity: str, plain: bool) -> bytes | None:
+        """An anomalous picture at full size, JPEG, under its heat map or plain; None where it is no longer kept."""
+        with self._lock:
+            outcome = self._anomalies.get(identity)
+        return None if outcome is None else self._draw(outcome, None, plain)
+
+    def keep_as_normal(self, identity: str) -> Path:
+        """Write an anomalous picture into the folder of those that were normal after all. Raises PandaError."""
+        with self._lock:
+            outcome = self._anomalies.get(identity)
+        if self._normal is None:
+            raise PandaError("no folder to collect in; start with --collect DIR")
+        if outcome is None or outcome.frame.picture.opened is None:
+            raise PandaError("this picture is no longer kept")
+        picture = outcome.frame.picture
+        assert picture.opened is not None
+        source = re.sub(r"[^\w.-]+", "-", outcome.source).strip("-.")[-60:]
+        jpeg = picture.encoded is not None and picture.encoded[:2] == b"\xff\xd8"
+        path = self._normal / f"{source}_{outcome.id}{'.jpg' if jpeg else '.png'}"
+        write_whole(path, picture.encoded if jpeg and picture.encoded else png_bytes(picture.opened.image))
+        with self._lock:
+            self._kept = {*self._kept, identity} & {*self._anomalies}
+        return path
+
+    def _draw(self, outcome: Outcome, side: int | None, plain: bool = False) -> bytes:
+        opened = outcome.frame.picture.opened
+        if opened is None:
+            return _jpeg(Image.new("RGB", (64, 48)))
+        image = opened.image
+        if side is not None:
+            image = image.copy()
+            image.thumbnail((side, side))
+        if outcome.result is None or plain:
+            return _jpeg(image)
+        return _jpeg(overlay(OpenedImage(image, image.size), outcome.result, color_scale(self._segmentation())))
+
+
+def _point(outcome: Outcome) -> dict[str, Any]:
+    decision = None if outcome.result is None else outcome.result.decision
+    score = None
+    if decision is not None:
+        score = decision.score
+    elif outcome.result is not None:
+        score = outcome.result.map_score
+    return {
+        "source": outcome.source,
+        "frame": outcome.frame.number,
+        "score": score,
+        "threshold": None if decision is None else decision.threshold,
+        "anomalous": outcome.anomalous,
+        "not_judged": outcome.not_judged,
+    }
+
+
+def _bytes(outcome: Outcome) -> int:
+    opened = outcome.frame.picture.opened
+    pixels = 0 if opened is None else opened.image.width * opened.image.height * len(opened.image.getbands())
+    return pixels + len(outcome.frame.picture.encoded or b"")
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.convert("RGB").save(stream, "JPEG", quality=85)
+    return stream.getvalue()
