@@ -35,7 +35,7 @@ CONFIGURATIONS = {
     "scale 0.75": "--smallest-defect 16",
     "scale 1.5": "--smallest-defect 8",
     "standardised": f"{ASKED} --standardise",
-    "coarse two levels": f"{ASKED} --level-weights 1,1,0",
+    "all three levels": f"{ASKED} --level-weights 1,1,1",
     "at most 100 MB": f"{ASKED} --max-bank-mb 100",
     "at most 30 MB": f"{ASKED} --max-bank-mb 30",
     "gaussian": f"{ASKED} --bank gaussian",

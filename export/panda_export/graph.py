@@ -43,18 +43,22 @@ class DeviceGraph(nn.Module):
     (B, cells, channels) in nested order; last, where `has_score`, the image's score (B,).
     """
 
-    def __init__(self, backbone: ExportableBackbone, descriptors: nn.Module | None = None) -> None:
-        """descriptors: what is done to the levels, see `panda_export.descriptors`; None leaves them."""
+    def __init__(
+        self, backbone: ExportableBackbone, descriptors: nn.Module | None = None, levels: int | None = None
+    ) -> None:
+        """descriptors: what is done to the levels, see `panda_export.descriptors`; None leaves them. levels: how many,
+        the coarsest, are given out; None for all."""
         super().__init__()
         self.backbone = backbone
         self.descriptors = descriptors
+        self.levels = levels
         self.has_score = bool(getattr(backbone, "has_score", False))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         embedding, levels, *score = self.backbone(self.backbone.normalise(frames))
         if self.descriptors is not None:
             levels = self.descriptors(levels)
-        return embedding, *(nest(level, depth) for depth, level in enumerate(levels)), *score
+        return embedding, *(nest(level, depth) for depth, level in enumerate(levels[: self.levels])), *score
 
 
 def nest(level: Tensor, depth: int) -> Tensor:

@@ -42,7 +42,7 @@ class Network:
 
 def write_network(staging: Path, backbone: ExportableBackbone, pictures: Pictures, options: ExportOptions) -> Network:
     """Write model.onnx: the backbone with what the options do to its levels. Raises PandaError, DataError."""
-    levels = _levels(backbone, pictures.preprocessing)
+    levels = _levels(backbone, pictures.preprocessing)[: options.bank.kept_levels(len(backbone.levels))]
     graph = _graph(backbone, pictures, options.bank)
     differences = _write_model(staging, graph, backbone, pictures.preprocessing, levels)
     precision = options.precision
@@ -80,7 +80,8 @@ def _graph(backbone: ExportableBackbone, pictures: Pictures, options: BankOption
         frames = one_frame_each(pictures, pictures.spread(_SPREAD_PICTURES))
         spreads = channel_spreads(frames, torch_features(DeviceGraph(backbone), "cpu")) or None
     scales = level_scales([level.channels for level in backbone.levels], options.level_weights, spreads)
-    return DeviceGraph(backbone, Descriptors([level.stride for level in backbone.levels], average, scales))
+    descriptors = Descriptors([level.stride for level in backbone.levels], average, scales)
+    return DeviceGraph(backbone, descriptors, options.kept_levels(len(backbone.levels)))
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:

@@ -35,21 +35,20 @@ HNSW_FROM = 10_000
 
 _GAUSSIAN_AVERAGE = 3
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
+_TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 
 
 @dataclass(frozen=True)
 class BankOptions:
     """bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
-    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all,
-    None for 50, or 20 of tiles. knn: neighbours that the
-    image score averages, None for the bank's own (2, or 1 over means). dtype: of the stored pyramid features.
-    max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in stride-8 cells, of the
-    square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, for exact banks of tiles,
-    else 1).
-    shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
-    `gaussian.low_rank_factor`). standardise: every channel is divided by its spread over normal images. level_weights:
-    of the levels' squared distances, coarse first. embeddings: one of EMBEDDINGS. compare: one of COMPARE,
-    for tiles."""
+    coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all, None for 50, or 20 of
+    tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
+    stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
+    stride-8 cells, of the square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, for
+    exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions
+    kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over
+    normal images. level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact
+    banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles."""
 
     bank: str = "exact"
     means: int = 50
@@ -84,8 +83,17 @@ class BankOptions:
     def resolved(self, tiled: bool) -> BankOptions:
         """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
-        average = _TILE_AVERAGE if tiled and self.gallery == "exact" and self.average is None else self.average
-        return dataclasses.replace(self, neighbors=neighbors, average=average)
+        if not tiled or self.gallery != "exact":
+            return dataclasses.replace(self, neighbors=neighbors)
+        average = _TILE_AVERAGE if self.average is None else self.average
+        weights = _TILE_WEIGHTS if self.level_weights is None else self.level_weights
+        return dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights)
+
+    def kept_levels(self, count: int) -> int:
+        """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. A gaussian bank's
+        cells are those of the second-finest level, so that it keeps all."""
+        weights = [1.0] * count if self.level_weights is None or self.gallery == "gaussian" else self.level_weights
+        return max((n for n, weight in enumerate(weights, 1) if weight > 0), default=count)
 
     @property
     def averaged(self) -> int:

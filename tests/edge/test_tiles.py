@@ -70,6 +70,7 @@ def fit_tiles(
         out = folder / f"{name}.panda"
         preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles or Tiling(0.25, 1.0))
         held_out = options.pop("held_out", ())
+        options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), **options} if bank in ("exact", "hnsw") else options
         asked = ExportOptions(
             {"name": "dn2"}, BankOptions(bank, means=9, vectors=300, **options), leave_one_out=bank == "exact"
         )
@@ -240,6 +241,25 @@ def test_the_same_bytes_twice(fit_tiles: Fit, tiled: Path) -> None:
     for path in tiled.rglob("*"):
         if path.is_file():
             assert path.read_bytes() == (again / path.relative_to(tiled)).read_bytes(), path.name
+
+
+def test_the_default_leaves_the_finest_level_out(
+    tmp_path: Path, pictures: list[Path], texture: Texture, tiny_backbone: Callable[..., Any]
+) -> None:
+    out = tmp_path / "x.panda"
+    preprocessing = Preprocessing(SIDE, SIDE, tiles=Tiling(0.25, 1.0))
+    export_bundle(out, tiny_backbone(), pictures, preprocessing, ExportOptions({"name": "dn2"}, BankOptions()))
+    manifest = read_manifest(out)
+    assert [level.stride for level in manifest.levels] == [16, 8]
+    assert (manifest.export["average"], manifest.export["level_weights"]) == (3, [1.0, 1.0, 0.0])
+    assert manifest.segmentation.neighbors == 20
+    assert not (out / "bank" / "stride04.npy").exists()
+    assert verify(out)["ok"]
+    result = panda_edge.load(out).segment(with_defect(texture, 90, 70))
+    assert result.heatmap is not None
+    assert result.heatmap.shape == (HEIGHT // 2, WIDTH // 2)
+    y, x = np.unravel_index(np.argmax(result.heatmap), result.heatmap.shape)
+    assert (abs(2 * x - 96) < 16, abs(2 * y - 76) < 16) == (True, True)
 
 
 class TestPicturesOfOtherSizes:

@@ -111,7 +111,9 @@ Standardise = Annotated[
 ]
 LevelWeights = Annotated[
     str | None,
-    typer.Option(metavar="A,B,C", rich_help_panel=_BANK, help="Weights of the levels, coarse first; 1,1,1."),
+    typer.Option(
+        metavar="A,B,C", rich_help_panel=_BANK, help="Weights of the levels, coarse first; 1,1,1, or 1,1,0 of tiles."
+    ),
 ]
 
 # Decision.
