@@ -229,15 +229,17 @@ def load(
     provider: str = "cpu",
     epsilon: float = 0.0,
     fpr: float = DEFAULT_FPR,
+    require_signature: str | os.PathLike[str] | None = None,
 ) -> Detector:
     """Open a bundle for scoring.
 
     threads: of the model and the search; None uses every processor that the process may. provider: onnxruntime's
     execution provider by its short name. epsilon: heat map distances may be up to (1 + epsilon) times the true ones,
     which is faster; 0 is exact. fpr: the share of normal images that may be called anomalous, where the bundle is
-    calibrated. Raises BundleError, PandaError.
+    calibrated. require_signature: a public key, by file or line; the bundle is used only if this key has signed it, and
+    is then read once, into memory. Raises BundleError, PandaError.
     """
     threads = checked_threads(threads)
     if not 0 <= epsilon <= 1:
         raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
-    return Detector(open_bundle(Path(path)), threads, provider, epsilon, fpr)
+    return Detector(open_bundle(Path(path), require_signature), threads, provider, epsilon, fpr)

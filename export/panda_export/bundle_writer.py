@@ -15,6 +15,7 @@ from pathlib import Path
 
 from panda_edge.bundle.folder import sha256
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
+from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.errors import PandaError
 
 SUFFIX = ".panda"
@@ -61,8 +62,9 @@ def check_target(out: Path) -> None:
 
 
 def file_table(staging: Path) -> dict[str, FileEntry]:
-    """Every file below a bundle's folder but the manifest, with its size and hash."""
-    files = sorted(p for p in staging.rglob("*") if p.is_file() and p.name != MANIFEST_NAME)
+    """Every file below a bundle's folder but the manifest and its signature, with its size and hash."""
+    unlisted = (MANIFEST_NAME, SIGNATURE_NAME)
+    files = sorted(p for p in staging.rglob("*") if p.is_file() and p.name not in unlisted)
     return {p.relative_to(staging).as_posix(): FileEntry(p.stat().st_size, sha256(p)) for p in files}
 
 

@@ -1,14 +1,21 @@
-"""Opening a bundle: every file accounted for, arrays memory-mapped, indexes and graphs checked by hash first."""
+"""Opening a bundle: every file accounted for, arrays memory-mapped, indexes and graphs checked by hash first.
+
+Where a signature is required, every file that is used is copied to memory, checked by hash, and read from there.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Manifest, read_manifest
+from panda_edge.bundle.held import HeldFile
+from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from panda_edge.bundle.sealed_json import parsed, read_text
+from panda_edge.bundle.signature import Signature, check_signature, read_public_key
 from panda_edge.errors import BundleError
 
 _CHUNK = 1 << 20
@@ -16,8 +23,12 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Bundle:
+    """signature: the manifest's, checked, where one was required."""
+
     path: Path
     manifest: Manifest
+    signature: Signature | None = None
+    _held: dict[str, HeldFile] = field(default_factory=dict, repr=False)
 
     def file(self, name: str) -> Path:
         """A file of the bundle, present and of the size the manifest gives. Raises BundleError."""
@@ -33,15 +44,27 @@ class Bundle:
         return path
 
     def checked_file(self, name: str) -> Path:
-        """A file whose content has the manifest's hash. For what a library parses: graphs and indexes."""
-        path = self.file(name)
-        if sha256(path) != self.manifest.files[name].sha256:
+        """Where to read a file whose content has the manifest's hash. For what a library parses: graphs and indexes.
+
+        Of a signed bundle, the path of a copy in memory that lives as long as this object. Raises BundleError.
+        """
+        if name in self._held:
+            return self._held[name].path
+        path, entry = self.file(name), self.manifest.files[name]
+        held = None if self.signature is None else _held_copy(path, entry.bytes)
+        if (sha256(path) if held is None else held.sha256) != entry.sha256:
             raise BundleError(f"{path}: its sha256 is not the manifest's; altered or damaged, copy it again")
-        return path
+        if held is None:
+            return path
+        self._held[name] = held
+        return held.path
 
     def array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """A memory-mapped, read-only array of just this shape and dtype. Raises BundleError."""
-        path = self.file(name)
+        """A memory-mapped, read-only array of just this shape and dtype, of a signed bundle checked by hash.
+
+        Raises BundleError.
+        """
+        path = self.file(name) if self.signature is None else self.checked_file(name)
         try:
             array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load never an archive, never a pickle
         except Exception as error:  # numpy's header parser raises many types: ValueError, TokenError, …
@@ -57,8 +80,12 @@ class Bundle:
         return sum(entry.bytes for entry in self.manifest.files.values())
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Read the manifest and check that every file is there at its full size. Raises BundleError."""
+def open_bundle(path: Path, require_signature: str | os.PathLike[str] | None = None) -> Bundle:
+    """Read the manifest and check that every file is there at its full size. Raises BundleError.
+
+    require_signature: a public key (see `read_public_key`) whose signature the manifest must have.
+    """
+    key = None if require_signature is None else read_public_key(require_signature)
     try:
         exists = path.exists()
     except OSError as error:  # a name that no file system takes, a folder that may not be entered
@@ -67,10 +94,20 @@ def open_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path}: no such bundle; make one with `panda-train fit`")
     if not path.is_dir():
         raise BundleError(f"{path}: a bundle is a folder, this is a file")
-    bundle = Bundle(path, read_manifest(path))
+    text = read_text(path / MANIFEST_NAME)
+    signature = None if key is None else check_signature(path, text.encode(), key)
+    where = path / MANIFEST_NAME
+    bundle = Bundle(path, parse_manifest(parsed(text, where), str(where)), signature)
     for name in bundle.manifest.files:
         bundle.file(name)
     return bundle
+
+
+def _held_copy(path: Path, size: int) -> HeldFile:
+    try:
+        return HeldFile(path, size)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be held in memory ({error.strerror or error})") from error
 
 
 def sha256(path: Path) -> str:

@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise BundleError(f"{path}: {size} bytes is no manifest (at most {_MAX_BYTES})")
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()  # byte for byte: no line end is translated
     except FileNotFoundError:
         raise BundleError(
             f"{path.parent}: no {path.name} in it, so not a bundle; make one with `panda-train fit`"

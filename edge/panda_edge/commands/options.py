@@ -16,6 +16,14 @@ Inputs = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+RequireSignature = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PUB",
+        help="Use the bundle only if this key has signed it: a public key file, or its line.",
+        show_default=False,
+    ),
+]
 Provider = Annotated[
     str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from panda_edge.commands.each_image import decided, each_image, warn_of
-from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Inputs, Json, Provider, Threads
+from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Inputs, Json, Provider, RequireSignature, Threads
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ def segment(
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
+    require_signature: RequireSignature = None,
     json: Json = False,
 ) -> None:
     """Score images and show where they are anomalous: a heat map and an overlay each."""
     from panda_edge.detector import load
     from panda_edge.show.segment_files import SegmentWriter
 
-    detector = load(bundle, threads, provider, epsilon, fpr)
+    detector = load(bundle, threads, provider, epsilon, fpr, require_signature)
     warn_of(detector)
     writer = SegmentWriter(out, detector.bundle.manifest.segmentation, heatmap.value, map_size is MapSize.image)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Provider, Threads
+from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Provider, RequireSignature, Threads
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 _SOURCES, _SINKS = "Sources", "Sinks"
@@ -136,6 +136,7 @@ def watch(
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
+    require_signature: RequireSignature = None,
 ) -> None:
     """Judge what cameras, videos and folders give, for months: every frame is judged, or said why not.
 
@@ -174,6 +175,7 @@ def watch(
         epsilon=epsilon,
         threads=threads,
         provider=provider,
+        require_signature=require_signature,
         sinks=sinks,
     )
     if not run_watch(options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,14 @@ from panda_edge.images.view import LEAST_SPAN
 from panda_edge.search import kernel
 
 
-def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
-    """Facts of a bundle and of this machine, ready for JSON. Raises BundleError."""
-    bundle = open_bundle(path)
+def describe(
+    path: Path, threads: int | None = None, require_signature: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
+    """Facts of a bundle and of this machine, ready for JSON; `signature` is null where none was required.
+
+    Raises BundleError.
+    """
+    bundle = open_bundle(path, require_signature)
     manifest, plain = bundle.manifest, bundle.manifest.plain()
     return {
         "bundle": str(path),
@@ -28,6 +34,7 @@ def describe(path: Path, threads: int | None = None) -> dict[str, Any]:
         "calibration": manifest.calibration,
         "evaluation": manifest.evaluation,
         "export": manifest.export,
+        "signature": None if bundle.signature is None else bundle.signature.facts(),
         "bytes": bundle.total_bytes(),
         "files": {name: entry.bytes for name, entry in manifest.files.items()},
         "panda_edge": __version__,
@@ -66,6 +73,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
         f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors, {maps['dtype']}; {levels}",
         f"calibration {'yes' if facts['calibration'] else 'none'}",
+        *([f"signed with key {signed['key']}: {signed['comment']}"] if (signed := facts["signature"]) else []),
         *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),
         f"this machine: {facts['cpu']}, {facts['threads']} threads, {facts['simd']}",
     ]

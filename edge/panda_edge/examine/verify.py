@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +19,26 @@ from panda_edge.search.scoring import Scorer
 TOLERANCE = {"embedding": 1e-3, "score": 1e-3, "heatmap": 1e-2}
 
 
-def verify(path: Path, threads: int | None = None) -> dict[str, object]:
+def verify(
+    path: Path, threads: int | None = None, require_signature: str | os.PathLike[str] | None = None
+) -> dict[str, object]:
     """Check a bundle on this machine.
 
-    Returns {"ok", "files", "largest_difference": {"embedding", "score", "heatmap"}, "tolerance"}; differences are
-    relative to the largest expected value. Raises BundleError for a file that is missing or altered.
+    Returns {"ok", "files", "signature", "largest_difference": {"embedding", "score", "heatmap"}, "tolerance"};
+    differences are relative to the largest expected value; signature is null where none was required. Raises
+    BundleError for a file that is missing or altered.
     """
     threads = checked_threads(threads)
-    bundle = open_bundle(path)
-    check_seal(path)
+    bundle = open_bundle(path, require_signature)
+    if bundle.signature is None:
+        check_seal(path)
     for name in bundle.manifest.files:
         bundle.checked_file(name)
     differences = self_test_differences(bundle, threads)
     return {
         "ok": all(differences[key] <= TOLERANCE[key] for key in TOLERANCE),
         "files": len(bundle.manifest.files),
+        "signature": None if bundle.signature is None else bundle.signature.facts(),
         "largest_difference": differences,
         "tolerance": TOLERANCE,
     }

@@ -36,6 +36,7 @@ class RunOptions:
     epsilon: float
     threads: int | None
     provider: str
+    require_signature: str | None = None
     sinks: SinkOptions = field(default_factory=SinkOptions)
 
 
@@ -56,7 +57,14 @@ def run_watch(options: RunOptions) -> bool:
             sink.notice(notice)
 
     loop = Loop(
-        lambda: load(options.bundle, options.threads, options.provider, options.epsilon, options.fpr),
+        lambda: load(
+            options.bundle,
+            options.threads,
+            options.provider,
+            options.epsilon,
+            options.fpr,
+            options.require_signature,
+        ),
         sources,
         LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after),
         notify,

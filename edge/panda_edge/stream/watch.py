@@ -27,6 +27,7 @@ def watch(
     threads: int | None = None,
     provider: str = "cpu",
     epsilon: float = 0.0,
+    require_signature: str | os.PathLike[str] | None = None,
     notify: Callable[[Notice], None] | None = None,
 ) -> Iterator[Outcome]:
     """Judge what the sources give, frame by frame, until they end; closing the iterator closes them.
@@ -44,7 +45,14 @@ def watch(
     options = LoopOptions(drop, every, max_fps, frozen_after)
     loop: list[Loop] = []
     opened = open_sources(sources, once, raw, lambda size: loop[0].detector.preprocessing.draft_size(size))
-    loop.append(Loop(lambda: load(bundle, threads, provider, epsilon, fpr), opened, options, notify or print_notice))
+    loop.append(
+        Loop(
+            lambda: load(bundle, threads, provider, epsilon, fpr, require_signature),
+            opened,
+            options,
+            notify or print_notice,
+        )
+    )
     return loop[0].outcomes()
 
 

@@ -16,6 +16,7 @@ from panda_train.commands.fit import fit
 from panda_train.commands.paper import paper
 from panda_train.commands.report import report
 from panda_train.commands.sample import sample
+from panda_train.commands.sign import keygen, sign
 
 _WORKSTATION = ("torch", "torchvision", "onnx", "onnxscript", "skimage", "sklearn", "scipy")
 
@@ -31,6 +32,8 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     fit: "panda-train fit parts --out parts.panda --bank gaussian --max-bank-mb 50",
     evaluate: "panda-train evaluate parts.panda parts",
     report: "panda-train report parts.panda parts --out report",
+    keygen: "panda-train keygen line.key",
+    sign: "panda-train sign parts.panda --key line.key",
     fisher: "panda-train fisher --backbone efficientnet-lite0",
     paper: "panda-train paper cifar10 --data cifar10 --out results --methods dn2",
 }

@@ -1,0 +1,41 @@
+"""The commands `panda-train keygen` and `panda-train sign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.commands.console import print_json
+from panda_train.commands.options import BundlePath, Json
+
+
+def keygen(
+    key: Annotated[Path, typer.Argument(metavar="K.key", help="The secret key, to be written.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices."""
+    from panda_export.signing import make_key
+
+    public = make_key(key)
+    if json:
+        print_json({"secret": str(key), "public": str(key.with_suffix(".pub")), "key": public.text()})
+    else:
+        print(f"{key.with_suffix('.pub')}  {public.text()}")
+
+
+def sign(
+    bundle: BundlePath,
+    key: Annotated[Path, typer.Option(metavar="K.key", help="The secret key.", show_default=False)],
+    comment: Annotated[str, typer.Option(help="One line, signed with the rest.")] = "panda-edge bundle",
+    json: Json = False,
+) -> None:
+    """Sign a bundle, once every file's hash is found right; check with `panda-edge verify --key K.pub`."""
+    from panda_export.signing import read_secret_key, sign_bundle
+
+    facts = sign_bundle(bundle, read_secret_key(key), comment).facts()
+    if json:
+        print_json({"bundle": str(bundle), **facts})
+    else:
+        print(f"{bundle}: signed with key {facts['key']}: {facts['comment']}")
