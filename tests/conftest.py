@@ -92,8 +92,8 @@ def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
     differences: dict[str, float] = {}
 
     def write_once(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
-        # The graph is the same in every bundle, and to export it takes most of the time.
-        if not differences:
+        # The graph is the same in nearly every bundle, and to export it takes most of the time.
+        if not differences or graph.descriptors is not None:
             differences.update(write_onnx(graph, path, *about))
         else:
             shutil.copy(bundles["exact"] / MODEL_FILE, path)

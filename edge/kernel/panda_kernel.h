@@ -59,6 +59,10 @@ void panda_flat_free(panda_flat *flat);
 panda_status panda_flat_nearest(panda_flat *flat, const float *queries, size_t q, int threads, float *distances,
                                 int64_t *indices);
 
+/* out (n, p) = (rows (n, d) - mean (d,)) basis (d, p). */
+panda_status panda_project(const float *rows, size_t n, size_t d, const float *mean, const float *basis, size_t p,
+                           int threads, float *out);
+
 /* Greedy k-centre: indices[0] = start, and each further one is the row of points (n, d) farthest from those before
  * it (ties to the lowest index). count <= n < 2^32. `interrupted`, where not NULL, is asked from time to time and
  * ends the run by returning true. PANDA_NOT_FINITE when a point holds NaN or infinity. */

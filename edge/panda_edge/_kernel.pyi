@@ -61,6 +61,15 @@ class Pyramid:
         /,
     ) -> None: ...
 
+def project(
+    rows: NDArray[np.float32],
+    mean: NDArray[np.float32],
+    basis: NDArray[np.float32],
+    threads: int,
+    out: NDArray[np.float32],
+    /,
+) -> None: ...
+
 class Flat:
     def __new__(cls, bank: NDArray[Any], /) -> Flat: ...
     def nearest(

@@ -15,6 +15,7 @@ from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.gaussian import DescriptorGrid, packed_size
 from panda_edge.search.level_files import level_file
+from panda_export import coreset
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
@@ -61,8 +62,10 @@ def fit_budget(
         changed = dataclasses.replace(options, means=_at_least_one(means, options))
         return Budget(changed, images, f"{means} means")
     if options.gallery in ("coreset", "hnsw"):
-        each = value * channels if options.gallery == "coreset" else _FLOAT32 * channels + _GRAPH_BYTES
-        vectors = min(options.vectors, int((most - images * embedding) / each))
+        each, once = _FLOAT32 * channels + _GRAPH_BYTES, 0
+        if options.gallery == "coreset":
+            each, once = coreset.bank_bytes(levels, value)
+        vectors = min(options.vectors, int((most - images * embedding - once) / each))
         changed = dataclasses.replace(options, vectors=_at_least_one(vectors, options))
         return Budget(changed, images, f"{vectors} descriptors")
     return _fit_rank(options, levels, images, (most - images * embedding) / frames)

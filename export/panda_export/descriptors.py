@@ -21,10 +21,13 @@ _LEAST_SPREAD = 1e-6  # of a channel that never changes; keeps its scale finite
 class Descriptors(nn.Module):
     """Levels in, levels out, coarse first, each (B, C, h, w): averaged over squares, then scaled channel by channel."""
 
-    def __init__(self, strides: Sequence[int], average: int, scales: Sequence[Tensor]) -> None:
-        """average: side of the square in stride-8 cells, 1 for none. scales: of each level, float32 (C,)."""
+    def __init__(self, sides: Sequence[int], scales: Sequence[Tensor], padded: bool = False) -> None:
+        """sides: of the square in each level's cells, odd, 1 for none. scales: of each level, float32 (C,).
+        padded: what a square has beyond the border counts as zeros, so that the border weighs less; else not at all.
+        """
         super().__init__()
-        self.sides = [averaged_cells(average, stride) for stride in strides]
+        self.sides = list(sides)
+        self.padded = padded
         for i, scale in enumerate(scales):
             self.register_buffer(f"scale{i}", scale.reshape(1, -1, 1, 1))
 
@@ -32,7 +35,7 @@ class Descriptors(nn.Module):
         out = []
         for i, (level, side) in enumerate(zip(levels, self.sides, strict=True)):
             if side > 1:
-                level = nn.functional.avg_pool2d(level, side, 1, side // 2, count_include_pad=False)
+                level = nn.functional.avg_pool2d(level, side, 1, side // 2, count_include_pad=self.padded)
             out.append(level * getattr(self, f"scale{i}"))
         return out
 

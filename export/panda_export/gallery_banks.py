@@ -10,15 +10,15 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 from panda_edge.bundle.manifest import Level
-from panda_edge.bundle.model import Features, default_threads
-from panda_edge.search import kernel
+from panda_edge.bundle.model import Features
 from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file
+from panda_export.coreset import CoresetWriter
 from panda_export.embedding_banks import write_hnsw
 from panda_export.gaussian import GaussianWriter
 from panda_export.options import BankOptions
+from panda_export.samples import DescriptorSample
 
 JOINT_HNSW_EF = 64
-_MAX_DESCRIPTORS = 600_000  # that a coreset or a graph is chosen from, drawn evenly over the images: 0.2 GB
 _MAX_KMEANS_DESCRIPTORS = 100_000
 
 
@@ -48,11 +48,7 @@ def gallery_writer(
     if options.gallery == "kmeans-levels":
         return LevelMeansWriter(bundle, levels, options, images, seed)
     if options.gallery == "coreset":
-
-        def coreset(drawn: np.ndarray) -> int:
-            return write_coreset(bundle, levels, drawn, options)
-
-        return DescriptorWriter(coreset, levels, images, _MAX_DESCRIPTORS, seed)
+        return CoresetWriter(bundle, levels, options.vectors, options.dtype, images, seed)
 
     def graph(drawn: np.ndarray) -> int:
         write_hnsw(bundle / JOINT_HNSW_FILE, drawn.astype(np.float32), seed)
@@ -89,23 +85,6 @@ class PyramidWriter:
             header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._written, *cells)}
             with file.open("r+b") as stream:
                 np.lib.format.write_array_header_1_0(stream, header)
-
-
-class DescriptorSample:
-    """Descriptors, float16, drawn evenly over the images: at most about `most` of them."""
-
-    def __init__(self, cells: int, images: int, most: int, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self._per_image = min(cells, max(1, most // images))
-        self._drawn: list[np.ndarray] = []
-
-    def add(self, descriptors: np.ndarray) -> None:
-        """descriptors: of one image, (cells, channels)."""
-        chosen = self._random.choice(len(descriptors), self._per_image, replace=False)
-        self._drawn.append(descriptors[np.sort(chosen)].astype(np.float16))
-
-    def drawn(self) -> np.ndarray | None:
-        return np.concatenate(self._drawn) if self._drawn else None
 
 
 class DescriptorWriter:
@@ -164,13 +143,6 @@ def _centres(drawn: np.ndarray, count: int, seed: int) -> np.ndarray:
     """K-means centres (count, channels) of (N, channels)."""
     fit = MiniBatchKMeans(count, batch_size=4096, n_init=3, random_state=seed).fit(drawn.astype(np.float32))
     return np.asarray(fit.cluster_centers_)
-
-
-def write_coreset(bundle: Path, levels: Sequence[Level], drawn: np.ndarray, options: BankOptions) -> int:
-    """Joint descriptors such that the farthest of the drawn ones is as near as greedy k-centre makes it."""
-    chosen = kernel.k_centre(drawn, min(options.vectors, len(drawn)), threads=default_threads())
-    _write_parts(bundle, levels, drawn[chosen], options.dtype)
-    return len(chosen)
 
 
 def _write_parts(bundle: Path, levels: Sequence[Level], descriptors: np.ndarray, dtype: str) -> None:

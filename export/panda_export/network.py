@@ -15,7 +15,7 @@ from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.picture import FeatureFunction
-from panda_export.descriptors import Descriptors, channel_spreads, level_scales
+from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
@@ -80,8 +80,13 @@ def _graph(backbone: ExportableBackbone, pictures: Pictures, options: BankOption
         frames = one_frame_each(pictures, pictures.spread(_SPREAD_PICTURES))
         spreads = channel_spreads(frames, torch_features(DeviceGraph(backbone), "cpu")) or None
     scales = level_scales([level.channels for level in backbone.levels], options.level_weights, spreads)
-    descriptors = Descriptors([level.stride for level in backbone.levels], average, scales)
-    return DeviceGraph(backbone, descriptors, options.kept_levels(len(backbone.levels)))
+    strides, kept = [level.stride for level in backbone.levels], options.kept_levels(len(backbone.levels))
+    if options.gallery == "coreset":
+        # As PatchCore does it; the finest level is not part of the descriptor.
+        sides = [average] * (len(strides) - 1) + [1 if len(strides) > 1 else average]
+        return DeviceGraph(backbone, Descriptors(sides, scales, padded=True), kept)
+    sides = [averaged_cells(average, stride) for stride in strides]
+    return DeviceGraph(backbone, Descriptors(sides, scales), kept)
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:

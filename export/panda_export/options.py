@@ -33,9 +33,9 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 # 10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0.
 HNSW_FROM = 10_000
 
-_GAUSSIAN_AVERAGE = 3
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
+_OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class BankOptions:
     coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all, None for 50, or 20 of
     tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
     stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
-    stride-8 cells, of the square that descriptors are averaged over, odd; None for the bank's own (3 for gaussian, for
-    exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions
+    stride-8 cells (of a coreset: of each level), of the square that descriptors are averaged over, odd; None for the
+    bank's own (3 for gaussian, coreset, and exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions
     kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over
     normal images. level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact
     banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles."""
@@ -90,17 +90,16 @@ class BankOptions:
         return dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights)
 
     def kept_levels(self, count: int) -> int:
-        """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. A gaussian bank's
-        cells are those of the second-finest level, so that it keeps all."""
-        weights = [1.0] * count if self.level_weights is None or self.gallery == "gaussian" else self.level_weights
+        """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. The cells of gaussian
+        and coreset banks are those of the second-finest level, so that they keep all."""
+        every = self.level_weights is None or self.gallery in _OWN_AVERAGE
+        weights = [1.0] * count if every or self.level_weights is None else self.level_weights
         return max((n for n, weight in enumerate(weights, 1) if weight > 0), default=count)
 
     @property
     def averaged(self) -> int:
-        """Stride-8 cells a side that descriptors are averaged over."""
-        if self.average is not None:
-            return self.average
-        return _GAUSSIAN_AVERAGE if self.gallery == "gaussian" else 1
+        """Cells a side that descriptors are averaged over: of a coreset, of each level's own; else of stride 8."""
+        return _OWN_AVERAGE.get(self.gallery, 1) if self.average is None else self.average
 
     def detection_bank(self, images: int) -> str:
         """How so many images' embeddings are kept."""

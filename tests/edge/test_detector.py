@@ -100,11 +100,8 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
         assert result.map_score == pytest.approx(expected.max(), rel=RELATIVE)
 
 
-@pytest.mark.parametrize("bank_kind", ["kmeans", "coreset"])
-def test_banks_of_descriptors_by_brute_force(
-    made_bundles: dict[str, Path], test_images: list[Path], bank_kind: str
-) -> None:
-    bundle = made_bundles[bank_kind]
+def test_means_by_brute_force(made_bundles: dict[str, Path], test_images: list[Path]) -> None:
+    bundle = made_bundles["kmeans"]
     reference = Reference(bundle, read_manifest(bundle))
     descriptors = np.concatenate(reference.levels, axis=1)
     bank = np.load(bundle / EMBEDDINGS_FILE)

@@ -82,3 +82,25 @@ def test_no_queries(level):
 def test_wrong_arguments_say_what_was_expected(bank, queries, threads, error, words):
     with pytest.raises(error, match=words):
         kernel.FlatSearch(bank, threads).nearest(queries)
+
+
+@pytest.mark.parametrize(("n", "d", "p"), [(1, 1, 1), (35, 9, 20), (3, 70, 7), (0, 4, 4)])
+def test_rows_are_turned_into_a_basis(level, n, d, p):
+    random = np.random.default_rng(n + d)
+    rows, mean, basis = random.normal(size=(n, d)), random.normal(size=d), random.normal(size=(d, p))
+    found = kernel.project(rows, mean, basis, threads=2)
+    assert found.shape == (n, p)
+    np.testing.assert_allclose(found, (rows - mean) @ basis, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "mean", "basis", "words"),
+    [
+        ((2, 3), (2,), (3, 4), "mean: got length 2"),
+        ((2, 3), (3,), (2, 4), "basis: got length 2"),
+        ((3,), (3,), (3, 4), "rows: got 1 dimensions"),
+    ],
+)
+def test_wrong_shapes_of_a_basis(rows, mean, basis, words):
+    with pytest.raises(ValueError, match=words):
+        kernel.project(np.ones(rows), np.ones(mean), np.ones(basis))

@@ -119,7 +119,7 @@ EACH_FRAME = [
     "gaussian",
     "heatmap",
 ]
-EACH_FRAME += ["pool", "dispatch", "flat", "flat_integers"]
+EACH_FRAME += ["pool", "dispatch", "flat", "flat_integers", "project"]
 
 
 @pytest.mark.parametrize("name", EACH_FRAME)

@@ -33,7 +33,7 @@ def test_every_level_is_averaged_over_about_the_same_pixels(average: int, expect
 
 def test_levels_are_averaged_and_scaled() -> None:
     level = torch.randn(2, 3, 6, 8)
-    (found,) = Descriptors([8], 3, [torch.tensor([1.0, 2.0, 0.5])])([level])
+    (found,) = Descriptors([3], [torch.tensor([1.0, 2.0, 0.5])])([level])
     weight = ndimage.uniform_filter(np.ones((6, 8)), 3, mode="constant")
     expected = ndimage.uniform_filter(level.numpy(), (0, 0, 3, 3), mode="constant") / weight
     np.testing.assert_allclose(found.numpy(), expected * np.array([1, 2, 0.5])[:, None, None], rtol=1e-4, atol=1e-6)

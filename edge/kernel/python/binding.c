@@ -192,6 +192,33 @@ done:
     return result;
 }
 
+static PyObject *project(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *objects[4];
+    int threads;
+    if (!PyArg_ParseTuple(args, "OOOiO", &objects[0], &objects[1], &objects[2], &threads, &objects[3]))
+        return NULL;
+    PyObject *result = NULL;
+    Py_buffer views[4] = {{0}};
+    Py_buffer *rows = &views[0], *mean = &views[1], *basis = &views[2], *out = &views[3];
+    if (!valid_threads(threads) || !get_array(objects[0], "rows", 2, F32, false, rows) ||
+        !get_array(objects[1], "mean", 1, F32, false, mean) || !get_array(objects[2], "basis", 2, F32, false, basis) ||
+        !get_array(objects[3], "out", 2, F32, true, out))
+        goto done;
+    size_t n = (size_t)rows->shape[0], d = (size_t)rows->shape[1], p = (size_t)basis->shape[1];
+    if (!has_shape(mean, "mean", &d) || !has_shape(basis, "basis", (size_t[]){d, p}) ||
+        !has_shape(out, "out", (size_t[]){n, p}))
+        goto done;
+    panda_status status;
+    Py_BEGIN_ALLOW_THREADS status =
+        panda_project(rows->buf, n, d, mean->buf, basis->buf, p, threads, out->buf);
+    Py_END_ALLOW_THREADS result = outcome(status);
+done:
+    release(views, 4);
+    return result;
+}
+
 static PyObject *allocations(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
@@ -207,6 +234,7 @@ static PyMethodDef functions[] = {
     {"k_centre", k_centre, METH_VARARGS, "k_centre(points, start, threads, indices)"},
     {"gaussian_distance", gaussian_distance, METH_VARARGS,
      "gaussian_distance(x, mean, factors, rows, triangular, threads, distances)"},
+    {"project", project, METH_VARARGS, "project(rows, mean, basis, threads, out)"},
     {"resample", resample, METH_VARARGS, "resample(map, row_weights, row_starts, column_weights, column_starts, out)"},
     {NULL, NULL, 0, NULL},
 };

@@ -54,7 +54,7 @@ class Segmentation:
     """How the heat map is made.
 
     bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
-    or `hnsw` (`count` joint descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
+    or `hnsw` (`count` descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
     level), or `gaussian` (one a cell, of `count`
     images; average: side of the square of cells that descriptors are averaged over; rank: directions kept of its
     covariance, None for all). compare: one of COMPARE, of tiles. sigma: Gaussian blur in input

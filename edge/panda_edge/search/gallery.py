@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
+from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, CoresetGallery, CoresetGrid
+from panda_edge.search.coreset import MEAN_FILE as CORESET_MEAN_FILE
 from panda_edge.search.flat import FlatGallery, LevelMeansGallery
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.search.joint_hnsw import JointHnswGallery
@@ -81,6 +83,17 @@ def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
     )
 
 
+def _open_coreset(bundle: Bundle, options: SearchOptions) -> Gallery:
+    if CORESET_FILE not in bundle.manifest.files:  # of before: parts of each level, at the finest one's cells
+        return _open_flat(bundle, options)
+    grid = CoresetGrid(bundle.manifest.levels)
+    segmentation = bundle.manifest.segmentation
+    stored = bundle.array(CORESET_FILE, (segmentation.count, grid.channels), segmentation.dtype)
+    mean = bundle.array(CORESET_MEAN_FILE, (grid.channels,), "float32")
+    basis = bundle.array(BASIS_FILE, (grid.channels, grid.channels), "float32")
+    return CoresetGallery(stored, mean, basis, grid, options.threads)
+
+
 def _open_gaussian(bundle: Bundle, options: SearchOptions) -> Gallery:
     segmentation = bundle.manifest.segmentation
     grid = DescriptorGrid(bundle.manifest.levels, segmentation.average)
@@ -96,7 +109,7 @@ _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
     "exact": _open_pyramid,
     "kmeans": _open_flat,
     "kmeans-levels": _open_level_means,
-    "coreset": _open_flat,
+    "coreset": _open_coreset,
     "hnsw": _open_joint_hnsw,
     "gaussian": _open_gaussian,
 }

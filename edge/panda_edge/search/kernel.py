@@ -64,6 +64,17 @@ def topk(queries: ArrayLike, bank: NDArray[Any], k: int, threads: int = 1) -> tu
     return distances, indices
 
 
+def project(rows: ArrayLike, mean: ArrayLike, basis: ArrayLike, threads: int = 1) -> Float32:
+    """(rows - mean) @ basis: rows (N, D), mean (D,), basis (D, P) → float32 (N, P).
+
+    By the kernels' own threads: those of numpy's matrix library would spin on the cores that the model needs next.
+    """
+    rows, basis = _rows(rows), _rows(basis)
+    out = np.empty((len(rows), basis.shape[-1]), np.float32)
+    _kernel.project(rows, _rows(mean), basis, threads, out)
+    return out
+
+
 class FlatSearch:
     """Exact search for the nearest row of a large flat bank, without looking at every row.
 

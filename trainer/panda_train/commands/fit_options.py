@@ -103,7 +103,7 @@ Average = Annotated[
     int | None,
     typer.Option(
         rich_help_panel=_BANK,
-        help="Stride-8 cells a side that descriptors are averaged over; 3 for gaussian and tiles, or 1.",
+        help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset and tiles, or 1.",
     ),
 ]
 Standardise = Annotated[
