@@ -153,10 +153,29 @@ static void search_test(void)
     search_case((flat_case){5000, 12, 30, 2, CLOSE}, PANDA_F16); /* several blocks of leaves */
 }
 
+static void project_test(void)
+{
+    static const size_t shapes[][3] = {{1, 1, 1}, {17, 9, 33}, {40, 70, 16}};
+    for (size_t k = 0; k < 3; k++) {
+        size_t n = shapes[k][0], d = shapes[k][1], p = shapes[k][2];
+        float *rows = random_floats(n * d), *mean = random_floats(d), *basis = random_floats(d * p);
+        float *out = allocate(n * p * sizeof *out);
+        CHECK(panda_project(rows, n, d, mean, basis, p, 2, out) == PANDA_OK, "n %zu", n);
+        for (size_t i = 0; i < n * p; i++) {
+            double sum = 0;
+            for (size_t c = 0; c < d; c++)
+                sum += ((double)rows[i / p * d + c] - mean[c]) * basis[c * p + i % p];
+            CHECK(fabs(out[i] - sum) < 1e-6 * (double)(d + 8), "n %zu, d %zu, p %zu, at %zu", n, d, p, i);
+        }
+        free(rows), free(mean), free(basis), free(out);
+    }
+}
+
 int main(void)
 {
     at_every_level("flat screen", screen_test);
     at_every_level("boxes", box_test);
     at_every_level("flat search", search_test);
+    at_every_level("rows turned into a basis", project_test);
     return 0;
 }
