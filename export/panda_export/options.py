@@ -45,10 +45,11 @@ class BankOptions:
     tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
     stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
     stride-8 cells (of a coreset: of each level), of the square that descriptors are averaged over, odd; None for the
-    bank's own (3 for gaussian, coreset, and exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions
-    kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over
-    normal images. level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact
-    banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles."""
+    bank's own (3 for gaussian, coreset, and exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances
+    (`gaussian.shrunk`). rank: directions kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each
+    channel is divided by its spread over normal images. level_weights: of the levels' squared distances, coarse first;
+    None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
+    tiles."""
 
     bank: str = "exact"
     means: int = 50
