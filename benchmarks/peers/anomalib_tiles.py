@@ -205,9 +205,10 @@ def write(rows: ResultsFile) -> None:
         costs = [
             tables.number(row.get(k), 0) for k in ("fit_s", "fit_cpu_s", "fit_peak_mb", "frame_ms", "frame_cpu_ms")
         ]
-        lines.append([title, *figures, *costs, tables.number(row.get("load"), 0), row.get("failed", "")])
+        work = [tables.number(row.get(key), 0) for key in ("threads", "load")]
+        lines.append([title, *figures, *costs, *work, row.get("failed", "")])
     header = ("", "image AUROC", "by map maximum", "pixel AUROC", "PRO", "fit s", "of processor", "fit's peak MB",
-              "frame p50 ms", "of processor", "load", "ended by")  # fmt: skip
+              "frame p50 ms", "of processor", "threads", "load", "ended by")  # fmt: skip
     text = [
         "# Full resolution, beside anomalib",
         f"`PANDA_DATA=DATA PANDA_PEERS_VENV=FOLDER python -m benchmarks.peers.anomalib_tiles`; {DATA}: 129 normal "
@@ -216,8 +217,8 @@ def write(rows: ResultsFile) -> None:
         "resized to. tiles: anomalib's Tiler on the 640 pixels, tiles of 224 with a stride of 208, 3 × 3 of them. "
         "PatchCore's coreset (1 or 10 % of the vectors) is selected by our C kernel. Pixel figures at 640 × 640. "
         f"Limits: {MEMORY_GB} GB of address space, {CPU_SECONDS // 60} minutes of processor time. A frame goes from "
-        "decoded pixels to map and score on two threads: anomalib in torch, as it runs its Tiler. The machine had two "
-        "cores and other work (load: processes that wanted them), so that seconds of processor time are what compares.",
+        "decoded pixels to map and score: anomalib in torch, as it runs its Tiler. The machine had two cores and other "
+        "work (load: processes that wanted them): only processor time compares, and that roughly.",
         tables.table(header, lines),
     ]
     (FOLDER / "full_resolution_peers.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
