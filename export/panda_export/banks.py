@@ -74,6 +74,7 @@ def write_banks(
         ef=JOINT_HNSW_EF if options.gallery == "hnsw" else None,
         average=options.averaged if options.gallery == "gaussian" else 1,
         rank=options.rank if options.gallery == "gaussian" else None,
+        window=options.window,
     )
     if not tiled:
         # A bank of whole pictures numbers what it has kept.

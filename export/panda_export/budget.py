@@ -14,12 +14,13 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.gaussian import DescriptorGrid, packed_size
-from panda_edge.search.level_files import level_file
+from panda_edge.search.level_files import level_file, scales_file
 from panda_export import coreset
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
-_FLOAT32, _FLOAT16 = 4, 2
+_FLOAT32 = 4
+_SCALES = {"uint8": 2 * _FLOAT32}  # bytes of a row's offset and scale
 _PANEL = 16  # rows of a whitening factor that are stored together (`kernel.pack_factors`)
 
 
@@ -50,25 +51,29 @@ def fit_budget(
         return Budget(options, images, "")
     most = options.max_bank_mb * 1e6
     what = "tiles" if tiled else "images"
-    value = _FLOAT16 if options.dtype == "float16" else _FLOAT32
     channels = sum(level.channels for level in levels)
+    descriptor = sum(_row_bytes(level, options.dtype) for level in levels)
     embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank(images) == "hnsw" else 0)
     if options.gallery == "exact":
-        pyramid = value * sum(level.height * level.width * level.channels for level in levels)
+        pyramid = sum(level.height * level.width * _row_bytes(level, options.dtype) for level in levels)
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")
     if options.gallery in ("kmeans", "kmeans-levels"):
-        means = min(options.means, int(most / (value * channels + embedding)))
+        means = min(options.means, int(most / (descriptor + embedding)))
         changed = dataclasses.replace(options, means=_at_least_one(means, options))
         return Budget(changed, images, f"{means} means")
     if options.gallery in ("coreset", "hnsw"):
         each, once = _FLOAT32 * channels + _GRAPH_BYTES, 0
         if options.gallery == "coreset":
-            each, once = coreset.bank_bytes(levels, value)
+            each, once = coreset.bank_bytes(levels, np.dtype(options.dtype).itemsize)
         vectors = min(options.vectors, int((most - images * embedding - once) / each))
         changed = dataclasses.replace(options, vectors=_at_least_one(vectors, options))
         return Budget(changed, images, f"{vectors} descriptors")
     return _fit_rank(options, levels, images, (most - images * embedding) / frames)
+
+
+def _row_bytes(level: Level, dtype: str) -> int:
+    return level.channels * np.dtype(dtype).itemsize + _SCALES.get(dtype, 0)
 
 
 def _fit_rank(options: BankOptions, levels: Sequence[Level], images: int, most: float) -> Budget:
@@ -93,8 +98,9 @@ def representative_images(embeddings: np.ndarray, images: int) -> np.ndarray:
 
 def keep_images(bundle: Path, levels: Sequence[Level], kept: np.ndarray) -> None:
     """Cut the level files of an exact gallery down to these images."""
-    for level in levels:
-        path = bundle / level_file(level)
+    for path in (bundle / name(level) for level in levels for name in (level_file, scales_file)):
+        if not path.exists():  # scales, of levels that are not bytes
+            continue
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         if len(stored) == len(kept):
             continue

@@ -115,5 +115,5 @@ def _manifest(
         evaluation=None,
         files={},
         created_with=f"panda-edge {__version__}",
-        format_version=version_of(preprocessing),
+        format_version=version_of(preprocessing, banks.segmentation),
     )

@@ -11,7 +11,8 @@ from sklearn.cluster import MiniBatchKMeans
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
-from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file
+from panda_edge.search import kernel
+from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file, scales_file
 from panda_export.coreset import CoresetWriter
 from panda_export.embedding_banks import write_hnsw
 from panda_export.gaussian import GaussianWriter
@@ -58,33 +59,57 @@ def gallery_writer(
 
 
 class PyramidWriter:
-    """The pyramids of all normal images, appended as they come: one .npy array a level."""
+    """The pyramids of all normal images, appended as they come: one .npy array a level, two where it is of bytes."""
 
     def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str) -> None:
-        self._dtype = np.dtype(dtype)
-        self._cells = [(level.height * level.width, level.channels) for level in levels]
-        self._files = [bundle / level_file(level) for level in levels]
+        self._dtype = dtype
+        self._levels = [
+            [_Appended(bundle / level_file(level), dtype, _shape(level, level.channels))] for level in levels
+        ]
+        if dtype == "uint8":
+            for level, arrays in zip(levels, self._levels, strict=True):
+                arrays.append(_Appended(bundle / scales_file(level), "float32", _shape(level, 2)))
         self._written = 0
-        for file in self._files:
-            file.touch()
-        self._write_headers()
 
     def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         self._written += len(features.embedding)
-        for file, level in zip(self._files, features.levels, strict=True):
-            with file.open("ab") as stream:
-                stream.write(np.ascontiguousarray(level, dtype=self._dtype).data)
+        for arrays, level in zip(self._levels, features.levels, strict=True):
+            for array, values in zip(arrays, _stored(level, self._dtype), strict=True):
+                array.append(values)
 
     def close(self) -> int:
-        self._write_headers()
+        for arrays in self._levels:
+            for array in arrays:
+                array.write_header(self._written)
         return self._written
 
-    def _write_headers(self) -> None:
+
+class _Appended:
+    """An .npy array that grows along its first axis. shape: of an entry."""
+
+    def __init__(self, file: Path, dtype: str, shape: tuple[int, ...]) -> None:
+        self._file, self._dtype, self._shape = file, np.dtype(dtype), shape
+        file.touch()
+        self.write_header(0)
+
+    def append(self, values: np.ndarray) -> None:
+        with self._file.open("ab") as stream:
+            stream.write(np.ascontiguousarray(values, dtype=self._dtype).data)
+
+    def write_header(self, entries: int) -> None:
         # numpy leaves room in the header for the first axis to grow, so that writing it again keeps its length.
-        for file, cells in zip(self._files, self._cells, strict=True):
-            header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._written, *cells)}
-            with file.open("r+b") as stream:
-                np.lib.format.write_array_header_1_0(stream, header)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (entries, *self._shape)}
+        with self._file.open("r+b") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+
+
+def _shape(level: Level, values: int) -> tuple[int, int]:
+    return level.height * level.width, values
+
+
+def _stored(rows: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
+    """What the level file holds of these rows, and the file of their scales where there is one."""
+    return kernel.quantise_rows(rows) if dtype == "uint8" else (np.ascontiguousarray(rows, dtype=dtype),)
 
 
 class DescriptorWriter:
@@ -148,4 +173,5 @@ def _centres(drawn: np.ndarray, count: int, seed: int) -> np.ndarray:
 def _write_parts(bundle: Path, levels: Sequence[Level], descriptors: np.ndarray, dtype: str) -> None:
     ends = np.cumsum([level.channels for level in levels])[:-1]
     for level, part in zip(levels, np.split(descriptors, ends, axis=1), strict=True):
-        np.save(bundle / level_file(level), np.ascontiguousarray(part, dtype=dtype), allow_pickle=False)
+        for name, values in zip((level_file, scales_file), _stored(part, dtype), strict=False):
+            np.save(bundle / name(level), values, allow_pickle=False)

@@ -22,6 +22,9 @@ BANKS = {
     "gaussian": ("exact", "gaussian"),
 }
 
+# --dtype: of the stored levels.
+DTYPES = ("float16", "float32", "uint8")
+
 # --compare: which normal tiles a tile is compared with; auto lets normal pictures decide (`compare.py`).
 COMPARE = ("auto", *manifest.COMPARE)
 
@@ -49,7 +52,8 @@ class BankOptions:
     (`gaussian.shrunk`). rank: directions kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each
     channel is divided by its spread over normal images. level_weights: of the levels' squared distances, coarse first;
     None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
-    tiles."""
+    tiles. window: of an exact gallery, how many cells of the coarsest level away from its own place a position is
+    compared; None for everywhere."""
 
     bank: str = "exact"
     means: int = 50
@@ -65,6 +69,7 @@ class BankOptions:
     level_weights: tuple[float, ...] | None = None
     embeddings: str = "auto"
     compare: str = "auto"
+    window: int | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -75,6 +80,14 @@ class BankOptions:
             raise PandaError(f"unknown --compare {self.compare!r}; expected one of {', '.join(COMPARE)}")
         if self.compare in ("near", "place") and (self.gallery != "exact" or self.embeddings == "hnsw"):
             raise PandaError(f"--compare {self.compare}: needs --bank exact, got {self.bank}; leave one of them out")
+        if self.dtype not in DTYPES:
+            raise PandaError(f"unknown --dtype {self.dtype!r}; expected one of {', '.join(DTYPES)}")
+        if self.dtype == "uint8" and self.gallery in ("coreset", "gaussian", "hnsw"):
+            raise PandaError(f"--dtype uint8: a {self.bank} bank keeps no levels; choose float16 or float32")
+        if self.window is not None and not (self.gallery == "exact" and 0 <= self.window <= manifest.MAX_WINDOW):
+            raise PandaError(
+                f"--window {self.window}: expected 0 to {manifest.MAX_WINDOW} cells, with --bank exact or hnsw"
+            )
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")

@@ -19,6 +19,7 @@ FORMAT_VERSION = 2
 """The newest that is read. A bundle is of the oldest version whose readers understand it: see `version_of`."""
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
+MAX_WINDOW = 65535
 COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
 
@@ -53,13 +54,14 @@ class Detection:
 class Segmentation:
     """How the heat map is made.
 
-    bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset`
-    or `hnsw` (`count` descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
-    level), or `gaussian` (one a cell, of `count`
-    images; average: side of the square of cells that descriptors are averaged over; rank: directions kept of its
-    covariance, None for all). compare: one of COMPARE, of tiles. sigma: Gaussian blur in input
-    pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as if new; they
-    fix the overlays' colours.
+    bank: `exact` (pyramids of all normal images, the `neighbors` most similar are searched), `kmeans`, `coreset` or
+    `hnsw` (`count` descriptors; ef: hnsw's query-time candidate list), `kmeans-levels` (`count` means of each
+    level), or `gaussian` (one a cell, of `count` images; average: side of the square of cells that descriptors are
+    averaged over; rank: directions kept of its covariance, None for all). compare: one of COMPARE, of tiles. dtype: of
+    the stored levels, `uint8` with an offset and a scale a row. window: of an exact bank, how many of the coarsest
+    level's cells away from its own place a position is compared with normal ones, None for everywhere. sigma: Gaussian
+    blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as
+    if new; they fix the overlays' colours.
     """
 
     bank: str
@@ -73,6 +75,7 @@ class Segmentation:
     average: int = 1
     rank: int | None = None
     compare: str = "anywhere"
+    window: int | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def check_seal(bundle: Path) -> None:
 # Fields that came after format version 1, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
     "preprocessing": (Preprocessing, "tiles"),
-    "segmentation": (Segmentation, "compare"),
+    "segmentation": (Segmentation, "compare", "window"),
 }
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
@@ -167,7 +170,7 @@ _SEGMENTATION = table(
     bank=choice("exact", "kmeans", "kmeans-levels", "coreset", "hnsw", "gaussian"),
     count=whole(),
     neighbors=whole(),
-    dtype=choice("float16", "float32"),
+    dtype=choice("float16", "float32", "uint8"),
     sigma=number(0, 100),
     normal_low=number(0, 1e12),
     normal_high=number(0, 1e12),
@@ -175,6 +178,7 @@ _SEGMENTATION = table(
     average=optional(whole(1, 99), 1),
     rank=optional(whole()),
     compare=optional(choice(*COMPARE), COMPARE[0]),
+    window=optional(whole(0, MAX_WINDOW)),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
@@ -216,9 +220,11 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     return manifest
 
 
-def version_of(preprocessing: Preprocessing) -> int:
-    """The format version of a bundle: 2 where a reader of version 1 would show the model something else."""
-    return 2 if preprocessing.tiles is not None or preprocessing.resize == "fit" else 1
+def version_of(preprocessing: Preprocessing, segmentation: Segmentation) -> int:
+    """The format version of a bundle: 2 where a reader of version 1 would show the model something else, or search
+    where this does not."""
+    shown = preprocessing.tiles is not None or preprocessing.resize == "fit"
+    return 2 if shown or segmentation.window is not None or segmentation.dtype == "uint8" else 1
 
 
 def _check_levels(manifest: Manifest, where: str) -> None:
@@ -250,6 +256,12 @@ def _check_banks(manifest: Manifest, where: str) -> None:
             whole(1, MAX_EF)(bank.ef, f"{where}: {name}: ef")
     if maps.average % 2 == 0:
         raise BundleError(f"{where}: segmentation: average is {maps.average}, expected an odd number")
+    if maps.window is not None and maps.bank != "exact":
+        raise BundleError(
+            f"{where}: segmentation: window is {maps.window} of a {maps.bank} bank; expected an exact one"
+        )
+    if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
+        raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")
     if maps.rank is not None:
         whole(1, sum(level.channels for level in manifest.levels))(maps.rank, f"{where}: segmentation: rank")
     # Where similar images are searched, the detection bank's numbers are the gallery's images.

@@ -15,7 +15,7 @@ class FlatGallery:
 
     needs_neighbors = False
 
-    def __init__(self, descriptors: Sequence[np.ndarray], grid: tuple[int, int], threads: int) -> None:
+    def __init__(self, descriptors: Sequence[kernel.Rows], grid: tuple[int, int], threads: int) -> None:
         self._search = kernel.MeanSearch(list(descriptors), grid, threads=threads)
 
     def distances(
@@ -37,7 +37,7 @@ class LevelMeansGallery:
 
     needs_neighbors = False
 
-    def __init__(self, means: Sequence[np.ndarray], cells: Sequence[int], grid: tuple[int, int], threads: int) -> None:
+    def __init__(self, means: Sequence[kernel.Rows], cells: Sequence[int], grid: tuple[int, int], threads: int) -> None:
         """means: coarse first, each (M, channels); cells: of each level; grid: of the coarsest."""
         # A search over one level keeps the order of its cells: nested in, nested out.
         self._searches = [

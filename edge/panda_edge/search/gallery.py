@@ -14,7 +14,8 @@ from panda_edge.search.coreset import MEAN_FILE as CORESET_MEAN_FILE
 from panda_edge.search.flat import FlatGallery, LevelMeansGallery
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.search.joint_hnsw import JointHnswGallery
-from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file
+from panda_edge.search.kernel import Rows
+from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.pyramid import PyramidGallery
 
 
@@ -54,7 +55,7 @@ def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
 def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
     levels = bundle.manifest.levels
     stored = _level_arrays(bundle, [(level.height * level.width, level.channels) for level in levels])
-    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon)
+    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon, bundle.manifest.segmentation.window)
 
 
 def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:
@@ -115,12 +116,18 @@ _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
 }
 
 
-def _level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    segmentation = bundle.manifest.segmentation
-    return [
-        bundle.array(level_file(level), (segmentation.count, *shape), segmentation.dtype)
-        for level, shape in zip(bundle.manifest.levels, shapes, strict=True)
-    ]
+def _level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[Rows]:
+    """What is stored of each level. shapes: of an entry, with the channels last."""
+    count, dtype = bundle.manifest.segmentation.count, bundle.manifest.segmentation.dtype
+    stored: list[Rows] = []
+    for level, shape in zip(bundle.manifest.levels, shapes, strict=True):
+        rows = bundle.array(level_file(level), (count, *shape), dtype)
+        if dtype == "uint8":
+            scales = bundle.array(scales_file(level), (count, *shape[:-1], 2), "float32")
+            stored.append((rows, scales))
+        else:
+            stored.append(rows)
+    return stored
 
 
 def _grid(bundle: Bundle) -> tuple[int, int]:

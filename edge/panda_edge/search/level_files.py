@@ -16,6 +16,11 @@ def level_file(level: Level) -> str:
     return f"bank/stride{level.stride:02d}.npy"
 
 
+def scales_file(level: Level) -> str:
+    """The bundle file that holds the offset and scale of each row, where a level is kept as bytes."""
+    return f"bank/stride{level.stride:02d}_rows.npy"
+
+
 def joint_descriptors(levels: Sequence[np.ndarray]) -> np.ndarray:
     """The joint descriptor of each finest cell, float32 (cells, all channels): coarse features over their children.
 

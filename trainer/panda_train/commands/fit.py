@@ -38,6 +38,8 @@ def fit(
     neighbors: options.Neighbors = None,
     embeddings: options.Embeddings = "auto",
     compare: options.Compare = "auto",
+    dtype: options.Dtype = "float16",
+    window: options.Window = None,
     average: options.Average = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
@@ -78,12 +80,14 @@ def fit(
         vectors,
         _neighbors(neighbors),
         knn,
+        dtype=dtype,
         max_bank_mb=max_bank_mb,
         average=average,
         standardise=standardise,
         level_weights=_weights(level_weights),
         embeddings=embeddings,
         compare=compare,
+        window=window,
     )
     refuse_unread(context)
     config = AdaptConfig(

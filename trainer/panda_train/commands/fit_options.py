@@ -99,6 +99,21 @@ Compare = Annotated[
         help="Normal tiles that a tile is compared with: the most similar anywhere, near, of the same place, or auto.",
     ),
 ]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_BANK,
+        help="Of the stored features: float16, float32, or uint8 with a scale a cell: half the size.",
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        metavar="R",
+        rich_help_panel=_BANK,
+        help="Parts that lie alike: search only within so many stride-16 cells of the same place; everywhere if not.",
+    ),
+]
 Average = Annotated[
     int | None,
     typer.Option(

@@ -17,6 +17,8 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "vectors": {"bank": ("coreset", "joint-hnsw")},
     "neighbors": {"bank": ("exact", "hnsw")},
     "compare": {"bank": ("exact",)},
+    "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
+    "window": {"bank": ("exact", "hnsw")},
     "knn": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo"), "distance": ("knn",)},
     "distance": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo")},
     "pyramid": {"method": _ADAPTING},

@@ -1,0 +1,157 @@
+"""fit's --dtype and --window: what the bundle holds, and that the device searches just that."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import panda_edge
+import panda_export.network
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.detector import MODEL_FILE
+from panda_edge.errors import BundleError, PandaError
+from panda_edge.examine.info import describe, describe_in_words
+from panda_edge.examine.verify import verify
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.search import kernel
+from panda_edge.search.level_files import level_file, scales_file
+from panda_export.export import export_bundle
+from panda_export.options import BankOptions, ExportOptions
+
+
+@pytest.fixture
+def export(
+    tmp_path: Path,
+    tiny_backbone: Callable[..., Any],
+    normal_images: list[Path],
+    made_bundles: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Path]:
+    """A bundle of the tiny backbone with the options given; its model is that of `made_bundles`."""
+
+    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
+        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
+        return {}
+
+    def call(**options: Any) -> Path:
+        out = tmp_path / "x.panda"
+        bank = BankOptions(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
+        about = ExportOptions({"name": "dn2"}, bank)
+        export_bundle(out, tiny_backbone(), normal_images, Preprocessing(64, 64), about)
+        return out
+
+    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
+    return call
+
+
+@pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans", "kmeans-levels"])
+def test_a_bank_of_bytes_from_fit_to_segment(
+    export: Callable[..., Path], made_bundles: dict[str, Path], odd_image: Path, bank: str
+) -> None:
+    small, usual = export(bank=bank, dtype="uint8"), made_bundles[bank]
+    manifest = read_manifest(small)
+    assert (manifest.segmentation.dtype, manifest.format_version) == ("uint8", 2)
+    assert read_manifest(usual).format_version == 1
+    assert verify(small)["ok"]
+    for level in manifest.levels:
+        rows, scales = np.load(small / level_file(level)), np.load(small / scales_file(level))
+        assert (rows.dtype, scales.dtype, scales.shape) == (np.uint8, np.float32, (*rows.shape[:-1], 2))
+        stored = np.load(usual / level_file(level)).astype(np.float32)
+        assert rows.shape == stored.shape
+        if bank in ("exact", "hnsw"):
+            values = scales[..., :1] + scales[..., 1:] * rows
+            assert (abs(values - stored) <= scales[..., 1:] * 0.51 + abs(stored) * 1e-3 + 1e-6).all()
+    maps = [panda_edge.load(bundle).segment(odd_image).heatmap for bundle in (small, usual)]
+    assert np.abs(maps[0] - maps[1]).max() < 0.05 * maps[1].max()
+    assert (maps[0] != maps[1]).any()
+
+
+def test_fewer_images_of_bytes_are_kept_with_their_scales(export: Callable[..., Path]) -> None:
+    bundle = export(dtype="uint8", max_bank_mb=0.05)
+    manifest = read_manifest(bundle)
+    assert manifest.segmentation.count < 12
+    assert sum(path.stat().st_size for path in (bundle / "bank").iterdir()) <= 50_000 + 7 * 128
+    assert verify(bundle)["ok"]
+
+
+def test_a_window_from_fit_to_segment(
+    export: Callable[..., Path], made_bundles: dict[str, Path], odd_image: Path
+) -> None:
+    bundle, everywhere = export(window=1), made_bundles["exact"]
+    manifest = read_manifest(bundle)
+    assert (manifest.segmentation.window, manifest.format_version) == (1, 2)
+    assert "window" not in read_manifest(everywhere).plain()["segmentation"]
+    assert "4 neighbors within 1 cells" in describe_in_words(describe(bundle))
+    assert verify(bundle)["ok"]
+
+    detector = panda_edge.load(bundle)
+    features = detector.features(detector.preprocessing.apply(odd_image)[None])
+    embeddings = np.load(bundle / "bank/embeddings.npy")
+    _, similar = kernel.topk(features.embedding, embeddings, 4)
+    coarsest = manifest.levels[0]
+    levels = [np.load(bundle / level_file(level)) for level in manifest.levels]
+    search = kernel.PyramidSearch(levels, (coarsest.height, coarsest.width))
+    squared, _ = search.nearest([level[0] for level in features.levels], similar[0], window=1)
+    wanted = kernel.render_heatmap(np.sqrt(squared), 64, 64, manifest.segmentation.sigma)
+    np.testing.assert_array_equal(detector.segment(odd_image).heatmap, wanted)
+    assert (wanted >= panda_edge.load(everywhere).segment(odd_image).heatmap - 1e-4).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dtype": "int4"}, "unknown --dtype 'int4'; expected one of float16, float32, uint8"),
+        ({"dtype": "uint8", "bank": "gaussian"}, "--dtype uint8: a gaussian bank"),
+        ({"dtype": "uint8", "bank": "joint-hnsw"}, "--dtype uint8: a joint-hnsw bank"),
+        ({"dtype": "uint8", "bank": "coreset"}, "--dtype uint8: a coreset bank"),
+        ({"window": -1}, "--window -1: expected 0 to 65535 cells"),
+        ({"window": 2, "bank": "coreset"}, "--window 2: .*with --bank exact or hnsw"),
+    ],
+)
+def test_options_refused_in_one_line(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(PandaError, match=words):
+        BankOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("bank", "changes", "words"),
+    [
+        ("exact", {"window": -1}, "segmentation: window is -1"),
+        ("exact", {"window": 1.5}, "segmentation: window is 1.5"),
+        ("coreset", {"window": 1}, "window is 1 of a coreset bank"),
+        ("gaussian", {"dtype": "uint8"}, "dtype is 'uint8' of a gaussian bank"),
+        ("exact", {"dtype": "int8"}, "dtype is 'int8'"),
+    ],
+)
+def test_manifests_refused(
+    bundle_copy: Callable[[str], Path],
+    edit_manifest: Callable[..., None],
+    bank: str,
+    changes: dict[str, Any],
+    words: str,
+) -> None:
+    bundle = bundle_copy(bank)
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update(changes))
+    with pytest.raises(BundleError, match=words):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "dtype"])
+def test_scales_that_are_not_the_manifests(
+    export: Callable[..., Path], edit_manifest: Callable[..., None], damage: str
+) -> None:
+    bundle = export(dtype="uint8")
+    path = bundle / scales_file(read_manifest(bundle).levels[0])
+    scales = np.load(path)
+    if damage == "missing":
+        path.unlink()
+    else:
+        np.save(path, scales[:, :1] if damage == "shape" else scales.astype(np.float16))
+    edit_manifest(bundle, reseal=True)
+    with pytest.raises(BundleError, match=path.name):
+        panda_edge.load(bundle)
