@@ -8,7 +8,7 @@ OUT    ?= demo-out
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
 export HNSWLIB_NO_NATIVE = 1
 
-.PHONY: demo test lint bench c-test clean
+.PHONY: demo test lint bench c-test wheels wheelhouse clean
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
@@ -35,8 +35,15 @@ bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
 	$(MAKE) -C tests/kernel
 
+wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/
+	$(BIN)/python -m delivery.wheels
+
+ARCH ?= x86_64
+wheelhouse: $(VENV)/.delivery ## wheelhouse-$(ARCH)/: all that a device installs, without network or compiler
+	$(BIN)/python -m delivery.wheelhouse $(ARCH)
+
 clean:
-	rm -rf $(VENV) build *.egg-info $(OUT) edge/panda_edge/_kernel*.so
+	rm -rf $(VENV) dist wheelhouse-* build *.egg-info $(OUT) edge/panda_edge/_kernel*.so
 	$(MAKE) -C tests/kernel clean
 
 $(VENV)/bin/python:
@@ -46,6 +53,7 @@ $(VENV)/bin/python:
 $(VENV)/.train: EXTRA = train
 $(VENV)/.test:  EXTRA = train,test
 $(VENV)/.dev:   EXTRA = dev
-$(VENV)/.train $(VENV)/.test $(VENV)/.dev: $(VENV)/bin/python pyproject.toml $(KERNEL)
+$(VENV)/.delivery: EXTRA = delivery
+$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery: $(VENV)/bin/python pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@

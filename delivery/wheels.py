@@ -1,0 +1,80 @@
+"""Builds the source distribution and a wheel for each processor: python -m delivery.wheels [--out dist].
+
+The wheels are abi3 (CPython 3.11 and later) and manylinux; auditwheel has the last word on what they need, twine on
+their description.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from delivery.cross import ARCHITECTURES, GLIBC, build_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build_sdist(out: Path) -> Path:
+    """The source distribution, as it would be uploaded."""
+    run("-m", "build", "--sdist", "--no-isolation", "--outdir", str(out), str(ROOT))
+    return newest(out, "panda_edge-*.tar.gz")
+
+
+def build_wheel(source: Path, arch: str, out: Path) -> Path:
+    """A manylinux wheel of a source distribution, which is unpacked, so that the wheel shows that it is whole."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with tarfile.open(source) as archive:
+            archive.extractall(folder / "source", filter="data")
+        (unpacked,) = (folder / "source").iterdir()
+        environment = build_environment(arch, folder)
+        run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(unpacked), env=environment)
+        wheel = newest(folder, "*.whl")
+        platform = lowest_platform(wheel)
+        run("-m", "wheel", "tags", "--remove", "--platform-tag", platform, str(wheel))
+        return Path(shutil.copy(newest(folder, "*.whl"), out))
+
+
+def lowest_platform(wheel: Path) -> str:
+    """The oldest manylinux that has what a wheel needs. Ends the program where none of GLIBC's age has."""
+    said = " ".join(run("-m", "auditwheel", "show", str(wheel)).split())
+    found = re.search(r'following platform tag: "(manylinux_\d+_(\d+)_\w+)"', said)
+    if not found or int(found[2]) > GLIBC[1]:
+        sys.exit(f"{wheel.name} is not to be had on every Linux: {said}")
+    return found[1]
+
+
+def newest(folder: Path, pattern: str) -> Path:
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> str:
+    """What this Python says on stdout with these arguments. Ends the program where it fails."""
+    done = subprocess.run([sys.executable, *arguments], env=env, text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("dist"))
+    parser.add_argument("--arch", choices=ARCHITECTURES, action="append", help="both where none is named")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    made = [build_sdist(given.out)]
+    for arch in given.arch or ARCHITECTURES:
+        made.append(build_wheel(made[0], arch, given.out))
+    run("-m", "twine", "check", "--strict", *map(str, made))
+    for path in made:
+        print(f"{path.stat().st_size / 1e3:8.0f} kB  {path}")
+
+
+if __name__ == "__main__":
+    main()
