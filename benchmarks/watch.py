@@ -36,7 +36,9 @@ KILLS, LOSSES, BUNDLES, EVENTS = 200, 100, 100, 10_000
 
 
 def gaussian(subject: Subject) -> Path:
-    return subject.bundle(["--bank", "gaussian"])
+    """The bundle at work: PANDA_BUNDLE, or one fitted here."""
+    given = os.environ.get("PANDA_BUNDLE")
+    return Path(given) if given else subject.bundle(["--bank", "gaussian"])
 
 
 def frames(subject: Subject, count: int) -> list[Image.Image]:
@@ -287,7 +289,7 @@ def receivers_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
 
 def conditions(subject: Subject) -> dict[str, Any]:
     load1 = os.getloadavg()[0]
-    return {"data": subject.name, "cores": os.cpu_count(), "load_average": round(load1, 1),
+    return {"data": subject.name, "bundle": gaussian(subject).name, "cores": os.cpu_count(), "load_average": round(load1, 1),
             "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}  # fmt: skip
 
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from panda_edge import __version__
 from panda_edge.bundle.manifest import Manifest, version_of
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.quality import QualityRange, measure_quality
 from panda_export.banks import Banks, write_banks
 from panda_export.bundle_writer import staged_bundle, write_manifest
 from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale
@@ -55,7 +58,18 @@ def export_bundle(
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, list(islice(pictures.read(sampled), FRAMES)), network)
+        manifest = dataclasses.replace(manifest, normal_pictures=_normal_pictures(pictures, sampled))
         return write_manifest(staging, manifest)
+
+
+def _normal_pictures(pictures: Pictures, sampled: Sequence[int]) -> QualityRange:
+    """How bright and sharp normal pictures are, so that a device knows what it cannot judge."""
+    frame = Preprocessing(pictures.preprocessing.height, pictures.preprocessing.width)
+    found = []
+    for picture in pictures.read(sampled):
+        width, height = picture.view.scaled
+        found.append(measure_quality(Image.fromarray(picture.canvas[:height, :width]), frame))
+    return QualityRange.of(found)
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:

@@ -12,6 +12,7 @@ from panda_edge.bundle.fields import any_table, by_name, choice, number, optiona
 from panda_edge.bundle.sealed_json import parsed, read_text, sealed
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.preprocessing import RESIZES, Preprocessing
+from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
@@ -99,6 +100,7 @@ class Manifest:
     files: dict[str, FileEntry]
     created_with: str = ""
     format_version: int = field(default=FORMAT_VERSION)
+    normal_pictures: QualityRange | None = None
 
     def to_json(self) -> str:
         """The same manifest gives the same bytes: keys in a fixed order, no dates."""
@@ -199,6 +201,16 @@ _MANIFEST = table(
     evaluation=optional(any_table()),
     files=by_name(_FILE_NAME, "a file name inside the bundle", _FILE),
     created_with=text(),
+    normal_pictures=optional(
+        table(
+            QualityRange,
+            images=whole(),
+            brightness_low=number(0, 255),
+            contrast_low=number(0, 255),
+            burnt_out_high=number(0, 1),
+            detail_low=number(0, 1e6),
+        )
+    ),
 )
 
 

@@ -70,8 +70,8 @@ class QualityRange:
         """The range of at least one picture's quality."""
         return cls(
             images=len(qualities),
-            brightness_low=min(quality.brightness for quality in qualities),
-            contrast_low=min(quality.contrast for quality in qualities),
-            burnt_out_high=max(quality.burnt_out for quality in qualities),
-            detail_low=min(quality.detail for quality in qualities),
+            brightness_low=round(min(quality.brightness for quality in qualities), 4),
+            contrast_low=round(min(quality.contrast for quality in qualities), 4),
+            burnt_out_high=round(max(quality.burnt_out for quality in qualities), 4),
+            detail_low=round(min(quality.detail for quality in qualities), 4),
         )
