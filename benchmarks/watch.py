@@ -91,7 +91,7 @@ class Paced:
                     yield Picture(OpenedImage(image, image.size), due, (time.monotonic() - due) * 1e3)
 
 
-def stream_mark(rows: ResultsFile, subject: Subject, folder: Path, browsers: int = 0) -> None:
+def stream_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
     """30 frames a second, 640 × 480, gaussian bank: capture to decision, and what the loop itself costs."""
     video = folder / "v.mp4"
     write_video(video, frames(subject, STREAM_SECONDS * FPS))
@@ -288,9 +288,13 @@ def receivers_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
 
 
 def conditions(subject: Subject) -> dict[str, Any]:
-    load1 = os.getloadavg()[0]
-    return {"data": subject.name, "bundle": gaussian(subject).name, "cores": os.cpu_count(), "load_average": round(load1, 1),
-            "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}  # fmt: skip
+    return {
+        "data": subject.name,
+        "bundle": gaussian(subject).name,
+        "cores": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    }
 
 
 def own_mb() -> float:
