@@ -103,7 +103,7 @@ Dtype = Annotated[
     str,
     typer.Option(
         rich_help_panel=_BANK,
-        help="Of the stored features: float16, float32, or uint8 with a scale a cell: half the size.",
+        help="Of the stored features: float16, float32, or uint8 with a scale a cell (a third smaller).",
     ),
 ]
 Window = Annotated[
