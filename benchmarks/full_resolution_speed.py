@@ -111,7 +111,8 @@ def fit_many(pictures: list[Path], count: int, folder: Path) -> dict[str, Any]:
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
     seconds = time.perf_counter() - started
-    return {"pictures": count, "seconds": round(seconds), "own_mb": round(own), **json.loads(said)}
+    found = {key: value for key, value in json.loads(said).items() if key != "bundle"}
+    return {"pictures": count, "seconds": round(seconds), "own_mb": round(own), **found}
 
 
 def _own_mb(process: int) -> float:
