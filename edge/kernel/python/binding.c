@@ -211,8 +211,7 @@ static PyObject *project(PyObject *module, PyObject *args)
         !has_shape(out, "out", (size_t[]){n, p}))
         goto done;
     panda_status status;
-    Py_BEGIN_ALLOW_THREADS status =
-        panda_project(rows->buf, n, d, mean->buf, basis->buf, p, threads, out->buf);
+    Py_BEGIN_ALLOW_THREADS status = panda_project(rows->buf, n, d, mean->buf, basis->buf, p, threads, out->buf);
     Py_END_ALLOW_THREADS result = outcome(status);
 done:
     release(views, 4);
