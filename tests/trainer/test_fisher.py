@@ -17,6 +17,7 @@ from panda_train.adapt import AdaptConfig, fisher
 from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.data import natural_images
 from panda_train.fit import FitOptions, fit
+from panda_train.resolution import Resolution
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ def test_fit_makes_it(
         source = normal_images[number % len(normal_images)]
         (tmp_path / "images" / f"{number:02d}.png").write_bytes(source.read_bytes())
     config = AdaptConfig("panda-ewc", steps=2, batch=8)
-    options = FitOptions("panda-ewc", input_size=32, device="cpu", held_out=0, adapt=AdaptOptions(config))
+    options = FitOptions("panda-ewc", resolution=Resolution("32"), device="cpu", held_out=0, adapt=AdaptOptions(config))
     manifest = fit(tmp_path / "images", tmp_path / "x.panda", options)
     assert manifest is not None
     assert manifest.method["name"] == "panda-ewc"

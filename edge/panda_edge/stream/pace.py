@@ -31,5 +31,6 @@ class Pace:
                 return False
         elif now < self._next:
             stop.wait(self._next - now)
-        self._next = max(self._next + pause, now)
+        # Late frames do not make up for it: the next one comes no sooner than half a pause after this.
+        self._next = max(self._next, now - pause / 4) + pause
         return True
