@@ -19,7 +19,7 @@ from panda_edge.decide.calibration import open_calibration
 from panda_edge.decide.decision import Decider, Decision
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.decide.regions import Region
-from panda_edge.errors import BundleError, ImageError, PandaError
+from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.reading import ImageLike
 from panda_edge.images.view import View
 from panda_edge.search.picture import PictureScorer, Scored, joined, score_frame
@@ -157,13 +157,9 @@ class Detector:
 
     def _read(self, image: ImageLike) -> _Read:
         started = time.perf_counter()
-        opened = self.preprocessing.open(image)
+        opened, view = self.preprocessing.open(image)
         decoded = time.perf_counter()
-        try:
-            view = self.preprocessing.view(opened.full_size)
-        except ImageError as error:
-            raise ImageError(f"{image}: {error}" if isinstance(image, str | os.PathLike) else str(error)) from None
-        canvas = self.preprocessing.canvas(opened.image, view)
+        canvas = self.preprocessing.canvas(opened, view)
         resized = time.perf_counter()
         stages = {"decode": (decoded - started) * 1e3, "preprocess": (resized - decoded) * 1e3}
         return _Read(canvas, view, stages)

@@ -71,7 +71,7 @@ def _scored(
         scores.append(image_scores(scored.score, scored.heatmap))
         if len(heatmaps) < SCALE_IMAGES:
             every = max(1, scored.heatmap.size // _SCALE_VALUES)
-            heatmaps.append(scored.heatmap.ravel()[:: every if every > 1 else 1])
+            heatmaps.append(scored.heatmap.ravel()[::every])
     if not scores:
         return manifest, scores
     low, high = np.quantile(np.concatenate(heatmaps), USUAL)

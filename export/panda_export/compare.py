@@ -32,8 +32,9 @@ def with_compare(staging: Path, manifest: Manifest, pictures: Pictures, options:
     compare = options.compare
     if compare == "auto":
         asked = manifest.detection.bank == "exact" and pictures.of_one_size()
-        compare = "place" if asked and share_of_same_place(staging, manifest.segmentation.neighbors) > _ALIKE else ""
-    if compare in ("", "anywhere"):
+        alike = asked and share_of_same_place(staging, manifest.segmentation.neighbors) > _ALIKE
+        compare = "place" if alike else "anywhere"
+    if compare == "anywhere":
         return manifest
     segmentation = dataclasses.replace(manifest.segmentation, compare=compare)
     return dataclasses.replace(manifest, segmentation=segmentation, preprocessing=pictures.with_same_tiles())

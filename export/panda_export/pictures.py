@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -94,9 +95,9 @@ class Pictures:
         if self.preprocessing.tiles is None:
             return len(self)
         total = 0
-        for path in self._paths:
+        for size in self._sizes:
             with suppress(ImageError):  # `read` will name it
-                total += self.preprocessing.view(image_size(path)).count
+                total += self.preprocessing.view(size).count
         return total
 
     def first(self) -> Picture:
@@ -109,11 +110,16 @@ class Pictures:
 
     def of_one_size(self) -> bool:
         """Whether all are, by their files' headers."""
-        sizes = set()
+        return len(set(self._sizes)) == 1
+
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(width, height) of those whose headers can be read."""
+        sizes = []
         for path in self._paths:
             with suppress(ImageError):  # `read` will name it
-                sizes.add(image_size(path))
-        return len(sizes) == 1
+                sizes.append(image_size(path))
+        return sizes
 
     def with_same_tiles(self) -> Preprocessing:
         """The preprocessing that gives every picture the tiles which the first one has, whatever its size."""
@@ -129,16 +135,11 @@ class Pictures:
             height, width = view.canvas
             stored = np.frombuffer(os.pread(self._file, height * width * 3, offset), np.uint8)
             return Picture(number, view, stored.reshape(height, width, 3))
-        path = self._paths[number]
         try:
-            opened = self.preprocessing.open(path)
-            try:
-                view = self.preprocessing.view(opened.full_size)
-            except ImageError as error:
-                return ImageError(f"{path}: {error}")
-            return Picture(number, view, self.preprocessing.canvas(opened.image, view))
+            image, view = self.preprocessing.open(self._paths[number])
         except ImageError as error:
             return error
+        return Picture(number, view, self.preprocessing.canvas(image, view))
 
     def _store(self, picture: Picture) -> None:
         if picture.number not in self._kept_numbers or picture.number in self._kept:

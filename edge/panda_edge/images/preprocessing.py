@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from panda_edge.images.reading import MAX_PIXELS, ImageLike, OpenedImage, open_image, to_rgb
+from panda_edge.errors import ImageError
+from panda_edge.images.reading import MAX_PIXELS, ImageLike, open_image, to_rgb
 from panda_edge.images.tiling import Tiling, padded
 from panda_edge.images.view import TILED_STEP, View
 
@@ -68,14 +70,17 @@ class Preprocessing:
         left, top = (image_width - seen_width) / 2, (image_height - seen_height) / 2
         return left, top, left + seen_width, top + seen_height
 
-    def open(self, image: ImageLike) -> OpenedImage:
-        """Decode an image as far as the frames need it, grey where it is. Raises ImageError."""
-        return open_image(image, self.draft_size, keep_grey=True)
+    def open(self, image: ImageLike) -> tuple[Image.Image, View]:
+        """Decode an image as far as the frames need it, grey where it is; with its view. Raises ImageError."""
+        opened = open_image(image, self.draft_size, keep_grey=True)
+        try:
+            return opened.image, self.view(opened.full_size)
+        except ImageError as error:
+            raise ImageError(f"{image}: {error}" if isinstance(image, str | os.PathLike) else str(error)) from None
 
     def apply(self, image: ImageLike) -> np.ndarray:
         """Frame: uint8 (height, width, 3) RGB; of tiles, the whole canvas. Raises ImageError."""
-        opened = self.open(image)
-        return self.canvas(opened.image, self.view(opened.full_size))
+        return self.canvas(*self.open(image))
 
     def frame(self, image: Image.Image) -> np.ndarray:
         """`apply` for an RGB or grey image that `open_image` gave whole."""
