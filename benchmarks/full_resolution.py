@@ -58,12 +58,13 @@ def measure(name: str, data: Path, wanted: list[str]) -> None:
         if rows.get(key):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            rows.update(key, **_row(data, Path(folder) / "x.panda", CONFIGURATIONS[configuration].split()))
+            rows.update(key, **measured(data, Path(folder) / "x.panda", CONFIGURATIONS[configuration].split()))
         print(key, rows.get(key), flush=True)
         write(rows, FOLDER / "full_resolution.md")
 
 
-def _row(data: Path, bundle: Path, options: list[str]) -> dict[str, Any]:
+def measured(data: Path, bundle: Path, options: list[str]) -> dict[str, Any]:
+    """A row: the bundle of `panda-train fit DATA OPTIONS`, evaluated."""
     started = time.perf_counter()
     fitted = _json(["fit", str(data), "--out", str(bundle), *options])
     seconds = time.perf_counter() - started

@@ -29,9 +29,9 @@ from panda_train.adapt import (
     whiten,
 )
 from panda_train.adapt.adapted import _ROWS, _to_nearest, neighbour_scale
+from panda_train.adapt.batches import draw
 from panda_train.adapt.collapse import effective_rank, look
 from panda_train.adapt.exposed_weight import fit_weight
-from panda_train.adapt.loop import draw
 from panda_train.adapt.methods import checkpoints_of
 from panda_train.adapt.objectives import Compactness, ElasticPull, OutlierExposure
 from panda_train.backbones.resnet import build
@@ -355,7 +355,7 @@ class TestExposure:
         assert torch.equal((normal @ weight).argsort(), distances.argsort())
 
     def test_needs_outliers(self, backbone: backbones.Backbone, normal: Source) -> None:
-        with pytest.raises(PandaError, match="--exposure DIR"):
+        with pytest.raises(PandaError, match="--exposure DIR, or --outliers made"):
             adapt(backbone, normal, replace(FAST, method="panda-oe"))
         with pytest.raises(PandaError, match="normal images alone"):
             adapt(backbone, normal, FAST, others=normal)

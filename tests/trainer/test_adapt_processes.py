@@ -22,6 +22,7 @@ from panda_train import backbones
 from panda_train.adapt import AdaptConfig, Source, adapt, store
 from panda_train.adapt import loop
 from panda_train.adapt.distributed import workers
+from panda_train.data import augment
 loop.SAVE_SECONDS = 0.0
 out, state, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
 backbone = backbones.untrained("resnet18")
@@ -32,7 +33,12 @@ with workers("cpu") as team:
     own = frames[team.owned(41)]
     exposed = outliers[team.owned(30)]
     others = Source(store(backbone, exposed, len(exposed)), 30) if config.method == "panda-oe" else None
-    done = adapt(backbone, Source(store(backbone, own, len(own)), 41), config, others=others, workers=team,
+    views = []
+    if config.method == "panda-msc":
+        copies = augment.copies(zip(team.owned(41), own), 3, 0)
+        views = store(backbone, copies, 3 * len(own)).views(3)
+    normal = Source(store(backbone, own, len(own)), 41, views=views)
+    done = adapt(backbone, normal, config, others=others, workers=team,
                  state_file=state, on_step=lambda step, total: time.sleep(pause))
     if team.first:
         weights = torch.cat([p.flatten() for head in done.heads for p in head.parameters()]).numpy()
@@ -79,7 +85,7 @@ def test_killed_at_random_moments_ends_the_same(undisturbed: dict[str, np.ndarra
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built without torch.distributed")
-@pytest.mark.parametrize("method", ["panda-ses", "panda-oe"])
+@pytest.mark.parametrize("method", ["panda-ses", "panda-oe", "panda-msc"])
 def test_two_processes_give_the_result_of_one(undisturbed: dict[str, np.ndarray], tmp_path: Path, method: str) -> None:
     alone = undisturbed
     if method != "panda-ses":

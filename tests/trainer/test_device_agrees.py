@@ -21,7 +21,7 @@ import panda_train.fit
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.options import BankOptions
 from panda_train import backbones
-from panda_train.adapt import AdaptConfig, adaptation, fisher
+from panda_train.adapt import AdaptConfig, adaptation, fisher, trained_images
 from panda_train.adapt.adaptation import Adaptation, AdaptOptions
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
@@ -46,7 +46,11 @@ CASES = (
     ("panda-ses", "unit", "knn"),
     ("panda-ses", "unit", "centre"),
     ("panda-ewc", "unit", "knn"),
+    ("panda-msc", "unit", "knn"),
+    ("panda-msc", "whitened", "knn"),
+    ("panda-oe", "unit", "none"),
     ("panda-oe", "unit", "knn"),
+    ("panda-oe", "raw", "knn"),
     ("jo", "unit", "knn"),
 )
 
@@ -194,7 +198,14 @@ def torch_scores(made: Fitted, method: str, embedding: str, distance: str, queri
         assert made.adapted is not None
         weight = made.adapted.backbone.head.weight.double()
         assert float(weight.norm()) > 0
-        return (asked[0] @ weight).numpy()
+        logits = (asked[0] @ weight).numpy()
+        if distance == "none":
+            return logits
+        # Each in units of its spread over normal images that were not trained on.
+        trained = trained_images(len(made.images))
+        own, new = bank[0][:trained], bank[0][trained:]
+        spread = _squared(own, new, embedding, "knn").std()
+        return logits / (new @ weight).numpy().std() + _squared(bank[0], asked[0], embedding, "knn") / spread
     return _squared(bank[0], asked[0], embedding, distance)
 
 

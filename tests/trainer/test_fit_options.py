@@ -19,7 +19,7 @@ OPTION = {name: parameter.opts[0] for name, parameter in PARAMETERS.items()}
 VALUES: dict[str, tuple[str | None, ...]] = {
     "method": METHODS,
     "bank": tuple(BANKS),
-    "distance": ("knn", "centre"),
+    "distance": ("knn", "centre", "none"),
     "embedding": (None, *EMBEDDINGS),
     "epochs": (None, "3"),
 }

@@ -125,7 +125,7 @@ class TestRows:
             assert row["seconds"] >= 0
         runs = {(row["method"], row["embedding"]) for row in rows}
         assert {("dn2", "raw"), ("dn2", "unit"), ("oc-svm-pixels", "raw"), ("panda-ewc", "unit")} <= runs
-        assert len(rows) == len(runs) == 2 * 5 + 1 + 5
+        assert len(rows) == len(runs) == 2 * 5 + 2 + 6
 
     def test_auroc_is_that_of_the_network_run_by_hand(
         self, cifar10: Path, tmp_path: Path, options: PaperOptions
@@ -249,6 +249,15 @@ class TestExposure:
         (_, second) = run_paper("cifar10", cifar10, tmp_path / "out", replace(given, exposure=others))
         assert second["exposure"] != row["exposure"]
 
+    def test_outliers_made_of_the_normal_class_and_nothing_left_out(
+        self, cifar10: Path, tmp_path: Path, options: PaperOptions
+    ) -> None:
+        (row,) = run_paper(
+            "cifar10", cifar10, tmp_path, replace(options, methods=("panda-oe",), exposed=0, outliers="turned")
+        )
+        assert (row["test_images"], row["exposed"], row["outliers"]) == (10 * TEST, [], "turned")
+        assert [path.name for path in tmp_path.rglob("outliers-*")] == [f"outliers-turned-cat-{TRAIN}-seed0.npy"]
+
 
 class TestResuming:
     def test_stopped_it_goes_on_and_repeats_nothing(
@@ -290,7 +299,10 @@ class TestResuming:
             ("panda-early", {"adapt": replace(FAST, mixed_precision=True)}),
             ("panda-ses", {"adapt": replace(FAST, every=2.0)}),
             ("panda-ewc", {"adapt": replace(FAST, ewc=7.0)}),
+            ("panda-msc", {"adapt": replace(FAST, views=3)}),
+            ("panda-msc", {"own": {"panda-msc": {"angular": 0.5}}}),
             ("panda-oe", {"exposed": 2}),
+            ("panda-oe", {"exposed": 0, "outliers": "made"}),
             ("panda-oe", {"adapt": replace(FAST, prior=1.0)}),
         ],
     )
@@ -385,6 +397,7 @@ class TestRefused:
             (["cifar11"], "no data set 'cifar11' in the paper's protocol; there are cifar10"),
             (["cifar10", "--methods", "dn2,magic"], "no method 'magic'; there are dn2"),
             (["cifar10", "--classes", "cat,unicorn"], "cifar10 has no class 'unicorn'; there are airplane"),
+            (["cifar10", "--outliers", "none"], "--outliers 'none'; expected one of made, cut, tiles, turned"),
             (["cifar10", "--embedding", "square"], "--embedding 'square'; expected one of raw"),
             (["flowers"], "expected class folders train/<class> and test/<class>"),
             (["mvtec"], "no category in MVTec layout"),

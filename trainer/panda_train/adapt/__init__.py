@@ -1,4 +1,4 @@
-"""Adapting pretrained features to normal images: PANDA-Early, SES, EWC and OE, and the joint comparator."""
+"""Adapting pretrained features to normal images: PANDA-Early, SES, EWC, OE, MSC, and the joint comparator."""
 
 from panda_train.adapt.activations import RecomputedActivations, StoredActivations, keep, store
 from panda_train.adapt.adapted import (
@@ -12,12 +12,13 @@ from panda_train.adapt.adapted import (
     whiten,
 )
 from panda_train.adapt.collapse import Look, plot, verdict
-from panda_train.adapt.config import EMBEDDINGS, METHODS, AdaptConfig
+from panda_train.adapt.config import EMBEDDINGS, METHODS, OWN_DEFAULTS, AdaptConfig, config_of
 from panda_train.adapt.methods import Source, adapt, embeddings, trained_images
 
 __all__ = [
     "EMBEDDINGS",
     "METHODS",
+    "OWN_DEFAULTS",
     "PYRAMIDS",
     "SCORES",
     "AdaptConfig",
@@ -29,6 +30,7 @@ __all__ = [
     "Source",
     "StoredActivations",
     "adapt",
+    "config_of",
     "embeddings",
     "keep",
     "plot",

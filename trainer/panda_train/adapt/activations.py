@@ -44,6 +44,10 @@ class StoredActivations:
         """A copy in memory, to train on: a mapped file is read anew, page by page, for every random batch."""
         return StoredActivations(np.array(self._array))
 
+    def views(self, count: int) -> "list[StoredActivations]":
+        """Where each image's `count` views follow one another: one source a view, sharing the array."""
+        return [StoredActivations(self._array[view::count]) for view in range(count)]
+
     @staticmethod
     def joined(parts: "Sequence[StoredActivations]") -> "StoredActivations":
         """All of them in one, in their order, in memory."""

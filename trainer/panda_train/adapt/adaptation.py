@@ -1,6 +1,6 @@
 """The adapting part of `fit`: from a folder's normal images to a backbone that the exporter takes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from panda_train.adapt import (
     Adapted,
     AdaptedBackbone,
     Source,
+    StoredActivations,
     adapt,
     embeddings,
     fisher,
@@ -27,7 +28,7 @@ from panda_train.adapt import (
 )
 from panda_train.adapt.distributed import Workers
 from panda_train.backbones import Backbone
-from panda_train.data import natural_images
+from panda_train.data import augment, natural_images, outliers
 from panda_train.data.folders import open_dataset
 from panda_train.progress import show, steps_shown
 
@@ -39,15 +40,17 @@ PRETRAINING_IMAGES = 1024
 class AdaptOptions:
     """What `fit` does to features; the fields are the command's options.
 
-    config: its method is set by `fit`. exposure: folder of outliers for panda-oe. fisher: file of the diagonal; None:
-    where `panda-train fisher` puts it, made there if it is missing. distance: `knn` or `centre`, for methods that score
-    by a distance. pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left beside the
-    bundle. curves: where to plot the watch on collapse. knn: neighbours that panda-ses averages in the graph; set by
-    `fit`.
+    config: its method is set by `fit`. exposure: folder of outliers for panda-oe; outliers: how they are made from the
+    normal images instead, one of `panda_train.data.outliers.KINDS`. fisher: file of the diagonal; None: where
+    `panda-train fisher` puts it, made there if it is missing. distance: `knn` or `centre`; for panda-oe `knn`, which is
+    added to w·ψ(x), or `none`. pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left
+    beside the bundle. curves: where to plot the watch on collapse. knn: neighbours that panda-ses and panda-oe average
+    in the graph; set by `fit`.
     """
 
     config: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early", embedding="unit"))
     exposure: Path | None = None
+    outliers: str | None = None
     fisher: Path | None = None
     distance: str = "knn"
     pyramid: str = "pretrained"
@@ -78,6 +81,7 @@ def adapt_to(
 
     state_file: where the run's state is kept while it lasts. Raises PandaError.
     """
+    _check_distance(method, options.distance)
     normal = _source(backbone, images, preprocessing, "frozen features", workers)
     if method == "dn2":
         own = embeddings(backbone.adaptable, normal.activations, unit=False)
@@ -90,8 +94,10 @@ def adapt_to(
         state_file.unlink(missing_ok=True)
     workers.wait()
     # Before the steps are shown: each shows progress of its own.
-    others = _others(backbone, preprocessing, config, options, workers)
-    diagonal = fisher.load_or_make(backbone, options.fisher, workers, show) if method == "panda-ewc" else None
+    others = _others(backbone, images, preprocessing, config, options, workers)
+    if method == "panda-msc":
+        normal = replace(normal, views=_views(backbone, images, preprocessing, config, workers))
+    diagonal = fisher.load_or_make(backbone, options.fisher, workers, show) if config.pulled else None
     with steps_shown(method, workers.first) as on_step:
         adapted = adapt(
             backbone,
@@ -110,31 +116,82 @@ def adapt_to(
     return Adaptation(_exportable(backbone, adapted, options), facts, said)
 
 
+def _check_distance(method: str, distance: str) -> None:
+    known = ("knn", "none") if method == "panda-oe" else ("knn", "centre")
+    if distance not in known:
+        raise PandaError(f"--distance {distance!r} with {method}; expected {' or '.join(known)}")
+
+
 def _exportable(backbone: Backbone, adapted: Adapted, options: AdaptOptions) -> AdaptedBackbone:
-    score = {"knn": options.distance, "ses-knn": f"ses-{options.distance}"}.get(adapted.score, adapted.score)
+    own = {"knn": options.distance, "ses-knn": f"ses-{options.distance}"}
+    if options.distance == "knn":
+        own["exposure"] = "exposure-knn"
+    score = own.get(adapted.score, adapted.score)
     return AdaptedBackbone(backbone.cpu(), adapted, score, options.pyramid, options.knn).cpu().eval()
 
 
 def _source(
-    backbone: Backbone, images: Sequence[Path], preprocessing: Preprocessing, what: str, workers: Workers
+    backbone: Backbone,
+    images: Sequence[Path],
+    preprocessing: Preprocessing,
+    what: str,
+    workers: Workers,
+    changed: Callable[[Iterable[tuple[int, np.ndarray]]], Iterator[np.ndarray]] | None = None,
+    copies: int = 1,
 ) -> Source:
+    """The frozen part's activations of the process's own images.
+
+    changed: what to take of the frames, which it gets with their numbers: `copies` of each.
+    """
     own = [images[number] for number in workers.owned(len(images))]
     if preprocessing.tiles is not None and workers.count > 1:
         raise PandaError("tiles are adapted to in one process; leave out torchrun, or --tiles")
     pictures = Pictures(own, preprocessing)
-    count = pictures.frame_count()
+    count = pictures.frame_count() * copies
     read = show(pictures.read(), what, len(own))
-    stored = store(backbone, (frame for picture in read for frame in picture.frames), count)
-    if workers.count > 1 and len(stored) != len(own):
-        raise PandaError(f"{len(own) - len(stored)} images cannot be read; remove them to train in several processes")
-    return Source(stored, len(images) if workers.count > 1 else len(stored))
+    frames: Iterable[np.ndarray] = (frame for picture in read for frame in picture.frames)
+    if changed is not None:
+        frames = changed((workers.rank + number * workers.count, frame) for number, frame in enumerate(frames))
+    stored = store(backbone, frames, count)
+    if workers.count > 1 and len(stored) != len(own) * copies:
+        unread = len(own) - len(stored) // copies
+        raise PandaError(f"{unread} images cannot be read; remove them to train in several processes")
+    return Source(stored, len(images) if workers.count > 1 else len(stored) // copies)
+
+
+def _views(
+    backbone: Backbone, images: Sequence[Path], preprocessing: Preprocessing, config: AdaptConfig, workers: Workers
+) -> list[StoredActivations]:
+    """Augmented copies of the images, kept: `config.views` of each."""
+
+    def changed(numbered: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+        return augment.copies(numbered, config.views, config.seed)
+
+    kept = _source(backbone, images, preprocessing, "features of views", workers, changed, config.views)
+    assert isinstance(kept.activations, StoredActivations)
+    return kept.activations.views(config.views)
 
 
 def _others(
-    backbone: Backbone, preprocessing: Preprocessing, config: AdaptConfig, options: AdaptOptions, workers: Workers
+    backbone: Backbone,
+    images: Sequence[Path],
+    preprocessing: Preprocessing,
+    config: AdaptConfig,
+    options: AdaptOptions,
+    workers: Workers,
 ) -> Source | None:
+    if options.exposure is not None and options.outliers is not None:
+        raise PandaError("--exposure and --outliers both say what is exposed; leave one of them out")
     if options.exposure is not None:
         return _source(backbone, open_dataset(options.exposure).train, preprocessing, "exposed features", workers)
+    if options.outliers is not None:
+        kind = options.outliers
+        outliers.check_kind(kind)
+
+        def changed(numbered: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
+            return outliers.made(numbered, kind, config.seed)
+
+        return _source(backbone, images, preprocessing, "features of outliers", workers, changed)
     if config.method != "jo":
         return None
     frames = natural_images.crops(PRETRAINING_IMAGES, preprocessing.height, preprocessing.width, config.seed)

@@ -12,7 +12,7 @@ from panda_train.adapt.collapse import Look
 from panda_train.adapt.objectives import embed
 from panda_train.backbones import AdaptablePart, Backbone
 
-SCORES = ("knn", "centre", "ses-knn", "ses-centre", "exposure")
+SCORES = ("knn", "centre", "ses-knn", "ses-centre", "exposure", "exposure-knn")
 PYRAMIDS = ("pretrained", "adapted")
 
 _SMALLEST_SCALE = 1e-20  # where features are all zero
@@ -47,9 +47,10 @@ class Adapted:
     """Adapted heads, with what their scores need.
 
     heads: one, or for panda-ses T of them, the earliest first. centres: float32 (T, D) and scales: float32 (T,), the
-    mean squared distance s_t of the training images to them. banks: for panda-ses float32 (T, N, D), the normal images'
-    embeddings by each head, else None. weight: float32 (D,) of Eq. 5, else None. looks: the
-    watch on collapse. embedding: `raw`, `unit` or `whitened`, the last with its `whitening`.
+    mean squared distance s_t of the training images to them. banks: for panda-ses and panda-oe float32 (T, N, D), the
+    normal images' embeddings by each head, else None; of them the first `trained` were trained on, the others held
+    out. weight: float32 (D,) of Eq. 5, else None. looks: the watch on collapse. embedding: `raw`, `unit` or `whitened`,
+    the last with its `whitening`.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Adapted:
     whitening: Whitening | None = None
     steps: Sequence[int] = ()
     banks: np.ndarray | None = None
+    trained: int = 0
     looks: Sequence[Look] = field(default=(), repr=False)
 
     @property
@@ -92,6 +94,19 @@ def neighbour_scale(embeddings: np.ndarray, knn: int) -> float:
     return max(total / len(rows), noise, _SMALLEST_SCALE)
 
 
+def exposure_spreads(bank: np.ndarray, trained: int, weight: np.ndarray, knn: int) -> np.ndarray:
+    """Standard deviations over held-out normal images of w·ψ(x) and of the distance to the `knn` nearest: float32 (2,).
+
+    bank: float32 (N, D), of which the first `trained` were trained on, and are what the others are compared with: of
+    the images that w was fitted to, neither score says how far it spreads over new ones.
+    """
+    own, held_out = torch.from_numpy(bank[:trained]).double(), torch.from_numpy(bank[trained:]).double()
+    logits = held_out @ torch.from_numpy(weight).double()
+    nearest = torch.cdist(held_out, own).square().topk(min(knn, len(own)), largest=False).values.mean(dim=1)
+    spreads = [float(values.std(correction=0)) for values in (logits, nearest)]
+    return np.maximum(spreads, _SMALLEST_SCALE).astype(np.float32)
+
+
 def last_checkpoint(adapted: Adapted) -> Adapted:
     """PANDA-Early out of PANDA-SES, whose training is the same: the last checkpoint alone."""
     return replace(
@@ -121,13 +136,15 @@ class AdaptedHead(nn.Module):
     score: `knn`, for which there is no score here but an embedding to search a bank with; `centre`: squared distance
     to the centre; `ses-knn`, `ses-centre`: section 3.2, the largest ratio over the checkpoints of such a distance (mean
     over the `knn` nearest normal images, or to the centre) to its mean s_t over the training images, each of which is
-    compared with the others; `exposure`: w·ψ(x) (Eq. 5).
+    compared with the others; `exposure`: w·ψ(x) (Eq. 5); `exposure-knn`: it and the mean squared distance to the `knn`
+    nearest normal images, each over its spread (`exposure_spreads`), added.
     """
 
     centres: Tensor
     scales: Tensor
     weight: Tensor
     banks: Tensor
+    spreads: Tensor
     whitening_mean: Tensor
     whitening_matrix: Tensor
 
@@ -135,7 +152,7 @@ class AdaptedHead(nn.Module):
         super().__init__()
         if score not in SCORES:
             raise PandaError(f"no score {score!r}; there are {', '.join(SCORES)}")
-        if (score == "exposure") != (adapted.weight is not None and score == "exposure"):
+        if score.startswith("exposure") and adapted.weight is None:
             raise PandaError(f"the score w·ψ(x) needs panda-oe; {adapted.method} has no w")
         ses = score.startswith("ses-")
         if ses and adapted.banks is None:
@@ -148,16 +165,24 @@ class AdaptedHead(nn.Module):
         self.whitened = adapted.whitening is not None and score in ("knn", "centre")
         self.register_buffer("centres", torch.from_numpy(adapted.centres[chosen]))
         self.register_buffer("scales", torch.from_numpy(np.asarray(adapted.scales[chosen], np.float32)))
-        if score == "ses-knn":
+        if score in ("ses-knn", "exposure-knn"):
             assert adapted.banks is not None
             if adapted.banks.nbytes > _MOST_BANK_BYTES:
+                less = "--distance centre, or fewer checkpoints (--every)" if ses else "--distance none"
                 raise PandaError(
-                    f"panda-ses would keep {adapted.banks.nbytes >> 20} MB of embeddings in the graph (at most "
-                    f"{_MOST_BANK_BYTES >> 20}); use --distance centre, or fewer checkpoints (--every)"
+                    f"{adapted.method} would keep {adapted.banks.nbytes >> 20} MB of embeddings in the graph (at most "
+                    f"{_MOST_BANK_BYTES >> 20}); use {less}"
                 )
             self.knn = min(knn, adapted.banks.shape[1])
-            self.scales = torch.tensor([neighbour_scale(bank, knn) for bank in adapted.banks], dtype=torch.float32)
             self.register_buffer("banks", torch.from_numpy(adapted.banks))
+        if score == "ses-knn":
+            assert adapted.banks is not None
+            self.scales = torch.tensor([neighbour_scale(bank, knn) for bank in adapted.banks], dtype=torch.float32)
+        if score == "exposure-knn":
+            assert adapted.banks is not None
+            assert adapted.weight is not None
+            spreads = exposure_spreads(adapted.banks[-1], adapted.trained, adapted.weight, knn)
+            self.register_buffer("spreads", torch.from_numpy(spreads))
         if adapted.weight is not None:
             self.register_buffer("weight", torch.from_numpy(adapted.weight))
         if self.whitened:
@@ -187,6 +212,9 @@ class AdaptedHead(nn.Module):
             return None
         if self.score == "exposure":
             return embeddings[:, 0] @ self.weight
+        if self.score == "exposure-knn":
+            nearest = _to_nearest(embeddings[:, 0], self.banks[0], self.knn)
+            return embeddings[:, 0] @ self.weight / self.spreads[0] + nearest / self.spreads[1]
         if self.score == "ses-knn":
             distances = [_to_nearest(embeddings[:, t], bank, self.knn) for t, bank in enumerate(self.banks.unbind())]
             return (torch.stack(distances, dim=1) / self.scales).amax(dim=1)

@@ -1,10 +1,11 @@
 """How adaptation runs: the settings, with the defaults that the paper's authors published."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from panda_edge.errors import PandaError
 
-METHODS = ("panda-early", "panda-ses", "panda-ewc", "panda-oe", "jo")
+METHODS = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
 EMBEDDINGS = ("raw", "unit", "whitened")
 
 
@@ -17,7 +18,9 @@ class AdaptConfig:
     `whitened` trains as `unit` and whitens the adapted embedding for the score. every: epochs between the
     checkpoints of panda-ses. ewc: λ of Eq. 3 for raw embeddings; divided by their mean squared norm
     where they are of unit length, as the loss is. prior: panda-oe's w is drawn to the direction to the normal images'
-    centre, so strongly (`fit_weight`); of unit embeddings alone. watch: steps between looks at collapse.
+    centre, so strongly (`fit_weight`); of unit embeddings alone. Of panda-msc: views, augmented copies of an image that
+    are kept, temperature τ, angular, the weight of the angular centre loss (`MeanShifted`), whiten_loss: whether it
+    measures angles after whitening, and pull: whether EWC's pull is added. watch: steps between looks at collapse.
     """
 
     method: str
@@ -32,6 +35,11 @@ class AdaptConfig:
     every: float = 5.0
     ewc: float = 1e4
     prior: float = 40.0
+    views: int = 8
+    temperature: float = 0.25
+    angular: float = 1.0
+    whiten_loss: bool = False
+    pull: bool = False
     watch: int = 50
     seed: int = 0
     mixed_precision: bool = False
@@ -41,7 +49,11 @@ class AdaptConfig:
             raise PandaError(f"no method {self.method!r}; there are {', '.join(METHODS)}")
         if self.embedding not in EMBEDDINGS:
             raise PandaError(f"--embedding {self.embedding!r}; expected one of {', '.join(EMBEDDINGS)}")
-        for name in ("steps", "batch", "learning_rate", "every", "watch"):
+        if self.method == "panda-msc" and self.embedding == "raw":
+            raise PandaError("panda-msc compares directions; give --embedding unit or whitened")
+        if self.views < 2:
+            raise PandaError(f"--views {self.views}; a contrastive loss compares at least 2")
+        for name in ("steps", "batch", "learning_rate", "every", "temperature", "watch"):
             if not getattr(self, name) > 0:
                 raise PandaError(f"--{name.replace('_', '-')} {getattr(self, name)}; expected a number above 0")
         if self.epochs is not None and self.epochs <= 0:
@@ -52,6 +64,11 @@ class AdaptConfig:
         """Whether embeddings are divided by their norm."""
         return self.embedding != "raw"
 
+    @property
+    def pulled(self) -> bool:
+        """Whether Eq. 3 draws the weights to the pretrained ones, so that a Fisher diagonal is needed."""
+        return self.method == "panda-ewc" or (self.method == "panda-msc" and self.pull)
+
     def total_steps(self, images: int) -> int:
         """Mini-batches over `images` normal images."""
         return self.steps if self.epochs is None else self.epochs * steps_an_epoch(images, self.batch)
@@ -59,6 +76,16 @@ class AdaptConfig:
     def plain(self) -> dict[str, object]:
         """For manifests and checkpoints."""
         return asdict(self)
+
+
+OWN_DEFAULTS: dict[str, dict[str, Any]] = {"panda-msc": {"batch": 64, "learning_rate": 1e-3, "clip": 0.0, "steps": 200}}
+"""Where a method's defaults are others than those of AdaptConfig, which are PANDA's."""
+
+
+def config_of(method: str, **given: Any) -> AdaptConfig:
+    """The method's defaults with the settings given; None is not given."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return AdaptConfig(method, **{**OWN_DEFAULTS.get(method, {}), **chosen})
 
 
 def steps_an_epoch(images: int, batch: int) -> int:

@@ -31,10 +31,28 @@ class Workers:
         """Numbers of this process's images, int64, ascending."""
         return np.arange(self.rank, images, self.count)
 
+    def own_places(self, indices: np.ndarray) -> np.ndarray:
+        """Where, among the image numbers given, those owned here stand, int64 ascending."""
+        return np.flatnonzero(indices % self.count == self.rank)
+
     def own_positions(self, indices: np.ndarray) -> np.ndarray:
         """Of the image numbers given, those owned here, as positions in `owned`."""
-        positions: np.ndarray = indices[indices % self.count == self.rank] // self.count
+        positions: np.ndarray = indices[self.own_places(indices)] // self.count
         return positions
+
+    def everyones(self, rows: Tensor, indices: np.ndarray) -> Tensor:
+        """Rows of the images owned here, of the numbers given, (owned, D) → rows of all of them, in their order.
+
+        Only the own rows carry gradients: of a loss of all rows, each process has its own rows' share, and the shares
+        add up.
+        """
+        if self.count == 1:
+            return rows
+        places = torch.from_numpy(self.own_places(indices)).to(rows.device)
+        everything = torch.zeros(len(indices), *rows.shape[1:], dtype=rows.dtype, device=rows.device)
+        everything[places] = rows.detach()
+        dist.all_reduce(everything)
+        return everything.index_copy(0, places, rows)
 
     def sum(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its sum over all processes."""

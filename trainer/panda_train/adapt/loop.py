@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
 from panda_train.adapt import checkpoint
-from panda_train.adapt.activations import ActivationSource
+from panda_train.adapt.batches import Batches, Group
 from panda_train.adapt.collapse import Look, look
 from panda_train.adapt.config import AdaptConfig
 from panda_train.adapt.distributed import Workers
@@ -47,8 +47,7 @@ class Trained:
 
 def train(
     head: AdaptablePart,
-    sources: Sequence[ActivationSource],
-    sizes: Sequence[int],
+    batches: Batches,
     objective: Objective,
     config: AdaptConfig,
     workers: Workers,
@@ -61,24 +60,23 @@ def train(
 ) -> Trained:
     """Train `head` in place for `config.total_steps` mini-batches.
 
-    sources: one for each group of the objective, holding this process's own images; sizes: how many images each
-    group has over all processes. snapshot_steps: after which steps to keep a copy of the head. state_file: where to
-    go on from, if it exists, and what to write while training; a run killed at any moment and started again ends
-    with the same weights as an undisturbed one.
+    batches: the groups of the objective. snapshot_steps: after which steps to keep a copy of the head. state_file:
+    where to go on from, if it exists, and what to write while training; a run killed at any moment and started again
+    ends with the same weights as an undisturbed one.
     """
     parameters = [*head.parameters(), *objective.parameters()]
     optimizer = torch.optim.SGD(parameters, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
     progress = _Progress(head, objective, optimizer, config)
     if state_file is not None and state_file.exists():
         progress.restore(checkpoint.read(state_file), state_file)
-    total = config.total_steps(sizes[0])
+    total = config.total_steps(batches.images)
     if workers.first and progress.first_held_out is None:
         progress.first_held_out = _embeddings(head, watched.held_out, config.unit)
         progress.look(watched)
     saved = time.monotonic()
     while progress.step < total:
-        indices = [draw(config.seed, group, progress.step, size, config.batch) for group, size in enumerate(sizes)]
-        loss = _step(head, sources, objective, optimizer, parameters, indices, config, workers, pull)
+        groups = batches.of_step(progress.step)
+        loss = _step(head, groups, objective, optimizer, parameters, config, workers, pull)
         progress.step += 1
         step = progress.step
         if not np.isfinite(loss):
@@ -95,48 +93,39 @@ def train(
     return Trained(head, [(step, _with_weights(head, weights)) for step, weights in progress.snapshots], progress.looks)
 
 
-def draw(seed: int, group: int, step: int, size: int, batch: int) -> np.ndarray:
-    """Image numbers of a step, int64 (batch,): a function of its arguments alone, so that a run can go on anywhere.
-
-    Each epoch is a new permutation cut into whole batches.
-    """
-    batch = min(batch, size)
-    epoch, position = divmod(step, size // batch)
-    order = np.random.default_rng([seed, group, epoch]).permutation(size)
-    return order[position * batch : (position + 1) * batch]
-
-
 def _step(
     head: AdaptablePart,
-    sources: Sequence[ActivationSource],
+    groups: Sequence[Group],
     objective: Objective,
     optimizer: torch.optim.Optimizer,
     parameters: list[nn.Parameter],
-    indices: Sequence[np.ndarray],
     config: AdaptConfig,
     workers: Workers,
     pull: ElasticPull | None,
 ) -> float:
     """One mini-batch; returns the mean loss of its images."""
     device = parameters[0].device
-    own = [workers.own_positions(numbers) for numbers in indices]
-    numbers = [torch.from_numpy(ns[ns % workers.count == workers.rank]) for ns in indices]
-    batch = torch.cat([source.batch(positions) for source, positions in zip(sources, own, strict=True)])
+    indices = [numbers for _, numbers in groups]
+    batch = torch.cat([source.batch(workers.own_positions(numbers)) for source, numbers in groups])
     images = sum(len(ns) for ns in indices)
     optimizer.zero_grad(set_to_none=False)
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    loss = torch.zeros((), device=device)
-    if len(batch):
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision):
-            embeddings = head(batch.to(device, non_blocking=True))[0]
-        # The loss itself stays in float32: squares of small differences are what it is made of.
-        groups = torch.split(embeddings.float(), [len(p) for p in own])
-        loss = objective.loss(groups, numbers) / images
-        loss.backward()  # type: ignore[no-untyped-call]
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.mixed_precision):
+        values = head(batch.to(device, non_blocking=True))[0]
+    # The loss itself stays in float32: squares of small differences are what it is made of.
+    embeddings = torch.split(values.float(), [len(workers.own_places(ns)) for ns in indices])
+    if objective.whole_batch:
+        embeddings = tuple(workers.everyones(rows, ns) for rows, ns in zip(embeddings, indices, strict=True))
+        own = indices
+    else:
+        own = [ns[workers.own_places(ns)] for ns in indices]
+    loss = objective.loss(embeddings, [torch.from_numpy(ns) for ns in own]) / images
+    loss.backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    total_loss = loss.detach().clone()
+    # A loss of the whole batch is the same in every process, so that one of them counts.
+    total_loss = loss.detach().clone() if workers.first or not objective.whole_batch else torch.zeros_like(loss)
     workers.sum([*gradients, total_loss])
     if pull is not None:
         pull.add_gradient()

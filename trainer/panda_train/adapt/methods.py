@@ -12,11 +12,20 @@ from torch import Tensor
 from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
 from panda_train.adapt.adapted import Adapted, centre_and_scale, whiten
+from panda_train.adapt.batches import Batches, FromEach, TwoViews
 from panda_train.adapt.config import AdaptConfig, steps_an_epoch
 from panda_train.adapt.distributed import Workers
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import Watched, train
-from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, Objective, OutlierExposure, embed
+from panda_train.adapt.objectives import (
+    Compactness,
+    ElasticPull,
+    Joint,
+    MeanShifted,
+    Objective,
+    OutlierExposure,
+    embed,
+)
 from panda_train.backbones import AdaptablePart, Backbone
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 64
@@ -28,12 +37,14 @@ _INFERENCE_BATCH = 32
 class Source:
     """Images that training draws from: activations of the process's own ones, and the number over all processes.
 
-    labels: int64 (count,), the classes of pre-training images.
+    labels: int64 (count,), the classes of pre-training images. views: for panda-msc, augmented copies of the images,
+    one source a view.
     """
 
     activations: ActivationSource
     count: int
     labels: Tensor | None = None
+    views: Sequence[ActivationSource] = ()
 
 
 def adapt(
@@ -57,7 +68,7 @@ def adapt(
     """
     workers = workers or Workers()
     device = next(backbone.parameters()).device
-    _check_needs(config, others, fisher)
+    _check_needs(config, normal, others, fisher)
     head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last)
     trained_count = trained_images(normal.count)
     own_trained = len(workers.owned(trained_count))
@@ -70,16 +81,19 @@ def adapt(
     strength = config.ewc / (float(squared_norm) / trained_count if config.unit else 1.0)
     head.requires_grad_(True)
     objective = _objective(backbone, config, centre, others)
+    if config.method == "panda-msc":
+        metric = None
+        if config.whiten_loss:
+            features = embed(workers.gather_rows(before, trained_count), unit=True)
+            metric = torch.from_numpy(whiten(features.numpy()).matrix).to(device)
+        objective = MeanShifted(centre, config.temperature, config.angular, metric)
     if config.method == "panda-oe":
         assert others is not None
         objective = _exposure(backbone, workers.gather_rows(before, trained_count), others, config, workers)
-    sources = [normal] if others is None else [normal, others]
-    sizes = [trained_count, *(source.count for source in sources[1:])]
     steps = config.total_steps(trained_count)
     trained = train(
         head,
-        [source.activations for source in sources],
-        sizes,
+        _batches(config, normal, others, trained_count),
         objective,
         config,
         workers,
@@ -112,15 +126,25 @@ def embeddings(head: AdaptablePart, source: ActivationSource, unit: bool) -> Ten
     return torch.cat(parts)
 
 
-def _check_needs(config: AdaptConfig, others: Source | None, fisher: Sequence[Tensor] | None) -> None:
-    if config.method == "panda-ewc" and fisher is None:
-        raise PandaError("panda-ewc needs the Fisher diagonal of its backbone: run `panda-train fisher` first")
+def _check_needs(config: AdaptConfig, normal: Source, others: Source | None, fisher: Sequence[Tensor] | None) -> None:
+    if config.method == "panda-msc" and len(normal.views) < 2:
+        raise ValueError(f"panda-msc compares views of an image; {len(normal.views)} were given")
+    if config.pulled and fisher is None:
+        raise PandaError(f"{config.method} needs the Fisher diagonal of its backbone: run `panda-train fisher` first")
     if config.method == "panda-oe" and others is None:
-        raise PandaError("panda-oe needs outliers to expose: --exposure DIR")
+        raise PandaError("panda-oe needs outliers to expose: --exposure DIR, or --outliers made")
     if config.method == "jo" and (others is None or others.labels is None):
         raise PandaError("jo needs labelled pre-training images")
-    if config.method in ("panda-early", "panda-ses", "panda-ewc") and others is not None:
+    if config.method in ("panda-early", "panda-ses", "panda-ewc", "panda-msc") and others is not None:
         raise PandaError(f"{config.method} trains on normal images alone; --exposure is for panda-oe")
+
+
+def _batches(config: AdaptConfig, normal: Source, others: Source | None, trained_count: int) -> Batches:
+    if config.method == "panda-msc":
+        return TwoViews(normal.views, trained_count, config.seed, config.batch)
+    sources = [normal.activations] if others is None else [normal.activations, others.activations]
+    sizes = [trained_count] if others is None else [trained_count, others.count]
+    return FromEach(sources, sizes, config.seed, config.batch)
 
 
 def _objective(backbone: Backbone, config: AdaptConfig, centre: Tensor, others: Source | None) -> Objective:
@@ -178,12 +202,12 @@ def _finished(
         centre, scale = centre_and_scale(everything)
         centres.append(centre)
         scales.append(scale)
-        if config.method == "panda-ses":
+        if config.method in ("panda-ses", "panda-oe"):
             banks.append(everything)
         if config.embedding == "whitened":
             whitening = whiten(everything)
     weight = objective.weight.detach().cpu().numpy() if isinstance(objective, OutlierExposure) else None
     return Adapted(
         config.method, config.embedding, heads, np.stack(centres), np.array(scales, np.float32), weight, whitening,
-        steps, np.stack(banks) if banks else None, looks,  # type: ignore[arg-type]
+        steps, np.stack(banks) if banks else None, trained_images(normal.count), looks,  # type: ignore[arg-type]
     )  # fmt: skip

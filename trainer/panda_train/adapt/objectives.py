@@ -1,18 +1,24 @@
 """What adaptation minimises. Each objective sums over the images given, so that parts of a batch add up.
 
 `groups` are the embeddings of one step, one tensor (b, D) a data source: normal images first, then, for the joint
-objective and outlier exposure, the other images.
+objective and outlier exposure, the other images; for the contrastive loss, two views of the same images.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class Objective(Protocol):
-    """A loss over the embeddings of one step, and the parameters it brings along."""
+    """A loss over the embeddings of one step, and the parameters it brings along.
+
+    whole_batch: whether images are compared with one another, so that `loss` wants those of all processes.
+    """
+
+    whole_batch: bool
 
     def parameters(self) -> list[nn.Parameter]:
         """Trained together with the head."""
@@ -31,6 +37,8 @@ class Compactness:
 
     centre: (D,).
     """
+
+    whole_batch = False
 
     def __init__(self, centre: Tensor, unit: bool) -> None:
         self.centre = centre
@@ -70,6 +78,8 @@ class OutlierExposure:
     weight: (D,) and bias: (), where they start. The score is w·ψ(x): b is the same for all images.
     """
 
+    whole_batch = False
+
     def __init__(self, weight: Tensor, bias: Tensor, unit: bool) -> None:
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(bias)
@@ -81,6 +91,43 @@ class OutlierExposure:
     def loss(self, groups: Sequence[Tensor], indices: Sequence[Tensor]) -> Tensor:
         normal, exposed = (embed(group, self.unit) @ self.weight + self.bias for group in groups)
         return F.softplus(normal).sum() + F.softplus(-exposed).sum()
+
+
+class MeanShifted:
+    """Mean-shifted contrastive loss and angular centre loss (Reiss and Hoshen, AAAI 2023, arXiv 2106.03844).
+
+    With the angular feature φ(x) = ψ(x)/‖ψ(x)‖ and θ(x) = (φ(x) − c) / ‖φ(x) − c‖, an image's direction as seen from
+    the normal images' centre, two views x′ and x″ of each of N images, τ the temperature:
+
+        L_msc(x′, x″) = −log ( exp(θ(x′)·θ(x″)/τ) / Σ over the 2N − 1 views y other than x′ of exp(θ(x′)·θ(y)/τ) )
+        L_angular(x) = −φ(x)·c
+
+    The loss is the sum over the 2N views of L_msc + angular · L_angular; the paper takes τ = 0.25 and angular = 1.
+
+    centre: c (D,), the mean of φ over the normal images before adaptation, not of unit length. metric: (D, E) or
+    None; θ is the direction of (φ(x) − c) · metric, so that a whitening measures angles as a whitened score does.
+    """
+
+    whole_batch = True
+
+    def __init__(self, centre: Tensor, temperature: float, angular: float, metric: Tensor | None = None) -> None:
+        self.centre = centre
+        self.temperature = temperature
+        self.angular = angular
+        self.metric = metric
+
+    def parameters(self) -> list[nn.Parameter]:
+        return []
+
+    def loss(self, groups: Sequence[Tensor], indices: Sequence[Tensor]) -> Tensor:
+        features = F.normalize(torch.cat(list(groups)), dim=1)
+        shifted = features - self.centre
+        directions = F.normalize(shifted if self.metric is None else shifted @ self.metric, dim=1)
+        similarity = directions @ directions.T / self.temperature
+        others = similarity.masked_fill(torch.eye(len(features), dtype=torch.bool, device=features.device), -torch.inf)
+        other_view = torch.arange(len(features), device=features.device).roll(len(groups[0]))
+        contrastive = F.cross_entropy(others, other_view, reduction="sum")
+        return contrastive - self.angular * (features @ self.centre).sum()
 
 
 class ElasticPull:

@@ -48,16 +48,21 @@ def fit(
     embedding: options.Embedding = None,
     pyramid: options.Pyramid = "pretrained",
     adapt_from: options.AdaptFrom = None,
-    steps: options.Steps = 2300,
+    steps: options.Steps = None,
     epochs: options.Epochs = None,
-    batch: options.Batch = 32,
-    learning_rate: options.LearningRate = 1e-2,
-    clip: options.Clip = 1e-3,
+    batch: options.Batch = None,
+    learning_rate: options.LearningRate = None,
+    clip: options.Clip = None,
     every: options.Every = 5.0,
-    ewc: options.Ewc = 1e4,
+    ewc: options.Ewc = None,
     fisher_file: options.FisherFile = None,
     exposure: options.Exposure = None,
     prior: options.Prior = 40.0,
+    outliers: options.Outliers = None,
+    views: options.Views = 8,
+    temperature: options.Temperature = 0.25,
+    angular: options.Angular = 1.0,
+    whiten_loss: options.WhitenLoss = False,
     mixed_precision: options.MixedPrecision = False,
     resume: options.Resume = False,
     curves: options.Curves = None,
@@ -68,7 +73,7 @@ def fit(
 ) -> None:
     """Turn a folder of normal images into a bundle."""
     from panda_export.options import BankOptions
-    from panda_train.adapt import AdaptConfig
+    from panda_train.adapt import METHODS, config_of
     from panda_train.adapt.adaptation import AdaptOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
@@ -90,8 +95,8 @@ def fit(
         window=window,
     )
     refuse_unread(context)
-    config = AdaptConfig(
-        "panda-early",
+    config = config_of(
+        method if method in METHODS else "panda-early",
         steps=steps,
         epochs=epochs,
         batch=batch,
@@ -101,6 +106,11 @@ def fit(
         every=every,
         ewc=ewc,
         prior=prior,
+        views=views,
+        temperature=temperature,
+        angular=angular,
+        whiten_loss=whiten_loss,
+        pull=ewc is not None,
         seed=seed,
         mixed_precision=mixed_precision,
     )
@@ -117,7 +127,7 @@ def fit(
         bank_options,
         hold_out,
         score,
-        AdaptOptions(config, exposure, fisher_file, distance, pyramid, resume, curves),
+        AdaptOptions(config, exposure, outliers, fisher_file, distance, pyramid, resume, curves),
     )
     manifest = fit_bundle(data, out, chosen)
     if manifest is None:  # under torchrun, the first process speaks

@@ -28,7 +28,7 @@ MaxBankMb = Annotated[
 Score = Annotated[str, typer.Option(help="Image score that decides: max, top1, embedding or combined.")]
 Method = Annotated[
     str,
-    typer.Option(help="How features are adapted: dn2 (not at all), panda-early, panda-ses, panda-ewc, panda-oe or jo."),
+    typer.Option(help="How features are adapted: dn2 (not at all), panda-early, -ses, -ewc, -msc, -oe, or jo."),
 ]
 Backbone = Annotated[
     str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")
@@ -139,7 +139,8 @@ Knn = Annotated[
 Distance = Annotated[
     str,
     typer.Option(
-        rich_help_panel=_DECISION, help="Of the image score: knn, or centre: distance to the normal images' centre."
+        rich_help_panel=_DECISION,
+        help="Of the image score: knn, or centre: distance to the normal images' centre; panda-oe: knn or none.",
     ),
 ]
 Embedding = Annotated[
@@ -160,22 +161,36 @@ AdaptFrom = Annotated[
         help="Stage of the backbone where adaptation begins; chosen by backbone and pyramid.",
     ),
 ]
-Steps = Annotated[int, typer.Option(rich_help_panel=_ADAPTATION, help="Mini-batches.")]
+Steps = Annotated[
+    int | None, typer.Option(rich_help_panel=_ADAPTATION, help="Mini-batches; 2300, or 200 of panda-msc.")
+]
 Epochs = Annotated[
     int | None,
     typer.Option(rich_help_panel=_ADAPTATION, help="Passes over the normal images, instead of --steps."),
 ]
-Batch = Annotated[int, typer.Option(rich_help_panel=_ADAPTATION, help="Images in a mini-batch.")]
-LearningRate = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="Of SGD.")]
-Clip = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="Largest norm of a gradient; 0 for none.")]
+Batch = Annotated[
+    int | None, typer.Option(rich_help_panel=_ADAPTATION, help="Images in a mini-batch; 32, or 64 of panda-msc.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option(rich_help_panel=_ADAPTATION, help="Of SGD; 0.01, or 0.001 of panda-msc.")
+]
+Clip = Annotated[
+    float | None,
+    typer.Option(rich_help_panel=_ADAPTATION, help="Largest norm of a gradient, 0 for none; 0.001, panda-msc 0."),
+]
 Every = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-ses: epochs between checkpoints.")]
-Ewc = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-ewc: strength of the pull (lambda).")]
+Ewc = Annotated[
+    float | None,
+    typer.Option(
+        rich_help_panel=_ADAPTATION, help="panda-ewc: strength of the pull (lambda), 10000; panda-msc: adds the pull."
+    ),
+]
 FisherFile = Annotated[
     Path | None,
     typer.Option(
         "--fisher",
         rich_help_panel=_ADAPTATION,
-        help="panda-ewc: file of the diagonal; made and kept by default.",
+        help="panda-ewc, or panda-msc with --ewc: file of the diagonal; made and kept by default.",
     ),
 ]
 Exposure = Annotated[
@@ -187,6 +202,24 @@ Prior = Annotated[
     typer.Option(
         min=0, rich_help_panel=_ADAPTATION, help="panda-oe: weight of the distance to the normal images' centre."
     ),
+]
+Outliers = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=_ADAPTATION,
+        help="panda-oe without --exposure: outliers made of the normal images: made, or only cut, tiles or turned.",
+    ),
+]
+Views = Annotated[
+    int, typer.Option(rich_help_panel=_ADAPTATION, help="panda-msc: augmented copies of each image that are kept.")
+]
+Temperature = Annotated[float, typer.Option(rich_help_panel=_ADAPTATION, help="panda-msc: of the contrastive loss.")]
+Angular = Annotated[
+    float, typer.Option(min=0, rich_help_panel=_ADAPTATION, help="panda-msc: weight of the angular centre loss.")
+]
+WhitenLoss = Annotated[
+    bool,
+    typer.Option("--whiten-loss", rich_help_panel=_ADAPTATION, help="panda-msc: measure angles after whitening."),
 ]
 MixedPrecision = Annotated[
     bool, typer.Option("--mixed-precision", rich_help_panel=_ADAPTATION, help="bfloat16 where that is safe.")

@@ -9,7 +9,7 @@ import typer
 
 from panda_edge.errors import PandaError
 
-_ADAPTING = ("panda-early", "panda-ses", "panda-ewc", "panda-oe", "jo")
+_ADAPTING = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
 
 # Option → the options that decide whether it is read, each with the values with which it is; None: not given.
 READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
@@ -19,8 +19,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "compare": {"bank": ("exact",)},
     "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
     "window": {"bank": ("exact", "hnsw")},
-    "knn": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo"), "distance": ("knn",)},
-    "distance": {"method": ("dn2", "panda-early", "panda-ses", "panda-ewc", "jo")},
+    "knn": {"distance": ("knn",)},
     "pyramid": {"method": _ADAPTING},
     "adapt_from": {"method": _ADAPTING},
     "steps": {"method": _ADAPTING, "epochs": (None,)},
@@ -29,9 +28,14 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "learning_rate": {"method": _ADAPTING},
     "clip": {"method": _ADAPTING},
     "every": {"method": ("panda-ses",)},
-    "ewc": {"method": ("panda-ewc",)},
-    "fisher_file": {"method": ("panda-ewc",)},
+    "ewc": {"method": ("panda-ewc", "panda-msc")},
+    "fisher_file": {"method": ("panda-ewc", "panda-msc")},
     "exposure": {"method": ("panda-oe",)},
+    "outliers": {"method": ("panda-oe",)},
+    "views": {"method": ("panda-msc",)},
+    "temperature": {"method": ("panda-msc",)},
+    "angular": {"method": ("panda-msc",)},
+    "whiten_loss": {"method": ("panda-msc",)},
     "prior": {"method": ("panda-oe",), "embedding": (None, "unit", "whitened")},
     "mixed_precision": {"method": _ADAPTING},
     "resume": {"method": _ADAPTING},

@@ -1,7 +1,6 @@
 """Scores of a run that adapts: the network is trained on the normal class, and the test images go through it once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from panda_train.adapt import (
     adapt,
     fisher,
     last_checkpoint,
-    trained_images,
     verdict,
 )
 from panda_train.paper import comparators
@@ -39,22 +37,19 @@ def adapted_scores(
     if method == "panda-ses":
         facts["checkpoints"] = list(adapted.steps)
         heads = [AdaptedHead(adapted, "ses-knn", options.knn), AdaptedHead(adapted, "ses-centre")]
-        _, scores = _through(heads, tests, options.device)
+        _, scores = through(heads, tests, options.device)
         facts["centre_auroc"] = auroc_of(scores["ses-centre"], anomalous)
         return scores["ses-knn"], facts
-    heads = [AdaptedHead(adapted, adapted.score, options.knn)]
-    bank, own_scores = _through(heads, [features.train(normal)], options.device)
-    queries, scores = _through(heads, tests, options.device)
+    ways = ["exposure", "exposure-knn"] if method == "panda-oe" else ["knn"]
+    heads = [AdaptedHead(adapted, way, options.knn) for way in ways]
+    bank, _ = through(heads, [features.train(normal)], options.device)
+    queries, scores = through(heads, tests, options.device)
     by_neighbours = comparators.nearest_neighbours(bank, queries, options.knn)
     if method != "panda-oe":
         facts["centre_auroc"] = auroc_of(comparators.centre_distance(bank, queries), anomalous)
         return by_neighbours, facts
-    # Of the normal images, those that w was not fitted to say how far either score spreads.
-    seen = trained_images(len(bank))
     facts["knn_auroc"] = auroc_of(by_neighbours, anomalous)
-    own = comparators.nearest_neighbours(bank[:seen], bank[seen:], options.knn)
-    both = comparators.added(scores["exposure"], own_scores["exposure"][seen:], by_neighbours, own)
-    facts["logit_and_knn_auroc"] = auroc_of(both, anomalous)
+    facts["logit_and_knn_auroc"] = auroc_of(scores["exposure-knn"], anomalous)
     return scores["exposure"], facts
 
 
@@ -62,27 +57,34 @@ def _adapted(normal: str, method: str, features: Features, options: PaperOptions
     others, diagonal = None, None
     if method == "panda-oe":
         exposed = features.exposed(normal)
-        groups = [features.train(name) for name in exposed] if exposed else [features.exposure()]
+        if options.outliers is not None:
+            groups = [features.made(normal, options.outliers, options.adapt.seed)]
+        else:
+            groups = [features.train(name) for name in exposed] if exposed else [features.exposure()]
         joined = StoredActivations.joined(groups)
         others = Source(joined, len(joined))
     elif method == "jo":
         stored, classes = features.pretraining()
         others = Source(stored, len(stored), classes)
-    elif method == "panda-ewc":
+    elif options.config_of(method).pulled:
         diagonal = fisher.load_or_make(features.backbone, options.fisher, progress=features.progress)
     shared = {"panda-early", "panda-ses"} if "panda-ses" in options.methods else set()
     if method in shared and normal in features.checkpoints:
         adapted = features.checkpoints[normal]
     else:
         held = features.train(normal).in_memory()
-        config = replace(options.adapt, method="panda-ses" if method in shared else method)
-        adapted = adapt(features.backbone, Source(held, len(held)), config, others=others, fisher=diagonal)
+        config = options.config_of("panda-ses" if method in shared else method)
+        views: list[StoredActivations] = []
+        if method == "panda-msc":
+            views = [view.in_memory() for view in features.views(normal, config.views, config.seed)]
+        source = Source(held, len(held), views=views)
+        adapted = adapt(features.backbone, source, config, others=others, fisher=diagonal)
         if method in shared:
             features.checkpoints = {normal: adapted}
     return last_checkpoint(adapted) if method == "panda-early" else adapted
 
 
-def _through(
+def through(
     heads: Sequence[AdaptedHead], sources: Sequence[StoredActivations], device: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Embeddings (N, D) of all images, and by the name of each head's score its scores (N,), where it gives any.

@@ -23,13 +23,6 @@ def centre_distance(normal: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return distances
 
 
-def added(scores: np.ndarray, normal: np.ndarray, others: np.ndarray, others_normal: np.ndarray) -> np.ndarray:
-    """Two scores (N,) of the same images, each in units of its spread over normal images (n,), added."""
-    tiny = np.finfo(np.float64).tiny
-    total: np.ndarray = scores / max(float(normal.std()), tiny) + others / max(float(others_normal.std()), tiny)
-    return total
-
-
 def nearest_mean(normal: np.ndarray, queries: np.ndarray, means: int = 50, seed: int = 0) -> np.ndarray:
     """Squared L2 distance to the nearest of the k-means centres of the normal embeddings."""
     from sklearn.cluster import KMeans

@@ -1,7 +1,7 @@
 """Features of a protocol's images, each class's computed once and kept."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from panda_train.adapt import Adapted, StoredActivations, embeddings, keep, stor
 from panda_train.adapt.adaptation import PRETRAINING_IMAGES
 from panda_train.adapt.objectives import embed
 from panda_train.backbones import Backbone
-from panda_train.data import natural_images
+from panda_train.data import augment, natural_images, outliers
 from panda_train.paper.datasets import Protocol
 from panda_train.paper.options import PaperOptions
 
@@ -66,6 +66,21 @@ class Features:
     def exposure(self) -> StoredActivations:
         return self._stored(f"exposure-{self.exposure_digest}", self._options.exposure)
 
+    def views(self, name: str, count: int, seed: int) -> list[StoredActivations]:
+        """Augmented copies of a class's training images, `count` of each."""
+        images = self.images(self.protocol.train[name], self._options.train_images)
+        copies = augment.copies(enumerate(map(self.preprocessing.apply, images)), count, seed)
+        shown = self.progress(copies, f"views-{name}", count * len(images))
+        file = f"views-{name}-{len(images)}-{count}-seed{seed}"
+        return self._kept(file, shown, count * len(images)).views(count)
+
+    def made(self, name: str, kind: str, seed: int) -> StoredActivations:
+        """Outliers made of a class's training images, one of each."""
+        images = self.images(self.protocol.train[name], self._options.train_images)
+        made = outliers.made(enumerate(map(self.preprocessing.apply, images)), kind, seed)
+        shown = self.progress(made, f"{kind}-{name}", len(images))
+        return self._kept(f"outliers-{kind}-{name}-{len(images)}-seed{seed}", shown, len(images))
+
     def pretraining(self) -> tuple[StoredActivations, Tensor]:
         """Natural crops with the classes that the backbone itself gives them; made once."""
         if self._pretraining is not None:
@@ -84,12 +99,13 @@ class Features:
         return images[:limit] if limit else images
 
     def _stored(self, name: str, images: Sequence[ImageLike]) -> StoredActivations:
-        file = self._folder / f"{name}-{len(images)}.npy"
-        if file.name in self._opened:
-            return self._opened[file.name]
         frames = (self.preprocessing.apply(image) for image in self.progress(images, name, len(images)))
-        self._opened[file.name] = keep(self.backbone, frames, len(images), file)
-        return self._opened[file.name]
+        return self._kept(f"{name}-{len(images)}", frames, len(images))
+
+    def _kept(self, name: str, frames: Iterable[np.ndarray], count: int) -> StoredActivations:
+        if name not in self._opened:
+            self._opened[name] = keep(self.backbone, frames, count, self._folder / f"{name}.npy")
+        return self._opened[name]
 
 
 def _digest(images: Sequence[Path]) -> str:

@@ -11,6 +11,7 @@ import torch
 from panda_edge.errors import PandaError
 from panda_export.progress import Progress, silent
 from panda_train import backbones
+from panda_train.data import outliers
 from panda_train.paper import rows as paper_rows
 from panda_train.paper.datasets import open_protocol
 from panda_train.paper.features import Features
@@ -25,6 +26,8 @@ def run_paper(dataset: str, data: Path, out: Path, options: PaperOptions, progre
     for method in options.methods:
         if method not in ALL_METHODS:
             raise PandaError(f"no method {method!r}; there are {', '.join(ALL_METHODS)}")
+    if options.outliers is not None:
+        outliers.check_kind(options.outliers)
     protocol = open_protocol(dataset, data)
     classes = options.classes or protocol.classes
     for name in classes:

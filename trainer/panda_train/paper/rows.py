@@ -29,6 +29,7 @@ SETTINGS: Row = {
     "ewc": 1e4,
     "exposed": [],
     "exposure": None,
+    "outliers": None,
 }
 
 

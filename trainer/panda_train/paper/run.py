@@ -8,11 +8,12 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import ImageLike
 from panda_train.paper import comparators
 from panda_train.paper.adapted_scores import adapted_scores
+from panda_train.paper.deep_svdd import deep_svdd
 from panda_train.paper.features import Features
-from panda_train.paper.options import COMPARATORS, PaperOptions
+from panda_train.paper.options import COMPARATORS, ON_PIXELS, PaperOptions
 from panda_train.paper.rows import Row, auroc_of
 
-_PIXELS = 32  # side to which images are brought for the SVM on pixels
+_PIXELS = 32  # side to which images are brought for methods on pixels
 
 
 def run(normal: str, method: str, embedding: str, features: Features, options: PaperOptions) -> Row:
@@ -25,8 +26,8 @@ def run(normal: str, method: str, embedding: str, features: Features, options: P
     tests += [features.defects(normal)] if features.protocol.defects else [features.test(c) for c in anomalous_classes]
     labels = np.repeat(np.arange(len(tests)) > 0, [len(test) for test in tests])
     facts: Row = {"train_images": len(features.train(normal)), "test_images": len(labels)}
-    if method == "oc-svm-pixels":
-        scores = _pixel_scores(normal, anomalous_classes, features, options)
+    if method in ON_PIXELS:
+        scores = _pixel_scores(method, normal, anomalous_classes, features, options)
     elif method in COMPARATORS:
         bank = features.embedded(features.train(normal), embedding)
         scores = _compare(method, bank, np.concatenate([features.embedded(t, embedding) for t in tests]), options.knn)
@@ -52,12 +53,14 @@ def _compare(method: str, bank: np.ndarray, queries: np.ndarray, knn: int) -> np
     return rules[method](bank, queries)
 
 
-def _pixel_scores(normal: str, others: Sequence[str], features: Features, options: PaperOptions) -> np.ndarray:
+def _pixel_scores(
+    method: str, normal: str, others: Sequence[str], features: Features, options: PaperOptions
+) -> np.ndarray:
     small = Preprocessing.paper_crop(_PIXELS, _PIXELS)
 
     def pixels(images: Sequence[ImageLike], limit: int | None) -> np.ndarray:
         chosen = features.images(images, limit)
-        return np.stack([small.apply(image).ravel() for image in chosen]).astype(np.float32) / 255
+        return np.stack([small.apply(image) for image in chosen])
 
     protocol = features.protocol
     tests = [pixels(protocol.test[normal], options.test_images)]
@@ -65,4 +68,8 @@ def _pixel_scores(normal: str, others: Sequence[str], features: Features, option
         tests.append(pixels(protocol.defects[normal], options.test_images))
     else:
         tests += [pixels(protocol.test[name], options.test_images) for name in others]
-    return comparators.one_class_svm(pixels(protocol.train[normal], options.train_images), np.concatenate(tests))
+    bank, queries = pixels(protocol.train[normal], options.train_images), np.concatenate(tests)
+    if method == "deep-svdd":
+        return deep_svdd(bank, queries, options.adapt.seed)
+    bank, queries = (images.reshape(len(images), -1).astype(np.float32) / 255 for images in (bank, queries))
+    return comparators.one_class_svm(bank, queries)

@@ -2,7 +2,7 @@
 
 from panda_train.adapt import METHODS
 from panda_train.paper.features import Features
-from panda_train.paper.options import COMPARATORS, SCORED_BY_NEIGHBOURS, PaperOptions
+from panda_train.paper.options import COMPARATORS, ON_PIXELS, SCORED_BY_NEIGHBOURS, PaperOptions
 from panda_train.paper.rows import Row
 
 
@@ -15,7 +15,7 @@ def runs_of(options: PaperOptions) -> list[tuple[str, str]]:
     for method in options.methods:
         if method in COMPARATORS and options.adapt.embedding != "raw":
             runs.append((method, "raw"))
-        if method != "oc-svm-pixels":
+        if method not in ON_PIXELS:
             whitened = options.adapt.embedding == "whitened" and method in COMPARATORS
             runs.append((method, "unit" if whitened else options.adapt.embedding))
     return runs
@@ -24,15 +24,16 @@ def runs_of(options: PaperOptions) -> list[tuple[str, str]]:
 def key_of(dataset: str, normal: str, method: str, embedding: str, features: Features, options: PaperOptions) -> Row:
     """What tells runs apart: a row that has all of this need not be made again."""
     adapted = method in METHODS
+    config = options.config_of(method) if adapted else options.adapt
     key: Row = {
         "dataset": dataset,
         "method": method,
         "class": normal,
         "backbone": options.backbone,
         "embedding": embedding,
-        "steps": options.adapt.steps if adapted else 0,
-        "learning_rate": options.adapt.learning_rate if adapted else None,
-        "seed": options.adapt.seed,
+        "steps": config.steps if adapted else 0,
+        "learning_rate": config.learning_rate if adapted else None,
+        "seed": config.seed,
         "train_images_limit": options.train_images,
         "test_images_limit": options.test_images,
         "input_size": options.input_size,
@@ -41,16 +42,20 @@ def key_of(dataset: str, normal: str, method: str, embedding: str, features: Fea
     if method in SCORED_BY_NEIGHBOURS:
         key["knn"] = options.knn
     if adapted:
-        key["clip"] = options.adapt.clip
+        key["clip"] = config.clip
         key["adapt_from"] = options.adapt_from
-        key["mixed_precision"] = options.adapt.mixed_precision
+        key["mixed_precision"] = config.mixed_precision
     if method == "panda-ses":
-        key["every"] = options.adapt.every
+        key["every"] = config.every
         key["distance"] = "knn"
-    if method == "panda-ewc":
-        key["ewc"] = options.adapt.ewc
+    if adapted and config.pulled:
+        key["ewc"] = config.ewc
+    if method == "panda-msc":
+        names = ("batch", "views", "temperature", "angular", "whiten_loss", "pull")
+        key |= {name: getattr(config, name) for name in names}
     if method == "panda-oe":
-        key["prior"] = options.adapt.prior
+        key["prior"] = config.prior
         key["exposed"] = features.exposed(normal)
         key["exposure"] = features.exposure_digest
+        key["outliers"] = options.outliers
     return key

@@ -8,6 +8,11 @@ from panda_train.paper import rows as paper_rows
 from panda_train.paper.published import MEAN_AUROC, SOURCE
 from panda_train.paper.rows import Row
 
+_TOLD_APART = (
+    "learning_rate", "prior", "views", "temperature", "angular", "whiten_loss", "pull", "batch", "seed",
+)  # fmt: skip
+"""Settings that rows of one method may differ in, beside those that old rows lack."""
+
 
 def table(rows: Sequence[Row]) -> str:
     """A Markdown table: methods, with the embedding they were scored on, by classes; means, and the paper's means."""
@@ -37,7 +42,7 @@ def _label(row: Row, rows: Sequence[Row]) -> str:
     of_method = [other for other in rows if other["method"] == row["method"]]
     differing = [
         f"{name} {paper_rows.setting(row, name)}"
-        for name in (*paper_rows.SETTINGS, "learning_rate", "prior", "seed")
+        for name in (*paper_rows.SETTINGS, *_TOLD_APART)
         if name not in ("exposed", "exposure")
         and len({paper_rows.setting(other, name) for other in of_method if other.get("exposure") is None}) > 1
     ]
