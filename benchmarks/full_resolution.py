@@ -21,16 +21,16 @@ from benchmarks.results_file import FOLDER, ResultsFile
 ASKED = "--smallest-defect 12"
 CONFIGURATIONS = {
     "as asked": ASKED,
-    "whole pictures, 224²": "--tiles none",
-    "whole pictures, 448²": "--tiles none --input-size 448",
-    "average 1": f"{ASKED} --average 1",
-    "average 5": f"{ASKED} --average 5",
+    "nothing taken off": f"{ASKED} --discount 0",
+    "overlap 1/16": f"{ASKED} --overlap 0.0625",
+    "overlap 0": f"{ASKED} --overlap 0",
     "K = 10": f"{ASKED} --neighbors 10",
     "K = 50": f"{ASKED} --neighbors 50",
+    "average 1": f"{ASKED} --average 1",
+    "average 5": f"{ASKED} --average 5",
     "same place": f"{ASKED} --compare place",
     "near": f"{ASKED} --compare near",
-    "overlap 0": "--tiles auto --overlap 0",
-    "overlap 1/4": f"{ASKED} --overlap 0.25",
+    "window 4": f"{ASKED} --compare place --window 4",
     "scale 0.5": "--smallest-defect 24",
     "scale 0.75": "--smallest-defect 16",
     "scale 1.5": "--smallest-defect 8",
@@ -42,8 +42,27 @@ CONFIGURATIONS = {
     "coreset 5000": f"{ASKED} --bank coreset",
     "k-means 50": f"{ASKED} --bank kmeans",
     "panda-ewc": f"{ASKED} --method panda-ewc --pyramid adapted --steps 200",
+    "whole pictures, 224²": "--tiles none",
+    "whole pictures, 448²": "--tiles none --input-size 448",
 }
-_FIGURES = ("image_auroc", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
+
+# What was measured before: 9 tiles a picture, and nothing taken off.
+_EARLIER = "--smallest-defect 12 --overlap 0.0625 --discount 0"
+EARLIER = {
+    "earlier: as asked": _EARLIER,
+    "earlier: average 1": f"{_EARLIER} --average 1",
+    "earlier: K = 10": f"{_EARLIER} --neighbors 10",
+    "earlier: K = 50": f"{_EARLIER} --neighbors 50",
+    "earlier: same place": f"{_EARLIER} --compare place",
+    "earlier: overlap 1/4": "--smallest-defect 12 --discount 0",
+    "earlier: scale 0.75": "--smallest-defect 16 --overlap 0.0625 --discount 0",
+    "earlier: standardised": f"{_EARLIER} --standardise",
+    "earlier: all three levels": f"{_EARLIER} --level-weights 1,1,1",
+    "earlier: at most 100 MB": f"{_EARLIER} --max-bank-mb 100",
+    "earlier: at most 30 MB": f"{_EARLIER} --max-bank-mb 30",
+    "earlier: whole pictures, 224²": "--tiles none --discount 0",
+}
+FIGURES = ("image_auroc", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
 _HEADER = (
     "", "`panda-train fit DATA …`", "embedding", "map maximum", "top 1 %", "pixel AUROC", "PRO", "false alarms at .05",
     "found", "fit s", "picture ms", "bundle MB", "compared",
@@ -53,12 +72,13 @@ _HEADER = (
 def measure(name: str, data: Path, wanted: list[str]) -> None:
     """Fill the rows of one data set that are not there yet."""
     rows = ResultsFile("full_resolution")
+    every = CONFIGURATIONS | EARLIER
     for configuration in wanted or CONFIGURATIONS:
         key = f"{name}: {configuration}"
         if rows.get(key):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            rows.update(key, **measured(data, Path(folder) / "x.panda", CONFIGURATIONS[configuration].split()))
+            rows.update(key, **measured(data, Path(folder) / "x.panda", every[configuration].split()))
         print(key, rows.get(key), flush=True)
         write(rows, FOLDER / "full_resolution.md")
 
@@ -66,13 +86,13 @@ def measure(name: str, data: Path, wanted: list[str]) -> None:
 def measured(data: Path, bundle: Path, options: list[str]) -> dict[str, Any]:
     """A row: the bundle of `panda-train fit DATA OPTIONS`, evaluated."""
     started = time.perf_counter()
-    fitted = _json(["fit", str(data), "--out", str(bundle), *options])
+    fitted = run_json(["fit", str(data), "--out", str(bundle), *options])
     seconds = time.perf_counter() - started
-    found = _json(["evaluate", str(bundle), str(data), "--fpr", "0.05"])
+    found = run_json(["evaluate", str(bundle), str(data), "--fpr", "0.05"])
     at = found["at_threshold"]
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     return {
-        **{figure: round(found[figure], 4) for figure in _FIGURES},
+        **{figure: round(found[figure], 4) for figure in FIGURES},
         "intervals": {key: [round(edge, 3) for edge in span] for key, span in found["intervals"].items() if span},
         "false_alarms": at["false_alarms"],
         "normal_images": at["normal_images"],
@@ -86,7 +106,7 @@ def measured(data: Path, bundle: Path, options: list[str]) -> dict[str, Any]:
     }
 
 
-def _json(arguments: list[str]) -> dict[str, Any]:
+def run_json(arguments: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "panda_train", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -106,7 +126,7 @@ def write(rows: ResultsFile, file: Path) -> None:
     for name in dict.fromkeys(key.partition(":")[0] for key in rows.names()):
         lines = [
             [c, f"`{options}`", *_cells(row)]
-            for c, options in CONFIGURATIONS.items()
+            for c, options in (CONFIGURATIONS | EARLIER).items()
             if (row := rows.get(f"{name}: {c}"))
         ]
         parts += [f"## {name}", tables.table(_HEADER, lines)]
@@ -116,7 +136,7 @@ def write(rows: ResultsFile, file: Path) -> None:
 def _cells(row: dict[str, Any]) -> list[str]:
     low, high = row["fpr_interval"]
     return [
-        *(f"{row[figure]:.3f}" for figure in _FIGURES),
+        *(f"{row[figure]:.3f}" for figure in FIGURES),
         f"{row['false_alarms']} of {row['normal_images']} ({low:.3f}–{high:.3f})",
         f"{row['found']:.2f}",
         f"{row['fit_s']:.0f}",

@@ -75,6 +75,7 @@ def write_banks(
         average=options.averaged if options.gallery == "gaussian" else 1,
         rank=options.rank if options.gallery == "gaussian" else None,
         window=options.window,
+        discount=options.discount or 0.0,
     )
     if not tiled:
         # A bank of whole pictures numbers what it has kept.

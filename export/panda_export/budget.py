@@ -15,6 +15,7 @@ from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.gaussian import DescriptorGrid, packed_size
 from panda_edge.search.level_files import level_file, scales_file
+from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
 from panda_export import coreset
 from panda_export.options import BankOptions
 
@@ -56,6 +57,8 @@ def fit_budget(
     embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank(images) == "hnsw" else 0)
     if options.gallery == "exact":
         pyramid = sum(level.height * level.width * _row_bytes(level, options.dtype) for level in levels)
+        if options.discount:
+            pyramid += levels[-1].height * levels[-1].width * np.dtype(OWN_DISTANCES_DTYPE).itemsize
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")
     if options.gallery in ("kmeans", "kmeans-levels"):

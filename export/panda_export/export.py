@@ -21,6 +21,7 @@ from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
 from panda_export.onnx_file import OPSET
 from panda_export.options import ExportOptions
+from panda_export.own_distances import with_own_distances
 from panda_export.pictures import Pictures
 from panda_export.progress import Progress, silent
 from panda_export.selftest import FRAMES, write_selftest
@@ -55,6 +56,7 @@ def export_bundle(
         manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks))
         manifest = with_compare(staging, manifest, pictures, options.bank)
         pictures.preprocessing = manifest.preprocessing
+        manifest = with_own_distances(staging, manifest, progress)
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, list(islice(pictures.read(sampled), FRAMES)), network)

@@ -37,6 +37,7 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
+_DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
@@ -53,7 +54,8 @@ class BankOptions:
     channel is divided by its spread over normal images. level_weights: of the levels' squared distances, coarse first;
     None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
     tiles. window: of an exact gallery, how many cells of the coarsest level away from its own place a position is
-    compared; None for everywhere."""
+    compared; None for everywhere. discount: of an exact gallery, the share of a match's own distance to other normal
+    pictures that is taken off a position's, 0 to 1; None for 0.5."""
 
     bank: str = "exact"
     means: int = 50
@@ -70,6 +72,7 @@ class BankOptions:
     embeddings: str = "auto"
     compare: str = "auto"
     window: int | None = None
+    discount: float | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -88,6 +91,8 @@ class BankOptions:
             raise PandaError(
                 f"--window {self.window}: expected 0 to {manifest.MAX_WINDOW} cells, with --bank exact or hnsw"
             )
+        if self.discount and not (0 <= self.discount <= 1 and self.gallery == "exact"):
+            raise PandaError(f"--discount {self.discount:g}: expected a share from 0 to 1, with --bank exact or hnsw")
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -97,11 +102,14 @@ class BankOptions:
     def resolved(self, tiled: bool) -> BankOptions:
         """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
-        if not tiled or self.gallery != "exact":
-            return dataclasses.replace(self, neighbors=neighbors)
+        if self.gallery != "exact":
+            return dataclasses.replace(self, neighbors=neighbors, discount=0.0)
+        discount = _DISCOUNT if self.discount is None else self.discount
+        if not tiled:
+            return dataclasses.replace(self, neighbors=neighbors, discount=discount)
         average = _TILE_AVERAGE if self.average is None else self.average
         weights = _TILE_WEIGHTS if self.level_weights is None else self.level_weights
-        return dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights)
+        return dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights, discount=discount)
 
     def kept_levels(self, count: int) -> int:
         """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. The cells of gaussian

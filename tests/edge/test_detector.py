@@ -16,6 +16,7 @@ from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import MODEL_FILE, STAGES
 from panda_edge.errors import BundleError, ImageError, PandaError
 from panda_edge.search.embedding import EMBEDDINGS_FILE
+from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 
 RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation
 
@@ -69,16 +70,20 @@ class Reference:
         distances = np.sort(squared_distances(embedding[None], bank)[0])
         return float(distances[: self.manifest.detection.knn].mean())
 
-    def heatmap(self, levels: list[np.ndarray], descriptors: np.ndarray) -> np.ndarray:
+    def heatmap(self, levels: list[np.ndarray], descriptors: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+        """own: of each descriptor, what half is taken off of."""
         query = joint(levels, self.coarse)
         side = len(query)
-        nearest = np.array([squared_distances(row, descriptors).min(1) for row in query])
+        squared = np.array([squared_distances(row, descriptors) for row in query])
+        nearest = np.sqrt(squared.min(2))
+        if own is not None:
+            nearest = np.maximum(nearest - 0.5 * own[squared.argmin(2)], 0)
         # Bilinear, half-pixel centres, then Gaussian.
         height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
         rows = (np.arange(height) + 0.5) * side / height - 0.5
         columns = (np.arange(width) + 0.5) * side / width - 0.5
         where = np.stack(np.meshgrid(rows, columns, indexing="ij"))
-        upsampled = ndimage.map_coordinates(np.sqrt(nearest), where, order=1, mode="nearest")
+        upsampled = ndimage.map_coordinates(nearest, where, order=1, mode="nearest")
         return np.asarray(ndimage.gaussian_filter(upsampled, self.manifest.segmentation.sigma))
 
 
@@ -86,6 +91,7 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
     manifest = read_manifest(exact_bundle)
     reference = Reference(exact_bundle, manifest)
     bank = np.load(exact_bundle / EMBEDDINGS_FILE)
+    own = np.load(exact_bundle / OWN_DISTANCES_FILE)
     detector = panda_edge.load(exact_bundle, threads=2)
     for path in test_images[::3]:
         embedding, levels = reference.features(path)
@@ -94,7 +100,7 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
         similar = np.argsort(squared_distances(embedding[None], bank)[0])[: manifest.segmentation.neighbors]
         gallery = [joint([level[n] for level in reference.levels], reference.coarse) for n in similar]
         descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
-        expected = reference.heatmap(levels, descriptors)
+        expected = reference.heatmap(levels, descriptors, own[similar].ravel())
         assert result.heatmap is not None
         np.testing.assert_allclose(result.heatmap, expected, rtol=RELATIVE)
         assert result.map_score == pytest.approx(expected.max(), rel=RELATIVE)

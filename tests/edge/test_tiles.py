@@ -26,7 +26,8 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
-from panda_edge.search.level_files import joint_descriptors, unnest
+from panda_edge.search.level_files import joint_descriptors, raster_order, unnest
+from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
 
@@ -94,6 +95,10 @@ def by_brute_force(bundle: Path, detector: Detector, picture: np.ndarray) -> tup
     canvas = detector.preprocessing.apply(picture)
     stored = [np.load(bundle / "bank" / f"stride{level.stride:02d}.npy") for level in manifest.levels]
     gallery = np.concatenate([joint_descriptors([level[n] for level in stored]) for n in range(len(stored[0]))])
+    order = raster_order((4, 4), 2).ravel()
+    own = np.empty(len(gallery))
+    for tile, values in enumerate(np.load(bundle / OWN_DISTANCES_FILE)):
+        own[tile * 256 + order] = values.ravel()
     embeddings = np.load(bundle / "bank" / "embeddings.npy").astype(np.float64)
     total, weights, scores = np.zeros(view.canvas), np.zeros(view.canvas), []
     inward = np.minimum(np.arange(16), np.arange(16)[::-1]) + 0.5
@@ -104,7 +109,8 @@ def by_brute_force(bundle: Path, detector: Detector, picture: np.ndarray) -> tup
         squared = ((embeddings - features.embedding[0]) ** 2).sum(1)
         scores.append(np.sort(squared)[: manifest.detection.knn].mean())
         query = joint_descriptors([level[0] for level in features.levels]).astype(np.float64)
-        nearest = np.sqrt([((gallery - row) ** 2).sum(1).min() for row in query])
+        squared = np.array([((gallery - row) ** 2).sum(1) for row in query])
+        nearest = np.maximum(np.sqrt(squared.min(1)) - 0.5 * own[squared.argmin(1)], 0)
         cells = np.repeat(np.repeat(unnest(nearest, (4, 4)), 4, 0), 4, 1)
         total[top : top + SIDE, left : left + SIDE] += tent * cells
         weights[top : top + SIDE, left : left + SIDE] += tent
@@ -176,11 +182,14 @@ def test_regions_lie_on_the_whole_picture(tiled: Path, texture: Texture) -> None
     assert abs(y - 116) < 12
 
 
-def test_calibration_leaves_out_all_tiles_of_a_picture(fit_tiles: Fit, pictures: list[Path], tiled: Path) -> None:
+def test_calibration_leaves_out_all_tiles_of_a_picture(fit_tiles: Fit, pictures: list[Path]) -> None:
+    # Nothing is taken off: a normal picture has its part in the own distances of the others.
+    options = {"compare": "anywhere", "neighbors": 1000, "dtype": "float32", "discount": 0.0}
+    tiled = fit_tiles("all", **options)
     held = np.load(tiled / CALIBRATION_FILE)
     assert held.shape == (3, len(pictures))
     assert read_manifest(tiled).calibration == {"rule": "max", "images": 8, "kind": "leave-one-out"}
-    others = fit_tiles("others", images=pictures[1:], compare="anywhere", neighbors=1000, dtype="float32")
+    others = fit_tiles("others", images=pictures[1:], **options)
     result = panda_edge.load(others).segment(pictures[0])
     assert held[0, 0] == pytest.approx(result.score, rel=1e-4)
     assert held[1, 0] == pytest.approx(result.map_score, rel=1e-3)
@@ -228,7 +237,7 @@ def test_every_bank_works_with_tiles(fit_tiles: Fit, pictures: list[Path], textu
 
 
 def test_a_budget_keeps_the_tiles_that_cover_the_others(fit_tiles: Fit, pictures: list[Path]) -> None:
-    tile = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 4 * 12
+    tile = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 2 * 256 + 4 * 12
     manifest = read_manifest(fit_tiles("small", compare="anywhere", max_bank_mb=20.5 * tile / 1e6))
     assert manifest.detection.count == manifest.segmentation.count == 20
     assert manifest.export["train_images"] == 8
@@ -314,7 +323,7 @@ def test_grids_of_a_hostile_manifest(tiled: Path, tiles: Any, said: str) -> None
 
 def test_what_the_manifest_may_not_combine(tiled: Path) -> None:
     plain = json.loads((tiled / "manifest.json").read_text(encoding="utf-8"))
-    assert plain["format_version"] == 2
+    assert plain["format_version"] == 3
     for change, said in (
         ({"segmentation": {**plain["segmentation"], "compare": "place"}}, "by place needs a height and a width"),
         ({"preprocessing": {**plain["preprocessing"], "resize": "crop"}}, "expected squash"),
@@ -369,7 +378,7 @@ def test_pictures_that_are_fitted_in(
             lambda graph, path, *about: shutil.copy(made_bundles["exact"] / MODEL_FILE, path) and {},
         )
         export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
-    assert read_manifest(out).format_version == 2
+    assert read_manifest(out).format_version == 3
     assert verify(out)["ok"]
     detector = panda_edge.load(out)
     picture = np.asarray(Image.open(pictures[0])).copy()

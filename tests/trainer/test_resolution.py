@@ -88,7 +88,7 @@ def test_what_is_out_of_sight_is_said(large: list[Path], capsys: pytest.CaptureF
 
 def test_what_was_chosen_is_said(large: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     preprocessing_of(Resolution(smallest_defect=12), large)
-    assert "scale 1, 9 tiles of 224×224 a picture" in capsys.readouterr().err
+    assert "scale 1, 12 tiles of 224×224 a picture" in capsys.readouterr().err
     preprocessing_of(Resolution(smallest_defect=100), large)
     assert "a whole picture in one frame of 224×224 shows it" in capsys.readouterr().err
 

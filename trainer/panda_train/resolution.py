@@ -12,7 +12,7 @@ from pathlib import Path
 from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import RESIZES, Preprocessing
 from panda_edge.images.reading import image_size
-from panda_edge.images.tiling import DEFAULT_OVERLAP, MAX_OVERLAP, MAX_SCALE, MIN_SCALE, Tiling
+from panda_edge.images.tiling import DEFAULT_OVERLAP, GRID_OVERLAP, MAX_OVERLAP, MAX_SCALE, MIN_SCALE, Tiling
 from panda_edge.images.view import LEAST_SPAN
 from panda_train import backbones
 
@@ -65,7 +65,8 @@ def preprocessing_of(asked: Resolution, images: Sequence[Path]) -> Preprocessing
 
 
 def _tiles(asked: Resolution, height: int, width: int) -> Tiling | None:
-    overlap = DEFAULT_OVERLAP if asked.overlap is None else asked.overlap
+    by_number = asked.tiles not in ("auto", "none", None)
+    overlap = asked.overlap if asked.overlap is not None else GRID_OVERLAP if by_number else DEFAULT_OVERLAP
     if not 0 <= overlap <= MAX_OVERLAP:
         raise PandaError(f"--overlap {overlap:g}: expected a share of a tile's side from 0 to {MAX_OVERLAP:g}")
     if asked.scale is not None and not MIN_SCALE <= asked.scale <= MAX_SCALE:

@@ -16,7 +16,7 @@ from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """The newest that is read. A bundle is of the oldest version whose readers understand it: see `version_of`."""
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
@@ -60,9 +60,10 @@ class Segmentation:
     level), or `gaussian` (one a cell, of `count` images; average: side of the square of cells that descriptors are
     averaged over; rank: directions kept of its covariance, None for all). compare: one of COMPARE, of tiles. dtype: of
     the stored levels, `uint8` with an offset and a scale a row. window: of an exact bank, how many of the coarsest
-    level's cells away from its own place a position is compared with normal ones, None for everywhere. sigma: Gaussian
-    blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal images scored as
-    if new; they fix the overlays' colours.
+    level's cells away from its own place a position is compared with normal ones, None for everywhere. discount:
+    of an exact bank, the share of a match's own distance to other normal pictures that is taken off, 0 for nothing.
+    sigma: Gaussian blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal
+    images scored as if new; they fix the overlays' colours.
     """
 
     bank: str
@@ -77,6 +78,7 @@ class Segmentation:
     rank: int | None = None
     compare: str = "anywhere"
     window: int | None = None
+    discount: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def check_seal(bundle: Path) -> None:
 # Fields that came after format version 1, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
     "preprocessing": (Preprocessing, "tiles"),
-    "segmentation": (Segmentation, "compare", "window"),
+    "segmentation": (Segmentation, "compare", "window", "discount"),
 }
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
@@ -181,6 +183,7 @@ _SEGMENTATION = table(
     rank=optional(whole()),
     compare=optional(choice(*COMPARE), COMPARE[0]),
     window=optional(whole(0, MAX_WINDOW)),
+    discount=optional(number(0, 1), 0.0),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
@@ -234,7 +237,9 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
 
 def version_of(preprocessing: Preprocessing, segmentation: Segmentation) -> int:
     """The format version of a bundle: 2 where a reader of version 1 would show the model something else, or search
-    where this does not."""
+    where this does not; 3 where one of version 2 would take nothing off."""
+    if segmentation.discount:
+        return 3
     shown = preprocessing.tiles is not None or preprocessing.resize == "fit"
     return 2 if shown or segmentation.window is not None or segmentation.dtype == "uint8" else 1
 
@@ -271,6 +276,10 @@ def _check_banks(manifest: Manifest, where: str) -> None:
     if maps.window is not None and maps.bank != "exact":
         raise BundleError(
             f"{where}: segmentation: window is {maps.window} of a {maps.bank} bank; expected an exact one"
+        )
+    if maps.discount and maps.bank != "exact":
+        raise BundleError(
+            f"{where}: segmentation: discount is {maps.discount:g} of a {maps.bank} bank; expected an exact one"
         )
     if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
         raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")

@@ -67,13 +67,14 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         f"stride {lv['stride']}: {lv['height']}×{lv['width']}×{lv['channels']}" for lv in facts["levels"]
     )
     window = f" within {maps['window']} cells" if maps.get("window") is not None else ""
+    taken_off = f", less {maps['discount']:g} of matches' own distances" if maps.get("discount") else ""
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
         f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",
         f"input       {frame['width']}×{frame['height']}, {_how_cut(frame)}",
         f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
         f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors{window}, "
-        f"{maps['dtype']}; {levels}",
+        f"{maps['dtype']}{taken_off}; {levels}",
         f"calibration {'yes' if facts['calibration'] else 'none'}",
         *([f"signed with key {signed['key']}: {signed['comment']}"] if (signed := facts["signature"]) else []),
         *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),

@@ -12,7 +12,8 @@ ALIGNED = 16  # pixels: tiles begin at multiples, so that the cells of overlappi
 MAX_TILES = 4096  # of one picture
 MAX_OVERLAP = 0.75
 MAX_SIDE = 1 << 20  # pixels of a scaled picture
-DEFAULT_OVERLAP = 1 / 16
+DEFAULT_OVERLAP = 1 / 4  # where a scale decides how many tiles there are
+GRID_OVERLAP = 1 / 16  # where their number is given: more would show less of the picture's own pixels
 MIN_SCALE, MAX_SCALE = 1 / 64, 8.0
 
 
@@ -30,7 +31,7 @@ class Tiling:
     width: int | None = None
 
     @classmethod
-    def grid(cls, rows: int, columns: int, height: int, width: int, overlap: float = DEFAULT_OVERLAP) -> Tiling:
+    def grid(cls, rows: int, columns: int, height: int, width: int, overlap: float = GRID_OVERLAP) -> Tiling:
         """The same rows × columns tiles of height × width pixels for every picture. Raises PandaError."""
         if not (rows >= 1 and columns >= 1 and rows * columns <= MAX_TILES):
             raise PandaError(f"{rows}×{columns} tiles: expected at least one, and at most {MAX_TILES} a picture")

@@ -16,6 +16,7 @@ from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, G
 from panda_edge.search.joint_hnsw import JointHnswGallery
 from panda_edge.search.kernel import Rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
+from panda_edge.search.own_distances import open_own_distances
 from panda_edge.search.pyramid import PyramidGallery
 
 
@@ -54,18 +55,19 @@ def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
 
 def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
     levels = bundle.manifest.levels
-    stored = _level_arrays(bundle, [(level.height * level.width, level.channels) for level in levels])
-    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon, bundle.manifest.segmentation.window)
+    stored = level_arrays(bundle, [(level.height * level.width, level.channels) for level in levels])
+    window, own = bundle.manifest.segmentation.window, open_own_distances(bundle)
+    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon, window, own)
 
 
 def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:
-    stored = _level_arrays(bundle, [(level.channels,) for level in bundle.manifest.levels])
+    stored = level_arrays(bundle, [(level.channels,) for level in bundle.manifest.levels])
     return FlatGallery(stored, _grid(bundle), options.threads)
 
 
 def _open_level_means(bundle: Bundle, options: SearchOptions) -> Gallery:
     levels = bundle.manifest.levels
-    stored = _level_arrays(bundle, [(level.channels,) for level in levels])
+    stored = level_arrays(bundle, [(level.channels,) for level in levels])
     cells = [level.height * level.width for level in levels]
     return LevelMeansGallery(stored, cells, _grid(bundle), options.threads)
 
@@ -116,7 +118,7 @@ _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
 }
 
 
-def _level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[Rows]:
+def level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[Rows]:
     """What is stored of each level. shapes: of an entry, with the channels last."""
     count, dtype = bundle.manifest.segmentation.count, bundle.manifest.segmentation.dtype
     stored: list[Rows] = []

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from panda_edge.search import kernel
+from panda_edge.search.own_distances import OwnDistances
 
 
 class PyramidGallery:
     """The nearest position among the K most similar images, found exactly, or within a factor 1 + epsilon.
 
-    window: how many coarsest cells away from its own place a position is looked for; None for everywhere.
+    window: how many coarsest cells away from its own place a position is looked for; None for everywhere. own: what is
+    taken off the distances; None for nothing.
     """
 
     needs_neighbors = True
@@ -24,10 +26,12 @@ class PyramidGallery:
         threads: int,
         epsilon: float,
         window: int | None = None,
+        own: OwnDistances | None = None,
     ) -> None:
         self._search = kernel.PyramidSearch(list(levels), grid, threads=threads)
         self._epsilon = epsilon
         self._window = window
+        self._own = own
 
     def distances(
         self,
@@ -36,5 +40,5 @@ class PyramidGallery:
         number: int = 0,
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels), neighbors, self._epsilon, looked_at, self._window)
-        return squared
+        squared, matched = self._search.nearest(list(levels), neighbors, self._epsilon, looked_at, self._window)
+        return squared if self._own is None else self._own.taken_off(squared, matched)

@@ -40,6 +40,7 @@ def fit(
     compare: options.Compare = "auto",
     dtype: options.Dtype = "float16",
     window: options.Window = None,
+    discount: options.Discount = None,
     average: options.Average = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
@@ -93,6 +94,7 @@ def fit(
         embeddings=embeddings,
         compare=compare,
         window=window,
+        discount=discount,
     )
     refuse_unread(context)
     config = config_of(

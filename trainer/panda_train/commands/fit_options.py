@@ -66,7 +66,10 @@ Tiles = Annotated[
 ]
 Overlap = Annotated[
     float | None,
-    typer.Option(rich_help_panel=_DATA, help="Share of a tile's side that neighbours share at least; 0.0625."),
+    typer.Option(
+        rich_help_panel=_DATA,
+        help="Share of a tile's side that neighbours share at least; 0.25, or 0.0625 of ROWSxCOLUMNS.",
+    ),
 ]
 Scale = Annotated[
     float | None,
@@ -112,6 +115,15 @@ Window = Annotated[
         metavar="R",
         rich_help_panel=_BANK,
         help="Parts that lie alike: search only within so many stride-16 cells of the same place; everywhere if not.",
+    ),
+]
+Discount = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        rich_help_panel=_BANK,
+        help="Of the own distance of what a position matches, to other normal pictures, this share is taken off, so "
+        "that rare normal places count less. 0 to 1; 0.5 if not given.",
     ),
 ]
 Average = Annotated[

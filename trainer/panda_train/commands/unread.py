@@ -19,6 +19,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "compare": {"bank": ("exact",)},
     "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
     "window": {"bank": ("exact", "hnsw")},
+    "discount": {"bank": ("exact", "hnsw")},
     "knn": {"distance": ("knn",)},
     "pyramid": {"method": _ADAPTING},
     "adapt_from": {"method": _ADAPTING},

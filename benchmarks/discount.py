@@ -1,0 +1,63 @@
+"""What taking off a match's own distance is worth: `python -m benchmarks.discount NAME DATA [SHARE…]`.
+
+Exact banks of `panda-train fit`, pictures of more than 400 pixels a side with --smallest-defect 12; accuracy by
+`panda-train evaluate --fpr 0.05`. Rows go into `benchmarks/results/discount.json`, and are shown in `discount.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import tables
+from benchmarks.full_resolution import FIGURES, run_json
+from benchmarks.results_file import FOLDER, ResultsFile
+from panda_edge.images.reading import image_size
+from panda_train.data.folders import open_dataset
+
+SHARES = ("0", "0.35", "0.5", "0.7")
+_LARGE = 400
+
+
+def measure(name: str, data: Path, shares: list[str]) -> None:
+    """Fill the rows of one data set that are not there yet."""
+    rows = ResultsFile("discount")
+    tiles = ["--smallest-defect", "12"] if max(image_size(open_dataset(data).train[0])) > _LARGE else []
+    for share in shares or SHARES:
+        key = f"{name}: {share}"
+        if rows.get(key):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder) / "x.panda"
+            run_json(["fit", str(data), "--out", str(bundle), "--discount", share, *tiles])
+            found = run_json(["evaluate", str(bundle), str(data), "--fpr", "0.05"])
+        at = found["at_threshold"]
+        alarms = {key: at[key] for key in ("false_alarms", "normal_images", "tpr")}
+        rows.update(key, **{figure: round(found[figure], 4) for figure in FIGURES}, **alarms)
+        print(key, json.dumps(rows.get(key)), flush=True)
+    write(rows)
+
+
+def write(rows: ResultsFile) -> None:
+    """The rows as a table."""
+    lines = []
+    for key in rows.names():
+        name, _, share = key.partition(": ")
+        row = rows.get(key)
+        alarms = f"{row['false_alarms']} of {row['normal_images']}"
+        lines.append([name, share, *(f"{row[figure]:.3f}" for figure in FIGURES), alarms, f"{row['tpr']:.2f}"])
+    header = ("", "--discount", "embedding", "map maximum", "top 1 %", "pixel AUROC", "PRO",
+              "false alarms at .05", "found")  # fmt: skip
+    text = [
+        "# What is taken off for a match's own distance",
+        "`python -m benchmarks.discount NAME DATA`; exact banks, EfficientNet-Lite0, 224 × 224; the boards in tiles, "
+        "`--smallest-defect 12`. The first three figures are image AUROC by three scores.",
+        tables.table(header, lines),
+    ]
+    (FOLDER / "discount.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
