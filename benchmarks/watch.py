@@ -1,11 +1,10 @@
-"""The marks of `panda-edge watch`, one at a time, resumable: python -m benchmarks.watch [MARK…]
+"""The marks of `panda-edge watch`, one at a time: python -m benchmarks.watch [MARK…]
 
-Each mark prints its row and keeps it in benchmarks/results/watch.json; soak marks add to what earlier runs did.
+Each mark prints its row and keeps it in benchmarks/results/watch.json, which `benchmarks.watch_soak` adds to.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import signal
@@ -15,7 +14,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,13 @@ from PIL import Image
 
 from benchmarks.results_file import ResultsFile
 from benchmarks.subject import Subject, open_subject, say
-from panda_edge.detector import Detector, Result, load
+from panda_edge.detector import load
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.frame import Outcome, Picture, SourceLost
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.sinks.spool import Spool
 
 STREAM_SECONDS, FPS, SIZE = 30, 30, (640, 480)
-SOAK_PART = 20_000
 KILLS, LOSSES, BUNDLES, EVENTS = 200, 100, 100, 10_000
 
 
@@ -122,22 +119,9 @@ def stream_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
     )
 
 
-class StandIn:
-    """Stands for the detector in the soak: the bundle is real, the result is always the same one."""
-
-    def __init__(self, real: Detector, image: Image.Image) -> None:
-        self.bundle, self.preprocessing, self.decider = real.bundle, real.preprocessing, real.decider
-        self._result = real.segment(image)
-
-    def segment(self, image: Any) -> Result:
-        return replace(self._result)
-
-    def segment_stream(self, images: Any) -> Iterator[Result]:
-        for _ in images:
-            yield replace(self._result)
-
-
 class Endless:
+    """A source that gives a list's pictures over and over."""
+
     name, live, endless = "list", False, False
 
     def __init__(self, images: list[Image.Image], count: int) -> None:
@@ -149,30 +133,6 @@ class Endless:
                 return
             image = self._images[number % len(self._images)]
             yield Picture(OpenedImage(image, image.size), time.monotonic())
-
-
-def soak_mark(rows: ResultsFile, subject: Subject, folder: Path, stand_in: bool, seconds: float) -> None:
-    """Frames through the loop for some time: own memory, open files and threads before and after."""
-    key = "soak, stand-in for the model" if stand_in else "soak, real bundle"
-    images = [image.resize((96, 96)) for image in frames(subject, 50)] if stand_in else frames(subject, 50)
-    real = load(gaussian(subject))
-    detector: Any = StandIn(real, images[0]) if stand_in else real
-    done = rows.get(key).get("frames", 0)
-    began, parts = time.monotonic(), rows.get(key).get("own_mb", [])
-    run_through(detector, images, 500)
-    files, threads = open_files(), threading.active_count()
-    while time.monotonic() - began < seconds:
-        run_through(detector, images, SOAK_PART if stand_in else 500)
-        done += SOAK_PART if stand_in else 500
-        gc.collect()
-        parts.append(own_mb())
-        rows.update(key, frames=done, own_mb=parts, more_files=open_files() - files,
-                    more_threads=threading.active_count() - threads, **conditions(subject))  # fmt: skip
-
-
-def run_through(detector: Any, images: list[Image.Image], count: int) -> None:
-    seen = sum(1 for _ in Loop(lambda: detector, [Endless(images, count)], LoopOptions(frozen_after=0)).outcomes())
-    assert seen == count, (seen, count)
 
 
 def losses_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
@@ -297,28 +257,12 @@ def conditions(subject: Subject) -> dict[str, Any]:
     }
 
 
-def own_mb() -> float:
-    """Megabytes of this process that are its own: anonymous memory."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return round(int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024, 1)
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
 MARKS: dict[str, Callable[[ResultsFile, Subject, Path], None]] = {
     "stream": stream_mark,
     "losses": losses_mark,
     "kills": kills_mark,
     "receivers": receivers_mark,
-    "soak-stand-in": lambda rows, subject, folder: soak_mark(rows, subject, folder, True, soak_seconds()),
-    "soak": lambda rows, subject, folder: soak_mark(rows, subject, folder, False, soak_seconds()),
 }
-
-
-def soak_seconds() -> float:
-    return float(os.environ.get("PANDA_SOAK_SECONDS", "300"))
 
 
 def main() -> None:

@@ -1,0 +1,115 @@
+"""Frames through the loop and its sinks for as long as one likes: python -m benchmarks.watch_soak [stand-in|real]
+
+The row in benchmarks/results/watch.json counts the frames of all runs; of each run it says how much memory of its own
+the process had when it was warm, and by how much the most and the last found later differ from that.
+PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle at work.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import Subject, open_subject, say
+from benchmarks.watch import Endless, conditions, frames, gaussian
+from panda_edge.detector import Detector, Result, load
+from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.sinks.open import SinkOptions, open_sinks
+from panda_edge.stream.sinks.sink import Sink
+
+WANTED = {"stand-in": 1_000_000, "real": 100_000}
+KEYS = {"stand-in": "soak, stand-in for the model", "real": "soak, real bundle"}
+WARM, PART = {"stand-in": 5000, "real": 3000}, {"stand-in": 5000, "real": 500}
+
+
+class StandIn:
+    """Stands for the detector: the bundle is real, the result is always the same one."""
+
+    def __init__(self, real: Detector, image: Image.Image) -> None:
+        self.bundle, self.preprocessing, self.decider = real.bundle, real.preprocessing, real.decider
+        self._result = real.segment(image)
+
+    def segment(self, image: Any) -> Result:
+        return replace(self._result)
+
+    def segment_stream(self, images: Any) -> Iterator[Result]:
+        for _ in images:
+            yield replace(self._result)
+
+
+def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None:
+    """One run of at most `seconds`; ends when all frames that are wanted have gone through."""
+    images = [image.resize((96, 96)) for image in frames(subject, 50)] if kind == "stand-in" else frames(subject, 50)
+    real = load(gaussian(subject))
+    detector: Any = StandIn(real, images[0]) if kind == "stand-in" else real
+    row = rows.get(KEYS[kind])
+    done, runs, until = row.get("frames", 0), row.get("runs", []), time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        loops = [Loop(lambda: detector, [Endless(images, 1)], LoopOptions(frozen_after=0))]
+        options = SinkOptions(
+            jsonl=str(Path(folder) / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=Path(folder) / "saved",
+            quota_bytes=20_000_000, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
+            spool_events=1000, http="127.0.0.1:0",
+        )  # fmt: skip
+        sinks = open_sinks(options, loops[0], True, stack)
+        run_through(detector, images, WARM[kind], sinks)
+        files, threads, warm = open_files(), threading.active_count(), own_mb()
+        found: list[float] = []
+        while time.monotonic() < until and done < WANTED[kind]:
+            run_through(detector, images, PART[kind], sinks)
+            done += PART[kind]
+            gc.collect()
+            found.append(own_mb())
+            run = {
+                "frames": len(found) * PART[kind],
+                "warm_mb": warm,
+                "most_over_warm": round(max(found) / warm - 1, 4),
+                "last_over_warm": round(found[-1] / warm - 1, 4),
+                "more_files": open_files() - files,
+                "more_threads": threading.active_count() - threads,
+            }
+            rows.update(KEYS[kind], frames=done, wanted=WANTED[kind], runs=[*runs, run], **conditions(subject))
+
+
+def run_through(detector: Any, images: list[Image.Image], count: int, sinks: list[Sink]) -> None:
+    """Frames through a loop of their own, which has to leave nothing behind."""
+    seen = 0
+    for outcome in Loop(lambda: detector, [Endless(images, count)], LoopOptions(frozen_after=0)).outcomes():
+        seen += 1
+        for sink in sinks:
+            sink.outcome(outcome)
+    assert seen == count, (seen, count)
+
+
+def own_mb() -> float:
+    """Megabytes of this process that are its own: anonymous memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024, 1)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def main() -> None:
+    rows, subject = ResultsFile("watch"), open_subject()
+    for kind in sys.argv[1:] or WANTED:
+        say(f"soak, {kind}")
+        soak(rows, subject, kind, float(os.environ.get("PANDA_SOAK_SECONDS", "300")))
+        print(KEYS[kind], rows.get(KEYS[kind]))
+
+
+if __name__ == "__main__":
+    main()
