@@ -15,9 +15,19 @@ def sample(
         int, typer.Option(help="Pixels a side: 32 to 192, or 1024 to 4096 with defects of 6 to 60 pixels.")
     ] = 160,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of crops and defects.")] = 0,
+    video: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its test pictures as a video, too: .mp4, .mkv or .avi.", show_default=False),
+    ] = None,
 ) -> None:
     """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""
     from panda_train.data.sample import make_sample
+    from panda_train.data.sample_video import check_video, write_sample_video
 
+    if video is not None:
+        check_video(video)
     make_sample(out, seed=seed, texture=texture, size=size)
     print(out)
+    if video is not None:
+        write_sample_video(out, video, seed)
+        print(video)
