@@ -8,6 +8,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.reading import Draft
 from panda_edge.stream.frame import Source
 from panda_edge.stream.sources.address import open_source, without_password
+from panda_edge.stream.sources.folder import FolderSource
 
 
 def check_options(every: int, max_fps: float | None, drop: str | None, frozen_after: float) -> None:
@@ -22,7 +23,9 @@ def check_options(every: int, max_fps: float | None, drop: str | None, frozen_af
         raise PandaError(f"--frozen-after {frozen_after:g}: expected seconds, 0 for never")
 
 
-def open_sources(given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft) -> list[Source]:
+def open_sources(
+    given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft, new_only: bool = False
+) -> list[Source]:
     """The sources named, each once. Raises PandaError."""
     if not given:
         raise PandaError("no source; give a camera, a video file, an address, a folder, or - for stdin")
@@ -31,7 +34,11 @@ def open_sources(given: Sequence[str], once: bool, raw: tuple[int, int, int] | N
     for name in given:
         if list(given).count(name) > 1:
             raise PandaError(f"{without_password(name) if '://' in name else name}: given twice; once is enough")
-    sources = [open_source(name, once, raw, draft) for name in given]
+    if new_only and once:
+        raise PandaError("--new-only waits for what comes, and --once does not; leave one of them out")
+    sources = [open_source(name, once, raw, draft, new_only) for name in given]
+    if new_only and not any(isinstance(source, FolderSource) for source in sources):
+        raise PandaError("--new-only is about folders; none of the sources is one")
     taken: dict[str, int] = {}
     for source in sources:  # two addresses may differ in what is not shown
         taken[source.name] = number = taken.get(source.name, 0) + 1

@@ -102,6 +102,28 @@ class TestFolder:
         noise(1).save(path / "b.png")
         assert names([next(source.pictures(threading.Event()))]) == ["b.png"]
 
+    def test_only_what_comes(self, tmp_path: Path, noise: Callable) -> None:
+        (tmp_path / "sub").mkdir()
+        for name in ("a.png", "sub/b.png"):
+            noise(0).save(tmp_path / name)
+        (source,) = open_sources([str(tmp_path)], False, None, lambda size: size, new_only=True)
+        stop, found = threading.Event(), []
+        pictures = source.pictures(stop)
+        taker = threading.Thread(target=lambda: found.extend(next(pictures) for _ in range(3)))
+        taker.start()
+        stop.wait(0.5)
+        for number, name in enumerate(("c.png", "sub/d.png", "a.png"), 1):  # the last one is replaced
+            noise(number).save(tmp_path / name)
+        taker.join(20)
+        assert sorted(names(found)) == ["a.png", "c.png", "d.png"]
+        pictures.close()
+
+    def test_only_what_comes_is_about_folders_that_are_filled(self, tmp_path: Path) -> None:
+        with pytest.raises(PandaError, match="--new-only waits"):
+            open_sources([str(tmp_path)], True, None, lambda size: size, new_only=True)
+        with pytest.raises(PandaError, match="--new-only is about folders"):
+            open_sources(["rtsp://camera/live"], False, None, lambda size: size, new_only=True)
+
 
 class TestPipe:
     @staticmethod

@@ -22,10 +22,11 @@ def open_source(
     once: bool = False,
     raw: tuple[int, int, int] | None = None,
     draft: Draft = lambda size: size,
+    new_only: bool = False,
 ) -> Source:
     """The source that `given` names. once: a folder ends when it has been worked off. raw: see PipeSource.
 
-    draft: to what JPEGs may be decoded down to. Raises PandaError.
+    draft: to what JPEGs may be decoded down to. new_only: of a folder, see FolderSource. Raises PandaError.
     """
     if given == "-":
         return PipeSource(raw, draft)
@@ -44,7 +45,7 @@ def open_source(
     path = Path(given)
     try:
         if path.is_dir():
-            return FolderSource(path, once, draft)
+            return FolderSource(path, once, draft, new_only)
         exists = path.exists()
     except (OSError, ValueError) as error:
         raise PandaError(f"{given[:200]}: cannot be read ({error}); {_EXPECTED}") from error

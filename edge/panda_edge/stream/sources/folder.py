@@ -41,12 +41,13 @@ class FolderSource:
 
     live = False
 
-    def __init__(self, path: Path, once: bool, draft: Draft) -> None:
-        """once: end when what is there has been given."""
+    def __init__(self, path: Path, once: bool, draft: Draft, new_only: bool = False) -> None:
+        """once: end when what is there has been given. new_only: pass over what is there at the first look."""
         self.name = str(path)
         self.endless = not once
         self._path = path
         self._draft = draft
+        self._pass_over = new_only
         self._done: dict[str, dict[str, _Signature]] = {}  # of each folder, its files that were given
         self._changed: dict[str, tuple[int, float]] = {}  # of each folder, its time of change and when that was seen
 
@@ -55,6 +56,11 @@ class FolderSource:
         pending: dict[str, _Pending] = {}
         while not stop.is_set():
             self._look(pending)
+            if self._pass_over:
+                for file, entry in pending.items():
+                    self._done[os.path.dirname(file)][os.path.basename(file)] = entry.signature
+                pending.clear()
+                self._pass_over = False
             for file in sorted(pending, key=lambda name: natural_key(Path(name))):
                 if stop.is_set():
                     return
