@@ -36,6 +36,9 @@ def watch(
         ),
     ],
     once: Annotated[bool, typer.Option(help="End when folders are worked off.", rich_help_panel=_SOURCES)] = False,
+    new_only: Annotated[
+        bool, typer.Option("--new-only", help="Pass over what is in folders at first.", rich_help_panel=_SOURCES)
+    ] = False,
     every: Annotated[int, typer.Option(min=1, help="Judge one frame of so many.", rich_help_panel=_SOURCES)] = 1,
     max_fps: Annotated[
         float | None, typer.Option(help="Judge at most so many frames a second of a source.", rich_help_panel=_SOURCES)
@@ -132,6 +135,23 @@ def watch(
             rich_help_panel=_SINKS,
         ),
     ] = None,
+    drift: Annotated[
+        float,
+        typer.Option(
+            metavar="ALPHA",
+            help="Say when scores no longer come as at fit; the chance of saying it though nothing changed. 0: off.",
+            rich_help_panel=_SINKS,
+        ),
+    ] = 0.01,
+    drift_state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keeps what --drift has seen over restarts.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
     fpr: Fpr = DEFAULT_FPR,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
@@ -166,6 +186,7 @@ def watch(
         bundle=bundle,
         sources=tuple(sources),
         once=once,
+        new_only=new_only,
         every=every,
         max_fps=max_fps,
         drop=None if drop is None else drop.value,
@@ -176,6 +197,8 @@ def watch(
         threads=threads,
         provider=provider,
         require_signature=require_signature,
+        drift=drift,
+        drift_state=drift_state,
         sinks=sinks,
     )
     if not run_watch(options):

@@ -49,6 +49,10 @@ class Calibration:
     rule: str
     scores: dict[str, np.ndarray]
 
+    def normal_scores(self, rule: str | None = None) -> np.ndarray:
+        """The held-out images' scores that a rule decides by, float64 (n,)."""
+        return self._of_rule(self.scores, rule or self.rule)
+
     @property
     def images(self) -> int:
         """n, the held-out normal images."""

@@ -38,7 +38,7 @@ class Decider:
         """fpr: in (0, 1). Raises PandaError."""
         if not 0 < fpr < 1:
             raise PandaError(f"--fpr {fpr:g}: expected a false-alarm rate above 0 and below 1")
-        self._calibration = calibration
+        self.calibration = calibration
         self._fpr = fpr
         self.promised = calibration.promised(fpr)
         """The false-alarm rate that is kept; more than was asked for where the normal images are too few."""
@@ -57,19 +57,19 @@ class Decider:
         view: View,
     ) -> Decision:
         """heatmap: float32 `view.map_shape`; without one the embedding's score decides. view: of the picture."""
-        rule = "embedding" if heatmap is None else self._calibration.rule
+        rule = "embedding" if heatmap is None else self.calibration.rule
         raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap, rule)
-        p_value = self._calibration.p_value(raw, rule)
+        p_value = self.calibration.p_value(raw, rule)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:
             found = find_regions(heatmap, self._pixel_threshold)
             regions = tuple(_on_picture(region, view) for region in found)
         return Decision(
             rule=rule,
-            score=self._calibration.score(raw, rule),
+            score=self.calibration.score(raw, rule),
             threshold=self._thresholds[rule],
             p_value=p_value,
-            anomalous=self._calibration.is_anomalous(p_value, self._fpr),
+            anomalous=self.calibration.is_anomalous(p_value, self._fpr),
             fpr=self.promised,
             pixel_threshold=self._pixel_threshold,
             regions=regions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
@@ -93,10 +93,11 @@ class Outcome:
 @dataclass(frozen=True)
 class Notice:
     """Something to be said that is not of one frame. kind: `source_lost`, `source_back`, `source_silent`,
-    `source_failed`, `bundle`, `sink`, …; at: seconds since 1970."""
+    `source_failed`, `bundle`, `sink`, `drift`, …; at: seconds since 1970; facts: what else is known, as JSON has it."""
 
     id: str
     kind: str
     source: str | None
     text: str
     at: float
+    facts: dict[str, Any] = field(default_factory=dict)

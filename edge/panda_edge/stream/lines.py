@@ -39,6 +39,7 @@ def notice_line(notice: Notice) -> dict[str, Any]:
         "source": notice.source,
         "text": notice.text,
         "at": utc(notice.at),
+        **notice.facts,
     }
 
 

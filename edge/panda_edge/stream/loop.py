@@ -6,9 +6,10 @@ import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
+from typing import Any
 
 from panda_edge.decide.calibration import open_calibration
 from panda_edge.decide.decision import Decider
@@ -89,7 +90,7 @@ class Loop:
         """Whether a source that has an end came to none."""
         return any(capture.failed for capture in self._captures)
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Generator[Outcome]:
         """An outcome a frame, until every source has ended or `stop` is called; then sources are closed."""
         for capture in self._captures:
             capture.start()
@@ -128,9 +129,9 @@ class Loop:
         with self._swap:
             self._asked_fpr = fpr
 
-    def say(self, kind: str, source: str | None, text: str) -> None:
+    def say(self, kind: str, source: str | None, text: str, **facts: Any) -> None:
         """Give a notice to whoever listens."""
-        self._notify(Notice(self._id(), kind, source, text, time.time()))
+        self._notify(Notice(self._id(), kind, source, text, time.time(), facts))
 
     def _look_around(self) -> None:
         self._beat()

@@ -13,6 +13,7 @@ from panda_edge.detector import Detector, load
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.setup import check_options, open_sources
+from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, check_drift, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sources.stdin import parse_raw
@@ -37,16 +38,24 @@ class RunOptions:
     threads: int | None
     provider: str
     require_signature: str | None = None
+    new_only: bool = False
+    drift: float = DEFAULT_ALPHA
+    drift_state: Path | None = None
     sinks: SinkOptions = field(default_factory=SinkOptions)
 
 
 def run_watch(options: RunOptions) -> bool:
     """Watch until every source has ended or a signal says so; False where a source failed. Raises PandaError."""
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
+    check_drift(options.drift, options.drift_state)
     raw = None if options.raw is None else parse_raw(options.raw)
     loops: list[Loop] = []
     sources = open_sources(
-        options.sources, options.once, raw, lambda size: loops[0].detector.preprocessing.draft_size(size)
+        options.sources,
+        options.once,
+        raw,
+        lambda size: loops[0].detector.preprocessing.draft_size(size),
+        options.new_only,
     )
     systemd = Systemd()
     sinks: list[Sink] = []
@@ -74,7 +83,8 @@ def run_watch(options: RunOptions) -> bool:
     _warn_of(loop.detector)
     may_wait = options.drop == "never" if options.drop else not any(source.live for source in sources)
     with ExitStack() as stack:
-        sinks += open_sinks(options.sinks, loop, may_wait, stack)
+        drift = open_drift(loop, options.drift, options.drift_state)
+        sinks += open_sinks(options.sinks, loop, may_wait, stack, drift)
         stack.enter_context(_signals(loop))
         systemd.notify("READY=1")
         for outcome in loop.outcomes():

@@ -56,6 +56,12 @@ def test_lines_into_a_file_leave_stdout_alone(bundle_path: Path, sample_data: Pa
         (["--raw", "1x1", "-"], "--raw"),
         (["--once", "--jsonl", "no/such/folder/x", "."], "cannot be written"),
         (["--once", "--jsonl", "x", "--rotate-mb", "0", "."], "--rotate-mb"),
+        (["--once", "--drift", "2", "."], "--drift 2"),
+        (["--once", "--drift", "x", "."], "--drift"),
+        (["--once", "--drift", "0", "--drift-state", "d", "."], "--drift-state"),
+        (["--once", "--drift-state", ".", "."], "cannot be read"),
+        (["--once", "--new-only", "."], "--new-only"),
+        (["--new-only", "rtsp://camera/live"], "--new-only"),
     ],
 )
 def test_a_mistake_is_one_line(bundle_path: Path, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -19,8 +19,9 @@ from panda_edge.images.reading import OpenedImage
 from panda_edge.show.files import png_bytes, write_whole
 from panda_edge.show.overlay import color_scale, overlay
 from panda_edge.stream.capture import SourceState
+from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
-from panda_edge.stream.lines import notice_line, outcome_line
+from panda_edge.stream.lines import notice_line, outcome_line, utc
 
 _HISTORY = 2000  # points of the chart
 _ANOMALIES, _ANOMALY_BYTES = 60, 64_000_000
@@ -33,10 +34,16 @@ class Board:
     """A sink that remembers the last outcome of each source, a history of scores, and the last anomalies."""
 
     def __init__(
-        self, states: Callable[[], list[SourceState]], segmentation: Callable[[], Segmentation], normal: Path | None
+        self,
+        states: Callable[[], list[SourceState]],
+        segmentation: Callable[[], Segmentation],
+        normal: Path | None,
+        drifts: Callable[[], dict[str, SourceDrift]] = dict,
     ) -> None:
-        """normal: the folder for pictures that were normal after all; None where none was given."""
+        """normal: the folder for pictures that were normal after all; None where none was given. drifts: of the
+        sources."""
         self._states = states
+        self._drifts = drifts
         self._segmentation = segmentation
         self._normal = normal
         self._lock = Lock()
@@ -73,6 +80,7 @@ class Board:
         """What the page asks for twice a second: points newer than `since`, sources, anomalies, notices."""
         with self._lock:
             latest = {source: outcome_line(outcome) for source, outcome in self._latest.items()}
+            drifts = self._drifts()
             decided = [o.result.decision for o in self._latest.values() if o.result and o.result.decision]
             return {
                 "seen": self._seen,
@@ -86,6 +94,7 @@ class Board:
                         "frames": s.frames,
                         "dropped": s.dropped,
                         "losses": s.losses,
+                        "drift": _drift(drifts.get(s.name)),
                         "latest": latest.get(s.name),
                     }
                     for s in self._states()
@@ -147,6 +156,18 @@ class Board:
         if outcome.result is None or plain:
             return _jpeg(image)
         return _jpeg(overlay(OpenedImage(image, image.size), outcome.result, color_scale(self._segmentation())))
+
+
+def _drift(drift: SourceDrift | None) -> dict[str, Any] | None:
+    if drift is None:
+        return None
+    found = drift.found
+    return {
+        "evidence": drift.martingale.wealth,
+        "counted": drift.martingale.counted,
+        "change": None if found is None else found.bet,
+        "since": None if found is None else utc(found.since.captured),
+    }
 
 
 def _point(outcome: Outcome) -> dict[str, Any]:

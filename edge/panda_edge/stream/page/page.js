@@ -17,7 +17,9 @@ function showSources(sources) {
   const rows = sources.map((s) => {
     const row = make("tr");
     const state = s.up ? "up" : s.ended ? "ended" : s.error || "waiting";
+    const drift = s.drift === null ? "" : s.drift.since ? `${s.drift.change} since ${s.drift.since}` : "none";
     for (const text of [s.name, state, s.frames, s.dropped, s.losses]) row.append(make("td", String(text)));
+    row.append(make("td", drift, s.drift && s.drift.since ? "alarm" : ""));
     return row;
   });
   byId("sources").replaceChildren(...rows);

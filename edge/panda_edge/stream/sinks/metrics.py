@@ -10,6 +10,7 @@ from threading import Lock, Thread
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.capture import SourceState
+from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -40,9 +41,15 @@ class _Histogram:
 class Metrics:
     """A sink that counts. `text` is what Prometheus reads."""
 
-    def __init__(self, states: Callable[[], list[SourceState]], lost: Callable[[], dict[str, int]]) -> None:
-        """states: of the sources. lost: what each sink gave up, by its name."""
+    def __init__(
+        self,
+        states: Callable[[], list[SourceState]],
+        lost: Callable[[], dict[str, int]],
+        drifts: Callable[[], dict[str, SourceDrift]] = dict,
+    ) -> None:
+        """states: of the sources. lost: what each sink gave up, by its name. drifts: of the sources."""
         self._states = states
+        self._drifts = drifts
         self._lost = lost
         self._lock = Lock()
         self._judged: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -100,6 +107,13 @@ class Metrics:
             yield from histogram.lines("panda_edge_stage_seconds", _labels(stage=stage))
         yield from _family("p_value", "histogram", "P-values; uniform while production is normal")
         yield from self._p_values.lines("panda_edge_p_value", "")
+        drifts = self._drifts().items()
+        yield from _family("drift", "gauge", "1 from when the world was found to have changed")
+        yield from (f"panda_edge_drift{{{_labels(source=name)}}} {int(d.found is not None)}" for name, d in drifts)
+        yield from _family("drift_evidence", "gauge", "Wealth of the test martingale; drift at sources / alpha")
+        yield from (
+            f"panda_edge_drift_evidence{{{_labels(source=name)}}} {d.martingale.wealth:.6g}" for name, d in drifts
+        )
         yield from _family("notices_total", "counter", "Notices, by kind")
         yield from (f"panda_edge_notices_total{{{_labels(kind=kind)}}} {n}" for kind, n in self._notices.items())
         yield from _family("sink_lost_total", "counter", "What sinks gave up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from panda_edge.errors import PandaError
 from panda_edge.show.files import make_folder
+from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
+from panda_edge.stream.sinks.drift import Drift
 from panda_edge.stream.sinks.jsonl import JsonLines, RotatedFile, write_to_stdout
 from panda_edge.stream.sinks.metrics import Metrics, MetricsServer
 from panda_edge.stream.sinks.mqtt import Mqtt
@@ -47,9 +50,12 @@ class SinkOptions:
     collect: Path | None = None
 
 
-def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitStack) -> list[Sink]:
+def open_sinks(
+    options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitStack, drift: Drift | None = None
+) -> list[Sink]:
     """The sinks asked for; JSON lines on stdout where nothing else would tell. may_wait: a sink may keep the loop
-    waiting. closing: gets what closes them, in an order in which what was taken is finished. Raises PandaError."""
+    waiting. closing: gets what closes them, in an order in which what was taken is finished. drift: closed first, and
+    shown by metrics and page. Raises PandaError."""
     say = partial(loop.say, "sink")
     sinks: dict[str, Sink] = {}
 
@@ -79,17 +85,31 @@ def open_sinks(options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitSt
     if options.jsonl == "-" or not sinks:
         add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
     if options.metrics is not None or options.http is not None:
+        drifts: Callable[[], dict[str, SourceDrift]] = dict if drift is None else lambda: drift.sources
         losing = {name: sink for name, sink in sinks.items() if hasattr(sink, "lost")}
-        metrics = Metrics(lambda: loop.states, lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()})
+        metrics = Metrics(
+            lambda: loop.states,
+            lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()},
+            drifts,
+        )
         sinks["metrics"] = metrics
         if options.metrics is not None:
             closing.callback(MetricsServer(options.metrics, metrics.text).close)
         if options.http is not None:
-            sinks["page"] = _open_page(options, options.http, loop, metrics, closing)
+            sinks["page"] = _open_page(options, options.http, loop, metrics, drifts, closing)
+    if drift is not None:
+        add("drift", drift)
     return list(sinks.values())
 
 
-def _open_page(options: SinkOptions, address: str, loop: Loop, metrics: Metrics, closing: ExitStack) -> Sink:
+def _open_page(
+    options: SinkOptions,
+    address: str,
+    loop: Loop,
+    metrics: Metrics,
+    drifts: Callable[[], dict[str, SourceDrift]],
+    closing: ExitStack,
+) -> Sink:
     # Imported where it is wanted: a page is drawn and served by what no other sink needs.
     from panda_edge.stream.page.board import Board
     from panda_edge.stream.page.server import PageServer
@@ -97,7 +117,7 @@ def _open_page(options: SinkOptions, address: str, loop: Loop, metrics: Metrics,
     if options.collect is not None:
         make_folder(options.collect)
     token = options.token or os.environ.get("PANDA_EDGE_TOKEN") or None
-    board = Board(lambda: loop.states, lambda: loop.detector.bundle.manifest.segmentation, options.collect)
+    board = Board(lambda: loop.states, lambda: loop.detector.bundle.manifest.segmentation, options.collect, drifts)
     server = PageServer(address, token, board, loop.set_fpr, metrics.text)
     closing.callback(server.close)
     loop.say("page", None, f"the page is served on port {server.port}")
