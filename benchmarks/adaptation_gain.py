@@ -35,14 +35,14 @@ CHECKPOINTS = (0, 10, 30, 60)  # mini-batches
 _MSC = config_of("panda-msc", steps=CHECKPOINTS[-1], views=4, watch=CHECKPOINTS[1])
 _OE = AdaptConfig("panda-oe", steps=1)  # the clip lets features move by next to nothing, as cifar10.md says
 VARIANTS: dict[str, tuple[AdaptConfig, str | None]] = {
-    "outliers made": (_OE, "made"),
+    "msc": (_MSC, None),
     "outliers turned": (_OE, "turned"),
+    "msc, whitened inside": (replace(_MSC, whiten_loss=True), None),
+    "outliers made": (_OE, "made"),
+    "msc, no angular loss": (replace(_MSC, angular=0.0), None),
+    "msc, a tenth of the rate": (replace(_MSC, learning_rate=_MSC.learning_rate / 10), None),
     "outliers cut": (_OE, "cut"),
     "outliers tiles": (_OE, "tiles"),
-    "msc": (_MSC, None),
-    "msc, a tenth of the rate": (replace(_MSC, learning_rate=_MSC.learning_rate / 10), None),
-    "msc, no angular loss": (replace(_MSC, angular=0.0), None),
-    "msc, whitened inside": (replace(_MSC, whiten_loss=True), None),
 }
 _RULES = ("unit", "whitened")
 

@@ -6,6 +6,7 @@ import json
 import pickle
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from panda_train.paper import datasets as paper_datasets
 from panda_train.paper import features as paper_features
 from panda_train.paper import protocol as paper
 from panda_train.paper import rows as paper_rows
+from panda_train.paper import run as paper_run
 from panda_train.paper.features import Features
 from panda_train.paper.options import ALL_METHODS, PaperOptions
 from panda_train.paper.protocol import run_paper
@@ -93,6 +95,9 @@ def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network in the default one's place, few natural crops, and torchvision without its checksums."""
     monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: small_backbone())
     monkeypatch.setattr(paper_features, "PRETRAINING_IMAGES", 24)
+    for comparator in ("deep_svdd", "mhrot"):  # with few epochs
+        whole = getattr(paper_run, comparator)
+        monkeypatch.setattr(paper_run, comparator, partial(whole, epochs=2))
     for files in ("train_list", "test_list"):
         monkeypatch.setattr(CIFAR10, files, [[name, None] for name, _ in getattr(CIFAR10, files)])
     monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": None})
@@ -125,7 +130,7 @@ class TestRows:
             assert row["seconds"] >= 0
         runs = {(row["method"], row["embedding"]) for row in rows}
         assert {("dn2", "raw"), ("dn2", "unit"), ("oc-svm-pixels", "raw"), ("panda-ewc", "unit")} <= runs
-        assert len(rows) == len(runs) == 2 * 5 + 2 + 6
+        assert len(rows) == len(runs) == 2 * 5 + 3 + 6
 
     def test_auroc_is_that_of_the_network_run_by_hand(
         self, cifar10: Path, tmp_path: Path, options: PaperOptions

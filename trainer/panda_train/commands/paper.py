@@ -20,8 +20,8 @@ def paper(
     methods: Annotated[
         str,
         typer.Option(
-            help="With commas between; also centre, kmeans, whitened, oc-svm, oc-svm-pixels, deep-svdd, panda-msc, "
-            "panda-oe, jo."
+            help="With commas between; also centre, kmeans, whitened, oc-svm, oc-svm-pixels, deep-svdd, mhrot, "
+            "panda-msc, panda-oe, jo."
         ),
     ] = "dn2,panda-early,panda-ses,panda-ewc",
     classes: Annotated[str, typer.Option(help="With commas between, or all.")] = "all",

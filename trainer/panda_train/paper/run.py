@@ -10,6 +10,7 @@ from panda_train.paper import comparators
 from panda_train.paper.adapted_scores import adapted_scores
 from panda_train.paper.deep_svdd import deep_svdd
 from panda_train.paper.features import Features
+from panda_train.paper.mhrot import mhrot
 from panda_train.paper.options import COMPARATORS, ON_PIXELS, PaperOptions
 from panda_train.paper.rows import Row, auroc_of
 
@@ -71,5 +72,7 @@ def _pixel_scores(
     bank, queries = pixels(protocol.train[normal], options.train_images), np.concatenate(tests)
     if method == "deep-svdd":
         return deep_svdd(bank, queries, options.adapt.seed)
+    if method == "mhrot":
+        return mhrot(bank, queries, options.adapt.seed)
     bank, queries = (images.reshape(len(images), -1).astype(np.float32) / 255 for images in (bank, queries))
     return comparators.one_class_svm(bank, queries)
