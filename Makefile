@@ -8,7 +8,7 @@ OUT    ?= demo-out
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
 export HNSWLIB_NO_NATIVE = 1
 
-.PHONY: demo test lint bench c-test wheels wheelhouse clean
+.PHONY: demo test lint bench c-test fuzz kill wheels wheelhouse lock clean
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
@@ -26,7 +26,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch]
+	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch]
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks -q -s
@@ -34,6 +34,16 @@ bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
 	$(MAKE) -C tests/kernel
+	@if [ -x $(BIN)/pytest ]; then $(BIN)/python -m pytest -q tests/edge/test_library.py; \
+	else echo "SKIPPED: libpanda_edge not compared with Python's numbers, needs $(BIN) (make test)"; fi
+
+FUZZ ?=
+fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles and pictures, resumable; FUZZ="image mask" chooses
+	$(MAKE) -C fuzz/kernels
+	$(BIN)/python -m fuzz.run $(FUZZ)
+
+kill: $(VENV)/.test           ## SIGKILL 200 times in fit, sign, segment, evaluate, paper; resumable
+	$(BIN)/python -m benchmarks.killed
 
 wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/
 	$(BIN)/python -m delivery.wheels
@@ -41,6 +51,12 @@ wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for 
 ARCH ?= x86_64
 wheelhouse: $(VENV)/.delivery ## wheelhouse-$(ARCH)/: all that a device installs, without network or compiler
 	$(BIN)/python -m delivery.wheelhouse $(ARCH)
+
+lock:                         ## .ci/lock.txt: what CI installs, from the newest that pyproject's ranges give
+	$(PYTHON) -m venv build/lock-venv
+	build/lock-venv/bin/python -m pip install --quiet --upgrade --editable '.[dev,delivery,fuzz]'
+	sed -i '/^[^#]/d' .ci/lock.txt
+	build/lock-venv/bin/python -m pip freeze --all --exclude-editable --exclude pip >> .ci/lock.txt
 
 clean:
 	rm -rf $(VENV) dist wheelhouse-* build *.egg-info $(OUT) edge/panda_edge/_kernel*.so
@@ -54,6 +70,7 @@ $(VENV)/.train: EXTRA = train
 $(VENV)/.test:  EXTRA = train,test
 $(VENV)/.dev:   EXTRA = dev
 $(VENV)/.delivery: EXTRA = delivery
-$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery: $(VENV)/bin/python pyproject.toml $(KERNEL)
+$(VENV)/.fuzz:  EXTRA = train,test,fuzz
+$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery $(VENV)/.fuzz: $(VENV)/bin/python pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@

@@ -6,6 +6,7 @@ Where a signature is required, every file that is used is copied to memory, chec
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from panda_edge.bundle.held import HeldFile
 from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from panda_edge.bundle.npy import read_header
 from panda_edge.bundle.sealed_json import parsed, read_text
 from panda_edge.bundle.signature import Signature, check_signature, read_public_key
 from panda_edge.errors import BundleError
@@ -66,14 +68,21 @@ class Bundle:
         """
         path = self.file(name) if self.signature is None else self.checked_file(name)
         try:
-            array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load never an archive, never a pickle
-        except Exception as error:  # numpy's header parser raises many types: ValueError, TokenError, …
+            with path.open("rb") as stream:
+                found, fortran, item = read_header(stream)
+                begin, length = stream.tell(), os.fstat(stream.fileno()).st_size
+        except (OSError, ValueError) as error:
             raise BundleError(f"{path}: not a readable .npy array; damaged, copy it again") from error
-        if array.shape != shape or array.dtype != np.dtype(dtype):
-            raise BundleError(f"{path}: holds {array.dtype} {array.shape}, the manifest says {dtype} {shape}")
-        if not array.flags.c_contiguous:
+        if found != shape or item != np.dtype(dtype):
+            raise BundleError(f"{path}: holds {item} {found}, the manifest says {dtype} {shape}"[:400])
+        if fortran and len(shape) > 1:
             raise BundleError(f"{path}: stored in Fortran order, expected C order; export the bundle again")
-        return array
+        if length != begin + math.prod(shape) * item.itemsize:
+            raise BundleError(f"{path}: {length} bytes do not hold {dtype} {shape}; damaged, copy it again")
+        try:
+            return np.memmap(path, item, mode="r", offset=begin, shape=shape)
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be mapped ({error.strerror or error})") from error
 
     def total_bytes(self) -> int:
         """Size on disk of all files, in bytes."""

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -69,6 +69,22 @@ def image_size(path: Path) -> tuple[int, int]:
             return _upright_size(image)
         except Exception as error:  # as in `_from_file`
             raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+
+
+def stored_image(path: Path, modes: Container[str] | None = None) -> Image.Image:
+    """An image file's pixels in the mode that they are stored in, neither turned nor converted. Raises ImageError.
+
+    modes: Pillow's names of those that are wanted; others are refused before they are decoded.
+    """
+    with _opened(image_bytes(path), str(path)) as image:
+        _check_size(image.size, str(path))
+        if modes is not None and image.mode not in modes:
+            raise ImageError(f"{path}: pixels of mode {image.mode}, which are not wanted here")
+        try:
+            image.load()
+        except Exception as error:  # as in `_from_file`
+            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+        return image
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-from PIL import Image
 
-from panda_edge.errors import DataError
-from panda_edge.images.reading import IMAGE_SUFFIXES
+from panda_edge.errors import DataError, ImageError
+from panda_edge.images.reading import IMAGE_SUFFIXES, stored_image
 
 Layout: TypeAlias = Literal["mvtec", "classes", "flat"]
 
@@ -84,11 +83,11 @@ def read_mask(path: Path) -> np.ndarray:
     by scaling or recompression) those above half of the format's range are. Raises DataError.
     """
     try:
-        with Image.open(path) as image:
-            full = 65535 if image.mode.startswith("I;16") else 255
-            indexed = image.mode in ("1", "P")
-            values = np.asarray(image if indexed or image.mode.startswith("I") else image.convert("L"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        image = stored_image(path)
+        full = 65535 if image.mode.startswith("I;16") else 255
+        indexed = image.mode in ("1", "P")
+        values = np.asarray(image if indexed or image.mode.startswith("I") else image.convert("L"))
+    except (ImageError, ValueError) as error:  # ValueError: a mode that has no grey
         raise DataError(f"{path}: cannot be read as a mask ({error}); give a black-and-white PNG") from error
     if indexed:
         return values > 0
@@ -181,14 +180,12 @@ def _images_and_masks(folder: Path) -> tuple[list[Path], dict[str, Path]]:
 def _is_black_and_white(path: Path) -> bool:
     """Whether a PNG is grey with almost all pixels near black or white. A damaged file is not: reading it will tell."""
     try:
-        with Image.open(path) as image:
-            if image.mode in ("1", "P"):
-                return image.mode == "1" or len(np.unique(np.asarray(image))) <= 2
-            if image.mode not in ("L", "I;16"):
-                return False
-            values = np.asarray(image) / (255 if image.mode == "L" else 65535)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        image = stored_image(path, ("1", "P", "L", "I;16"))
+    except ImageError:
         return False
+    if image.mode in ("1", "P"):
+        return image.mode == "1" or len(np.unique(np.asarray(image))) <= 2
+    values = np.asarray(image) / (255 if image.mode == "L" else 65535)
     if len(np.unique(values)) <= 2:
         return True
     return float(np.mean((values <= _BLACK) | (values >= _WHITE))) >= _TWO_VALUED_SHARE

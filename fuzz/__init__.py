@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads what somebody else made: `make fuzz`. Needs the extra `fuzz`."""

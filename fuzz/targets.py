@@ -1,0 +1,200 @@
+"""What is fuzzed: each target takes bytes as somebody else may have written them, and uses them as the commands do.
+
+A PandaError of one line is an answer. Anything else that escapes is a find, and so is more than SECONDS of processor
+time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fuzz.small_bundles import KINDS, SIZE, VECTORS, write_small_bundle
+from panda_edge.bundle.folder import Bundle, open_bundle, sha256
+from panda_edge.bundle.manifest import MANIFEST_NAME, FileEntry, check_seal
+from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
+from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key, read_signature
+from panda_edge.decide.calibration import CALIBRATION_FILE, open_calibration
+from panda_edge.decide.decision import Decider
+from panda_edge.errors import PandaError
+from panda_edge.examine.info import describe
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.quality import measure_quality
+from panda_edge.images.reading import image_size, open_image_bytes
+from panda_edge.images.tiling import Tiling
+from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
+from panda_edge.search.scoring import Scorer
+from panda_train.data.folders import read_mask
+
+SECONDS = 5.0
+_MOST_VALUES = 1_000_000  # of a frame's features, beyond which a target does not score what it has opened
+
+
+@dataclass(frozen=True)
+class Target:
+    """run: takes the bytes. most_bytes: of an input. most_mb: of the whole process, interpreter and libraries, too."""
+
+    run: Callable[[bytes], None]
+    most_bytes: int
+    most_mb: int
+
+
+class Find(AssertionError):
+    """What a target must not do."""
+
+
+def check(name: str, data: bytes) -> bool:
+    """Whether a target took the bytes; False where it refused them. Raises Find, or what escaped."""
+    started = time.process_time()
+    taken = True
+    try:
+        TARGETS[name].run(data)
+    except PandaError as error:
+        taken = False
+        if len(str(error).splitlines()) != 1 or len(str(error)) > 2000:
+            raise Find(f"not one line: {str(error)[:400]!r}") from error
+    spent = time.process_time() - started
+    if spent > SECONDS:
+        raise Find(f"{spent:.1f} s of processor time")
+    return taken
+
+
+@cache
+def folder() -> Path:
+    """Where a target puts its files: memory, where the system has a file system in it."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="panda-fuzz-", dir=memory if memory.is_dir() else None))
+
+
+def remove_folder() -> None:
+    shutil.rmtree(folder(), ignore_errors=True)
+
+
+@cache
+def small_bundle(kind: str, purpose: str = "seed") -> Path:
+    """A small bundle that is there for one purpose alone: targets change what they work on."""
+    path = folder() / f"{purpose}-{kind}.panda"
+    write_small_bundle(path, kind)
+    return path
+
+
+@cache
+def opened(kind: str) -> Bundle:
+    return open_bundle(small_bundle(kind, "files"))
+
+
+def _with_file(kind: str, name: str, data: bytes) -> Bundle:
+    """A small bundle one of whose files holds other bytes, its size and hash made good again."""
+    bundle = opened(kind)
+    path = bundle.path / name
+    path.write_bytes(data)
+    entry = FileEntry(len(data), sha256(path))
+    return replace(bundle, manifest=replace(bundle.manifest, files={**bundle.manifest.files, name: entry}))
+
+
+def manifest(data: bytes) -> None:
+    """The first byte chooses the bundle, the rest is its manifest. What opens is scored with, once."""
+    path = small_bundle(KINDS[data[0] % len(KINDS)] if data else KINDS[0], "manifest")
+    (path / MANIFEST_NAME).write_bytes(data[1:])
+    bundle = open_bundle(path)
+    json.dumps(describe(path), allow_nan=False)
+    scorer = Scorer(bundle, 1)
+    calibration = open_calibration(bundle)
+    read_selftest(bundle)
+    found = bundle.manifest
+    if found.embedding_size + sum(lv.height * lv.width * lv.channels for lv in found.levels) < _MOST_VALUES:
+        levels = [np.zeros((level.height * level.width, level.channels), np.float32) for level in found.levels]
+        scorer.score(np.zeros(found.embedding_size, np.float32), levels, graph_score=0.0)
+    if calibration is not None:
+        Decider(calibration, 0.01).decide(1.0, None, found.preprocessing.alone)
+    found.preprocessing.view((640, 480))
+    check_seal(path)
+
+
+def array(data: bytes) -> None:
+    """An array that is mapped, and then read to its end."""
+    bundle = _with_file("exact", EMBEDDINGS_FILE, data)
+    np.isnan(bundle.array(EMBEDDINGS_FILE, (bundle.manifest.detection.count, SIZE), "float32")).any()
+
+
+def calibration(data: bytes) -> None:
+    bundle = _with_file("exact", CALIBRATION_FILE, data)
+    facts = bundle.manifest.calibration
+    for rule in ("max", "top1", "embedding", "combined"):
+        found = open_calibration(
+            replace(bundle, manifest=replace(bundle.manifest, calibration={**facts, "rule": rule}))
+        )
+        decider = Decider(found, 0.01)
+        p_value = decider.decide(1.0, np.ones((64, 64), np.float32), bundle.manifest.preprocessing.alone).p_value
+        if not 0 < p_value <= 1:
+            raise Find(f"a p-value of {p_value}")
+
+
+def selftest(data: bytes) -> None:
+    read_selftest(_with_file("exact", SELFTEST_FILE, data))
+
+
+def image(data: bytes) -> None:
+    """A picture on its way to a frame, whole and in tiles."""
+    path = folder() / "picture"
+    path.write_bytes(data)
+    for preprocessing in (Preprocessing(64, 64), Preprocessing(16, 16, tiles=Tiling(scale=1.0))):
+        opened = open_image_bytes(data, "picture", preprocessing.draft_size)
+        if image_size(path) != opened.full_size:
+            raise Find(f"a header of {image_size(path)}, a picture of {opened.full_size}")
+        frame = preprocessing.canvas(opened.image, preprocessing.view(opened.full_size))
+        if frame.dtype != np.uint8 or frame.ndim != 3:
+            raise Find(f"a frame of {frame.dtype} {frame.shape}")
+        measure_quality(opened.image, preprocessing)
+
+
+def mask(data: bytes) -> None:
+    path = folder() / "mask.png"
+    path.write_bytes(data)
+    if read_mask(path).dtype != bool:
+        raise Find("a mask that is not of True and False")
+
+
+def hnsw(data: bytes) -> None:
+    """An index, checked, then given to hnswlib and searched."""
+    path = folder() / "index.hnsw"
+    path.write_bytes(data)
+    bank = HnswBank(path, VECTORS, SIZE, 20, 1)
+    distances, numbers = bank.nearest(np.linspace(-1, 1, 3 * SIZE, dtype=np.float32).reshape(3, SIZE), 2)
+    if numbers.min() < 0 or numbers.max() >= VECTORS or not (distances >= 0).all():
+        raise Find(f"vectors {numbers.tolist()} at {distances.tolist()}")
+
+
+def signature(data: bytes) -> None:
+    """A signature and a public key."""
+    path = small_bundle("exact", "signature")
+    (path / SIGNATURE_NAME).write_bytes(data)
+    (folder() / "key.pub").write_bytes(data)
+    for read in (lambda: read_signature(path).facts(), lambda: read_public_key(folder() / "key.pub").text()):
+        try:
+            read()
+        except PandaError as error:
+            if len(str(error).splitlines()) != 1:
+                raise
+    read_signature(path)
+
+
+# The process itself has 150 to 250 MB. A picture of 100 megapixels with transparency is 400 MB, and is laid on white.
+TARGETS = {
+    "manifest": Target(manifest, 20_000, 1024),
+    "array": Target(array, 4096, 512),
+    "calibration": Target(calibration, 4096, 512),
+    "selftest": Target(selftest, 100_000, 512),
+    "image": Target(image, 20_000, 2048),
+    "mask": Target(mask, 20_000, 2048),
+    "hnsw": Target(hnsw, 8192, 512),
+    "signature": Target(signature, 1024, 512),
+}

@@ -1,0 +1,111 @@
+"""What the fuzzer starts from, and what it has found, without the fuzzer: every input gets an answer."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzz import targets
+from fuzz.mutate import MUTATORS
+from fuzz.seeds import seeds
+from PIL import Image
+
+from panda_edge.bundle.selftest import SELFTEST_FILE
+from panda_edge.errors import BundleError, DataError, ImageError
+from panda_edge.images.reading import stored_image
+from panda_train.data.folders import read_mask
+
+TAKEN = {"manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 22, "hnsw": 1, "signature": 1}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _removed() -> Iterator[None]:
+    yield
+    targets.remove_folder()
+    targets.folder.cache_clear()
+    targets.small_bundle.cache_clear()
+    targets.opened.cache_clear()
+
+
+@pytest.mark.parametrize("target", targets.TARGETS)
+def test_every_seed_gets_an_answer(target: str) -> None:
+    """Whole files are taken, lies are refused in one line, without a warning on the way."""
+    assert sum(targets.check(target, seed) for seed in seeds(target)) == TAKEN[target]
+
+
+@pytest.mark.parametrize("target", MUTATORS)
+def test_changed_seeds_get_an_answer(target: str) -> None:
+    """Mutations that keep the form, as the fuzzer makes them: some come past the first check."""
+    start = seeds(target)
+    taken = 0
+    for number in range(300):
+        data = MUTATORS[target](start[number % len(start)], 20_000, number, lambda data, most: data[: most // 3])
+        taken += targets.check(target, data)
+    assert 0 < taken < 300
+
+
+def test_a_find_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of the checks: an escape, two lines, a hang."""
+
+    def two_lines(data: bytes) -> None:
+        raise BundleError("one\ntwo")
+
+    def escapes(data: bytes) -> None:
+        raise KeyError("x")
+
+    for run, kind in ((two_lines, targets.Find), (escapes, KeyError)):
+        monkeypatch.setitem(targets.TARGETS, "array", targets.Target(run, 1, 1))
+        with pytest.raises(kind):
+            targets.check("array", b"")
+    monkeypatch.setitem(targets.TARGETS, "array", targets.Target(lambda data: None, 1, 1))
+    monkeypatch.setattr(targets, "SECONDS", -1.0)
+    with pytest.raises(targets.Find, match="processor time"):
+        targets.check("array", b"")
+
+
+def test_a_self_test_is_no_bomb() -> None:
+    """Found: a compressed self-test of 200 kB became 200 MB in memory before its shape was looked at."""
+    stream = io.BytesIO()
+    whole = np.load(targets.small_bundle("exact") / SELFTEST_FILE)
+    np.savez_compressed(stream, **whole)
+    assert not targets.check("selftest", stream.getvalue())
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:  # a header that promises more than the member has
+        for name in whole:
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\1\0\x76\0" + b"{'descr': '|u1', 'fortran_order': False, "
+                             b"'shape': (1099511627776,), }".ljust(117) + b"\n")  # fmt: skip
+    assert not targets.check("selftest", stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"GIF89a" + bytes(40), b"\x89PNG\r\n\x1a\n" + bytes(60), b"II*\0" + b"\xff" * 60]
+)
+def test_a_mask_that_is_no_picture_is_one_line(tmp_path: Path, damage: bytes) -> None:
+    """Found: Pillow's decoders raise more types than a mask's reader expected."""
+    path = tmp_path / "mask.png"
+    path.write_bytes(damage)
+    with pytest.raises(DataError, match=r"cannot be read as a mask"):
+        read_mask(path)
+
+
+def test_a_large_mask_says_nothing_on_stderr(tmp_path: Path) -> None:
+    """Found: from 89 megapixels Pillow warns of a bomb, below our own limit of 100; beyond it a mask was decoded."""
+    Image.new("1", (9600, 9600)).save(tmp_path / "large.png")
+    Image.new("1", (10_240, 10_240)).save(tmp_path / "larger.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not read_mask(tmp_path / "large.png").any()
+        with pytest.raises(DataError, match="more than the 100 megapixels"):
+            read_mask(tmp_path / "larger.png")
+
+
+def test_an_image_of_another_mode_is_not_decoded(tmp_path: Path) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "colour.png")
+    assert stored_image(tmp_path / "colour.png").mode == "RGB"
+    with pytest.raises(ImageError, match="mode RGB"):
+        stored_image(tmp_path / "colour.png", ("1", "L"))
