@@ -60,6 +60,9 @@ def run(app: typer.Typer) -> None:
             _drop_output()
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(2)
+    except MemoryError as error:
+        print_error(f"not enough memory ({error or 'none is left'}); free some, or use a smaller bundle or picture")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

@@ -21,6 +21,25 @@ def make_folder(path: Path) -> None:
         raise PandaError(f"{path}: cannot be made ({error.strerror or error}); choose another folder") from error
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left below a folder: files of `write_whole` whose process is no more."""
+    for leftover in folder.rglob(".*.part"):
+        parts = leftover.name.split(".")
+        if parts[-2].isdecimal() and int(parts[-2]) != os.getpid() and not _lives(int(parts[-2])):
+            with suppress(OSError):
+                leftover.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file through a temporary sibling and a rename, so that no reader sees half of it. Raises PandaError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

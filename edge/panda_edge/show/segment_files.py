@@ -9,7 +9,7 @@ import numpy as np
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.detector import Result
 from panda_edge.images.inputs import Input
-from panda_edge.show.files import make_folder, npy_bytes, png16, png_bytes, write_whole
+from panda_edge.show.files import make_folder, npy_bytes, png16, png_bytes, remove_leftovers, write_whole
 from panda_edge.show.overlay import color_scale, overlay
 
 
@@ -26,6 +26,7 @@ class SegmentWriter:
         self._on_image = on_image
         self._taken: set[Path] = set()
         make_folder(out)  # before the work, and once, not for each image
+        remove_leftovers(out)
 
     def write(self, item: Input, result: Result) -> dict[str, str | float]:
         """Write both files; returns their paths for the result line. Raises PandaError."""

@@ -1,0 +1,173 @@
+"""What is killed, and what must be whole after it: one Subject a command. `benchmarks.killed` runs them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Subject:
+    """arguments: of the n-th run, program first. check: raises AssertionError where what is left is not whole; told
+    whether the run before ended by itself."""
+
+    arguments: Callable[[int], list[str]]
+    check: Callable[[bool], None]
+
+
+def make_data(folder: Path) -> Path:
+    """A sample in MVTec layout, a tiny one in class folders, and a key."""
+    from panda_export.signing import make_key
+    from panda_train.data.sample import make_sample
+
+    make_sample(folder / "sample", train_images=3, test_images=1, size=64)
+    noise = np.random.default_rng(0)
+    for part, images in (("train", 16), ("test", 4)):
+        for name in ("one", "two", "three"):
+            (folder / "classes" / part / name).mkdir(parents=True)
+            for i in range(images):
+                pixels = noise.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / "classes" / part / name / f"{i}.png")
+    make_key(folder / "line.key")
+    return folder
+
+
+def fit(folder: Path, out: Path | None = None) -> Subject:
+    """Two kinds of bundle take turns at one path."""
+    out = out or folder / "fit" / "x.panda"
+
+    def arguments(number: int) -> list[str]:
+        bank = ("exact", "gaussian")[number % 2]
+        return ["panda-train", "fit", str(folder / "sample"), "--out", str(out), "--bank", bank, "--input-size", "64",
+                "--neighbors", "4", "--device", "cpu", "--hold-out", "0"]  # fmt: skip
+
+    def check(ended: bool) -> None:
+        check_bundle(out)
+        left = [path.name for path in out.parent.iterdir() if path.name != out.name]
+        # A folder younger than 5 s may be another process's, about to be locked, and is left to a later run.
+        assert not ended or len(left) <= 1, f"left over: {left}"
+
+    return Subject(arguments, check)
+
+
+def check_bundle(path: Path) -> None:
+    from panda_edge.bundle.folder import open_bundle
+    from panda_edge.bundle.manifest import check_seal
+    from panda_edge.errors import PandaError
+
+    try:
+        bundle = open_bundle(path)
+        check_seal(path)
+        for name in bundle.manifest.files:
+            bundle.checked_file(name)
+    except PandaError as error:
+        raise AssertionError(str(error)) from error
+
+
+def _fitted(folder: Path) -> Path:
+    bundle = folder / "fitted" / "x.panda"
+    if not bundle.exists():
+        program, *arguments = fit(folder, bundle).arguments(0)
+        subprocess.run([Path(sys.executable).with_name(program), *arguments], check=True, stdout=subprocess.DEVNULL)
+    return bundle
+
+
+def sign(folder: Path) -> Subject:
+    from panda_edge.bundle.folder import open_bundle
+    from panda_edge.errors import PandaError
+
+    bundle = folder / "signed" / "x.panda"
+    if not bundle.exists():
+        shutil.copytree(_fitted(folder), bundle)
+
+    def arguments(number: int) -> list[str]:
+        return ["panda-train", "sign", str(bundle), "--key", str(folder / "line.key"), "--comment", f"number {number}"]
+
+    def check(ended: bool) -> None:
+        try:
+            signature = open_bundle(bundle, folder / "line.pub").signature
+        except PandaError as error:
+            raise AssertionError(str(error)) from error
+        assert signature is not None
+        assert signature.comment.startswith("number "), signature.comment
+        left = list(bundle.glob(".*"))
+        assert not ended or not left, f"left over: {left}"
+
+    return Subject(arguments, check)
+
+
+def segment(folder: Path) -> Subject:
+    bundle, out = _fitted(folder), folder / "maps"
+    pictures = len(list((folder / "sample" / "test").rglob("*.png")))
+
+    def arguments(number: int) -> list[str]:
+        return ["panda-edge", "segment", str(bundle), str(folder / "sample" / "test"), "--out", str(out)]
+
+    def check(ended: bool) -> None:
+        files = [path for path in out.rglob("*") if path.is_file()]
+        whole = [path for path in files if not path.name.endswith(".part")]
+        for path in whole:
+            _load(path)
+        assert not ended or len(files) == len(whole) == 2 * pictures, f"{len(files)} files, {len(whole)} whole"
+
+    return Subject(arguments, check)
+
+
+def _load(path: Path) -> None:
+    try:
+        if path.suffix == ".npy":
+            np.load(path)
+        else:
+            with Image.open(path) as image:
+                image.load()
+    except Exception as error:
+        raise AssertionError(f"{path} is not whole: {error}") from error
+
+
+def evaluate(folder: Path) -> Subject:
+    """It writes nothing; what it reads is as it was."""
+    bundle, sample = _fitted(folder), folder / "sample"
+    before = {path: path.read_bytes() for path in sample.rglob("*") if path.is_file()}
+
+    def check(ended: bool) -> None:
+        check_bundle(bundle)
+        after = {path: path.read_bytes() for path in sample.rglob("*") if path.is_file()}
+        assert before == after, "the data set has changed"
+
+    return Subject(lambda number: ["panda-train", "evaluate", str(bundle), str(sample), "--json"], check)
+
+
+def paper(folder: Path) -> Subject:
+    """Rows so far are kept, and a finished table is begun anew."""
+    out = folder / "paper"
+    had: list[list[dict[str, object]]] = [[]]
+
+    def arguments(number: int) -> list[str]:
+        return ["panda-train", "paper", "flowers", "--data", str(folder / "classes"), "--out", str(out), "--methods",
+                "dn2,centre,kmeans", "--device", "cpu"]  # fmt: skip
+
+    def check(ended: bool) -> None:
+        files = list(out.glob("*.json")) if out.exists() else []
+        assert len(files) <= 1, f"{files}"
+        rows = json.loads(files[0].read_text()) if files else []
+        assert rows[: len(had[0])] == had[0], f"{len(had[0])} rows became {len(rows)}"
+        had[0] = rows
+        if ended:
+            assert len(rows) == 9, f"{len(rows)} rows"
+            assert not list(out.glob("*.part")), f"{list(out.iterdir())}"
+        if len(rows) == 9:
+            shutil.rmtree(out)
+            had[0] = []
+
+    return Subject(arguments, check)
+
+
+SUBJECTS = {"fit": fit, "sign": sign, "segment": segment, "evaluate": evaluate, "paper": paper}

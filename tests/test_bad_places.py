@@ -1,0 +1,128 @@
+"""Full disks, folders of others, too little memory, two at one path: one line each, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.bundle.manifest import check_seal
+from panda_export.signing import make_key
+
+BIN = Path(sys.executable).parent
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk and becomes another user: needs root")
+
+
+def one_line(*command: str | Path, user: int | None = None, limit: Callable[[], None] | None = None) -> str:
+    """What a command says, in one line, as it ends with 2."""
+    done = subprocess.run(
+        [BIN / command[0], *map(str, command[1:])], capture_output=True, text=True, user=user, preexec_fn=limit
+    )
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path, exact_bundle: Path) -> Iterator[Path]:
+    """A file system with a bundle on it, and hardly a page left."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    shutil.copytree(exact_bundle, disk / "old.panda")
+    _fill(disk / "fill")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def _fill(path: Path) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+
+
+@pytest.fixture
+def for_anybody(tmp_path: Path, exact_bundle: Path, sample_data: Path) -> Iterator[Path]:
+    """A folder that another user may read but not write: with a bundle, and pictures."""
+    place = Path("/var/tmp") / f"panda-{os.getpid()}-{tmp_path.name}"
+    shutil.copytree(exact_bundle, place / "x.panda")
+    shutil.copytree(sample_data, place / "data")
+    for path in (place, *place.rglob("*")):
+        path.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+@as_root
+def test_a_full_disk(full_disk: Path, sample_data: Path, exact_bundle: Path, tmp_path: Path) -> None:
+    make_key(tmp_path / "line.key")
+    before = sorted(full_disk.rglob("*"))
+    commands = [
+        ("panda-train", "fit", sample_data, "--out", full_disk / "x.panda", "--input-size", "64", "--device", "cpu"),
+        ("panda-edge", "segment", exact_bundle, sample_data / "test", "--out", full_disk),
+        ("panda-train", "sign", full_disk / "old.panda", "--key", tmp_path / "line.key"),
+    ]
+    for command in commands:
+        assert "No space left" in one_line(*command)
+        assert sorted(full_disk.rglob("*")) == before
+    check_seal(full_disk / "old.panda")
+
+
+@as_root
+def test_another_users_folder(for_anybody: Path) -> None:
+    bundle, data = for_anybody / "x.panda", for_anybody / "data"
+    commands = [
+        ("panda-train", "fit", data, "--out", for_anybody / "new.panda", "--input-size", "64", "--device", "cpu"),
+        ("panda-edge", "segment", bundle, data / "test", "--out", for_anybody / "maps"),
+        ("panda-train", "keygen", for_anybody / "line.key"),
+    ]
+    for command in commands:
+        assert "Permission denied" in one_line(*command, user=NOBODY)
+    bundle.chmod(0o700)
+    assert "Permission denied" in one_line("panda-edge", "detect", bundle, data / "test", user=NOBODY)
+    assert sorted(path.name for path in for_anybody.iterdir()) == ["data", "x.panda"]
+
+
+@pytest.mark.parametrize("megabytes", [900, 1300])
+def test_too_little_memory(exact_bundle: Path, sample_data: Path, megabytes: int) -> None:
+    """An answer or one line, at limits between what the interpreter needs and what all needs."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    command = [BIN / "panda-edge", "detect", exact_bundle, sample_data / "test", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode in (0, 2), done.stderr
+    assert len(done.stderr.splitlines()) == (done.returncode == 2), done.stderr
+
+
+def test_two_fits_to_one_path(sample_data: Path, tmp_path: Path) -> None:
+    """Both end well; one of the two stands there, whole, and nothing else."""
+    out = tmp_path / "x.panda"
+    fits = [
+        subprocess.Popen(
+            [BIN / "panda-train", "fit", sample_data, "--out", out, "--input-size", "64", "--device", "cpu", *more],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for more in (["--bank", "gaussian"], ["--bank", "exact", "--hold-out", "0"])
+    ]  # fmt: skip
+    for fit in fits:
+        _, said = fit.communicate()
+        assert fit.returncode == 0, said
+    bundle = open_bundle(out)
+    check_seal(out)
+    for name in bundle.manifest.files:
+        bundle.checked_file(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.panda"]
