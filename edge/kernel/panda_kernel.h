@@ -84,6 +84,13 @@ panda_status panda_gaussian_distance(const float *x, const float *mean, const vo
                                      size_t positions, size_t rows, size_t d, bool triangular, int threads,
                                      float *distances);
 
+/* The descriptors that a Gaussian is of: on the grid of the second-finest level (the only one, of one), row by row,
+ * finer cells averaged, coarser ones repeated, the levels joined; then each averaged over average x average cells, at
+ * the border over those that are there (average odd). levels[l]: (grid_h * grid_w * 4^l, channels[l]) in nested order.
+ * out: (cells, all channels). */
+panda_status panda_joint_descriptors(const float *const *levels, const size_t *channels, int level_count, size_t grid_h,
+                                     size_t grid_w, size_t average, float *out);
+
 /* --- pyramids -------------------------------------------------------------------------------------------- */
 
 /* One level of a gallery, coarse first: rows of `channels` values in nested order (docs/design.md). */
@@ -132,6 +139,12 @@ typedef struct {
     size_t taps;
     size_t length;
 } panda_bands;
+
+/* The bands that upsample an axis bilinearly (half-pixel centres), and blur it by a Gaussian of sigma output positions
+ * (0: not), reflected at the borders and cut at 4 sigma. length, out_length >= 1, 0 <= sigma < 1e4. first:
+ * (out_length,). weights: room for (out_length, length), of which (out_length, *taps) is filled. */
+panda_status panda_heatmap_bands(size_t length, size_t out_length, double sigma, float *weights, int64_t *first,
+                                 size_t *taps);
 
 /* out (rows.length, columns.length) = R * map (h, w) * C^T. */
 panda_status panda_resample(const float *map, size_t h, size_t w, panda_bands rows, panda_bands columns, float *out);

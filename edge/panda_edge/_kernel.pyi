@@ -61,6 +61,10 @@ class Pyramid:
         /,
     ) -> None: ...
 
+def joint_descriptors(
+    levels: Sequence[NDArray[np.float32]], grid_h: int, grid_w: int, average: int, out: NDArray[np.float32], /
+) -> None: ...
+def heatmap_bands(sigma: float, weights: NDArray[np.float32], first: NDArray[np.int64], /) -> int: ...
 def project(
     rows: NDArray[np.float32],
     mean: NDArray[np.float32],

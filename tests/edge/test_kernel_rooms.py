@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 KERNEL = Path(__file__).parents[2] / "edge" / "kernel"
-ROOMS = ["base", "simd", "search", "python"]  # each may include what lies in it and in those before it
+ROOMS = ["base", "simd", "search", "python", "library"]  # each may include what lies in it and in those before it
 INCLUDE = re.compile(r'^#include "(\w+)/(\w+)\.h"', re.MULTILINE)
 # At the start of a line, as clang-format leaves a function that other files can see.
 DECLARED = re.compile(r"^(?!static|typedef|extern)\w[\w *]*?(\w+)\([^;{]*\);", re.MULTILINE)
@@ -23,6 +23,10 @@ def test_rooms_include_only_rooms_below_them():
     assert {room for (room, _), _ in found} == set(ROOMS)
     upwards = [f"{a}/{x} → {b}/{y}" for (a, x), (b, y) in found if ROOMS.index(b) > ROOMS.index(a)]
     assert not upwards, ", ".join(upwards)
+
+
+def test_the_library_and_the_binding_do_not_know_each_other():
+    assert not [a for a, (room, _) in arrows() if {a[0], room} == {"python", "library"}]
 
 
 def test_the_files_of_a_room_form_no_circle():

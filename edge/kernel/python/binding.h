@@ -25,6 +25,10 @@ PyObject *simd_levels(void);
 /* Turns a status into None, or into an exception. */
 PyObject *outcome(panda_status status);
 
+/* Functions of the module, of binding_maps.c. */
+PyObject *heatmap_bands(PyObject *module, PyObject *args);
+PyObject *joint_descriptors(PyObject *module, PyObject *args);
+
 /* The types of galleries, and the searches in them: Pyramid, and Flat. */
 PyObject *pyramid_type(void);
 PyObject *flat_type(void);

@@ -8,7 +8,6 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.search import kernel
-from panda_edge.search.level_files import raster_order
 
 MEAN_FILE = "bank/gaussian_mean.npy"
 FACTOR_FILE = "bank/gaussian_factor.npy"
@@ -28,8 +27,7 @@ class DescriptorGrid:
         chosen = levels[-2] if len(levels) > 1 else levels[-1]
         self.height, self.width = chosen.height, chosen.width
         self.channels = sum(level.channels for level in levels)
-        depth = (chosen.height // levels[0].height).bit_length() - 1
-        self._raster = raster_order((levels[0].height, levels[0].width), depth).ravel()
+        self._coarsest = (levels[0].height, levels[0].width)
         self._average = average
 
     @property
@@ -39,18 +37,7 @@ class DescriptorGrid:
     def descriptors(self, levels: Sequence[np.ndarray]) -> np.ndarray:
         """float32 (cells, channels), row by row, of one image's levels: coarse first, each (its cells, its channels)
         in nested order."""
-        parts = []
-        for level in levels:
-            if len(level) <= self.cells:
-                parts.append(np.repeat(level, self.cells // len(level), axis=0))
-            else:
-                parts.append(level.reshape(self.cells, len(level) // self.cells, level.shape[1]).mean(axis=1))
-        joint: np.ndarray = np.concatenate(parts, axis=1)[self._raster]
-        if self._average == 1:
-            return joint
-        grid = joint.reshape(self.height, self.width, self.channels)
-        averaged: np.ndarray = _box(_box(grid, 0, self._average), 1, self._average)
-        return averaged.reshape(self.cells, self.channels)
+        return kernel.joint_descriptors(levels, self._coarsest, self._average)
 
 
 class GaussianGallery:
@@ -97,15 +84,5 @@ def packed_size(channels: int, rank: int | None = None) -> int:
     """S, how many numbers a packed factor has: triangular, or of `rank` rows (see `kernel.pack_factors`)."""
     if rank is not None:
         return -(-rank // 16) * 16 * channels
-    return sum(min(first + 16, channels) * 16 for first in range(0, channels, 16))
-
-
-def _box(grid: np.ndarray, axis: int, side: int) -> np.ndarray:
-    """Moving mean of `side` cells along an axis of (H, W, C); at the border, of those that are there."""
-    length, reach = grid.shape[axis], side // 2
-    sums = np.zeros((length + 1, *np.delete(grid.shape, axis)), dtype=np.float32)
-    np.cumsum(np.moveaxis(grid, axis, 0), axis=0, out=sums[1:])
-    first = np.maximum(np.arange(length) - reach, 0)
-    last = np.minimum(np.arange(length) + reach + 1, length)
-    means = (sums[last] - sums[first]) / (last - first).astype(np.float32)[:, None, None]
-    return np.moveaxis(means, 0, axis)
+    whole, rest = divmod(channels, 16)  # panels of 16 rows, each as wide as its last row is long
+    return 128 * whole * (whole + 1) + (16 * channels if rest else 0)

@@ -172,6 +172,25 @@ def gaussian_distance(
     return distances
 
 
+def joint_descriptors(levels: Sequence[ArrayLike], grid: tuple[int, int], average: int = 1) -> Float32:
+    """The levels joined on the grid of the second-finest one, finer cells averaged and coarser ones repeated; then each
+    descriptor averaged over a square of cells.
+
+    Args:
+        levels: coarse first, each (cells, C) in nested order.
+        grid: (height, width) of the coarsest level.
+        average: side of the square, odd; at the border, the cells that are there.
+
+    Returns:
+        (cells, all channels) float32, row by row.
+    """
+    rows = [_rows(level) for level in levels]
+    cells = grid[0] * grid[1] << 2 * max(len(rows) - 2, 0)
+    out = np.empty((cells, sum(level.shape[1] for level in rows)), np.float32)
+    _kernel.joint_descriptors(rows, *grid, average, out)
+    return out
+
+
 def quantise_rows(array: ArrayLike) -> tuple[NDArray[np.uint8], Float32]:
     """Rows in 8 bits each value: what a row holds is the float32 nearest to offset + scale * byte.
 
@@ -306,31 +325,9 @@ def nearest_mean(
 @lru_cache(maxsize=16)
 def _heatmap_bands(length: int, out_length: int, sigma: float) -> tuple[Float32, Int64]:
     """Bilinear upsampling, then Gaussian blur, of one axis as one banded matrix: weights (out, taps), starts (out,)."""
-    # Bilinear with half-pixel centres: output i reads input position (i + 0.5) * length / out - 0.5, clamped.
-    position = np.maximum((np.arange(out_length) + 0.5) * (length / out_length) - 0.5, 0.0)
-    low = np.minimum(position.astype(np.int64), length - 1)
-    high = np.minimum(low + 1, length - 1)
-    fraction = position - low
-    radius = int(4.0 * sigma + 0.5)
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma > 0 else np.ones(1)
-    kernel /= kernel.sum()
-
-    matrix = np.zeros((out_length, length))
-    outputs = np.arange(out_length)
-    for offset, weight in zip(offsets, kernel, strict=True):
-        source = (outputs + offset) % (2 * out_length)  # reflect: d c b a | a b c d | d c b a
-        source = np.where(source < out_length, source, 2 * out_length - 1 - source)
-        matrix[outputs, low[source]] += weight * (1.0 - fraction[source])
-        matrix[outputs, high[source]] += weight * fraction[source]
-
-    used = matrix != 0
-    first = used.argmax(axis=1)
-    last = length - 1 - used[:, ::-1].argmax(axis=1)
-    taps = int((last - first).max()) + 1
-    first = np.minimum(first, length - taps).astype(np.int64)
-    weights = np.take_along_axis(matrix, first[:, None] + np.arange(taps), axis=1).astype(np.float32)
-    return weights, first
+    room, first = np.empty((out_length, length), np.float32), np.empty(out_length, np.int64)
+    taps = _kernel.heatmap_bands(sigma, room, first)
+    return room.ravel()[: out_length * taps].reshape(out_length, taps).copy(), first
 
 
 def render_heatmap(distances: ArrayLike, out_height: int, out_width: int, sigma: float) -> Float32:

@@ -1,0 +1,24 @@
+/* What libpanda_edge needs of a bundle's manifest (FORMAT.md). */
+#ifndef PANDA_MANIFEST_H
+#define PANDA_MANIFEST_H
+
+#include "library/failure.h"
+#include "panda_kernel.h"
+
+typedef struct {
+    panda_edge_shape shape;
+    size_t grid_h, grid_w; /* of the coarsest level */
+    size_t strides[PANDA_MAX_LEVELS];
+    size_t vectors, knn;      /* the embedding bank's */
+    bool gaussian;            /* or exact */
+    size_t images, neighbors; /* of an exact bank */
+    panda_dtype dtype;        /* of what is stored */
+    int32_t window;           /* PANDA_EVERYWHERE, or in cells */
+    size_t average, rank;     /* of a gaussian bank; rank 0: the whole covariance */
+    double sigma;             /* of the heat map's blur, input pixels */
+    bool by_map;              /* whether the map's maximum decides, or the embedding's score */
+} panda_manifest;
+
+bool manifest_read(const char *folder, panda_manifest *manifest, panda_edge_error *error);
+
+#endif

@@ -1,0 +1,59 @@
+/* libpanda_edge: a bundle that `panda-train fit` made, used from C or C++ without Python.
+ *
+ * It takes the backbone's features (of onnxruntime's C API, say, run on the bundle's model.onnx) and gives what
+ * `panda-edge segment` gives: score, heat map, p-value. Banks `exact` and `gaussian`, of pictures that are one frame;
+ * other bundles are refused in one line. Hashes and signatures are not checked here: run `panda-edge verify` where the
+ * bundle arrives. Numbers are the same as Python's but for the order of a few sums (about 1e-6 of their size).
+ */
+#ifndef PANDA_EDGE_H
+#define PANDA_EDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { PANDA_EDGE_LINE = 512 };
+/* Why something failed, one line. */
+typedef struct {
+    char line[PANDA_EDGE_LINE];
+} panda_edge_error;
+
+typedef struct panda_edge_bundle panda_edge_bundle;
+
+/* One feature map, coarse first: `cells` rows of `channels` numbers in nested order, as model.onnx gives them. */
+typedef struct {
+    size_t cells, channels;
+} panda_edge_level;
+
+typedef struct {
+    size_t height, width; /* of the model's input and of the heat map, pixels */
+    size_t embedding_size;
+    int level_count; /* 1 to 4 */
+    panda_edge_level levels[4];
+    size_t calibration_images; /* 0: the bundle is not calibrated */
+} panda_edge_shape;
+
+typedef struct {
+    float score;       /* mean squared distance of the embedding to the nearest normal ones; higher = more anomalous */
+    float map_maximum; /* of the heat map */
+    double p_value;    /* share of normal images that score at least as high, 1 / (n + 1) to 1; NaN: not calibrated */
+} panda_edge_result;
+
+/* Opens NAME.panda; its arrays are mapped, not read. threads: of a search, 1 to 256. NULL and a line on failure. */
+panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_error *error);
+void panda_edge_close(panda_edge_bundle *bundle);
+panda_edge_shape panda_edge_shape_of(const panda_edge_bundle *bundle);
+
+/* Scores one frame by its features. embedding: (embedding_size,); levels[l]: (cells, channels). heatmap: room for
+ * (height, width), row by row. False and a line on failure. One thread at a time may use a bundle. */
+bool panda_edge_score(panda_edge_bundle *bundle, const float *embedding, const float *const *levels,
+                      panda_edge_result *result, float *heatmap, panda_edge_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
