@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from delivery.cross import ARCHITECTURES, GLIBC
+from delivery.sbom import write_sbom
 from delivery.wheels import build_sdist, build_wheel, newest, run
 
 HNSWLIB = "hnswlib==0.8.0"  # the version whose file format `panda_edge.search.hnsw_file` checks
@@ -34,6 +35,7 @@ def fill(out: Path, arch: str, python: str) -> None:
     for platform in platforms:
         fetch += ["--platform", platform]
     run(*fetch, "--implementation", "cp", "--python-version", python, f"panda-edge[sign] @ {ours.resolve().as_uri()}")
+    write_sbom(out)
 
 
 def main() -> None:
