@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -73,8 +74,12 @@ def check_bundle(path: Path) -> None:
 
 
 def _fitted(folder: Path) -> Path:
+    """The bundle that the others work with: PANDA_BUNDLE's copy, or one fitted here."""
     bundle = folder / "fitted" / "x.panda"
-    if not bundle.exists():
+    given = os.environ.get("PANDA_BUNDLE")
+    if not bundle.exists() and given:
+        shutil.copytree(given, bundle)
+    elif not bundle.exists():
         program, *arguments = fit(folder, bundle).arguments(0)
         subprocess.run([Path(sys.executable).with_name(program), *arguments], check=True, stdout=subprocess.DEVNULL)
     return bundle

@@ -18,6 +18,7 @@ from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.kernel import quantise_rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
+from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_export.bundle_writer import write_manifest
 
 SIDE, SIZE, IMAGES, VECTORS = 64, 12, 6, 20  # input pixels; numbers of an embedding; images and descriptors stored
@@ -90,6 +91,9 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
         write_graph(bundle / HNSW_FILE, vectors)
     else:
         np.save(bundle / EMBEDDINGS_FILE, vectors)
+    if kind == "bytes":
+        own = random.random((IMAGES, LEVELS[-1].height, LEVELS[-1].width))
+        np.save(bundle / OWN_DISTANCES_FILE, own.astype(np.float16))
     tiles = None
     if kind == "tiles":
         tiles = Tiling(0.25, height=96, width=96)
@@ -108,6 +112,7 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
             segmentation=Segmentation(
                 bank, count, 4, dtype, 4.0, 0.5, 2.0, ef=20 if kind == "hnsw" else None,
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
+                discount=0.5 if kind == "bytes" else 0.0,
             ),
             export={"seed": 0},
             calibration={"rule": "max", "images": 20, "kind": "held-out"},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "library/manifest.h"
 #include "library/npy.h"
 
@@ -20,6 +21,7 @@ struct panda_edge_bundle {
     panda_manifest m;
     int threads;
     npy_array embeddings, calibration, stored[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
+    npy_array own;          /* distances of what is stored to other normal images, where a share is taken off */
     panda_pyramid *pyramid; /* of an exact bank */
     size_t joint;           /* channels of all levels */
     size_t map_h, map_w;    /* cells of the map before it is drawn at the input's size */
@@ -54,6 +56,9 @@ static bool map_pyramids(panda_edge_bundle *b, const char *path, panda_edge_erro
             return false;
         levels[l] = (panda_level){{b->stored[l].data, b->scales[l].data, b->m.dtype}, level.channels};
     }
+    const size_t own[] = {b->m.images, b->map_h, b->map_w};
+    if (b->m.discount > 0 && !npy_map(path, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
+        return false;
     b->pyramid = panda_pyramid_new(levels, b->m.shape.level_count, b->m.images, b->m.grid_h, b->m.grid_w, true);
     return b->pyramid != NULL || out_of_memory(error);
 }
@@ -136,6 +141,7 @@ void panda_edge_close(panda_edge_bundle *b)
     panda_pyramid_free(b->pyramid);
     npy_unmap(&b->embeddings);
     npy_unmap(&b->calibration);
+    npy_unmap(&b->own);
     for (int l = 0; l < PANDA_MAX_LEVELS; l++) {
         npy_unmap(&b->stored[l]);
         npy_unmap(&b->scales[l]);
@@ -168,6 +174,19 @@ static panda_status measure_cells(panda_edge_bundle *b, const float *const *leve
                                    b->threads, b->cells);
 }
 
+/* L2 distances from squared ones, less the share of what their matches have themselves. */
+static void finish_cells(panda_edge_bundle *b)
+{
+    const uint16_t *own = b->own.data;
+    for (size_t i = 0; i < b->map_h * b->map_w; i++) {
+        b->cells[i] = sqrtf(b->cells[i]);
+        if (own == NULL)
+            continue;
+        float left = b->cells[i] - (float)b->m.discount * half_to_float(own[b->positions[i] < 0 ? 0 : b->positions[i]]);
+        b->cells[i] = left < 0 ? 0 : left;
+    }
+}
+
 /* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction (docs/design.md). */
 static double p_value(const panda_edge_bundle *b, const panda_edge_result *result)
 {
@@ -196,8 +215,7 @@ bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float 
     for (size_t i = 0; i < b->m.knn; i++)
         result->score += b->similar_squared[i];
     result->score /= (float)b->m.knn;
-    for (size_t i = 0; i < b->map_h * b->map_w; i++)
-        b->cells[i] = sqrtf(b->cells[i]);
+    finish_cells(b);
     panda_bands rows = {b->rows.weights, b->rows.first, b->rows.taps, b->m.shape.height};
     panda_bands columns = {b->columns.weights, b->columns.first, b->columns.taps, b->m.shape.width};
     if (panda_resample(b->cells, b->map_h, b->map_w, rows, columns, heatmap) != PANDA_OK)

@@ -14,6 +14,7 @@ typedef struct {
     size_t images, neighbors; /* of an exact bank */
     panda_dtype dtype;        /* of what is stored */
     int32_t window;           /* PANDA_EVERYWHERE, or in cells */
+    double discount;          /* share of a match's own distance that is taken off, exact bank */
     size_t average, rank;     /* of a gaussian bank; rank 0: the whole covariance */
     double sigma;             /* of the heat map's blur, input pixels */
     bool by_map;              /* whether the map's maximum decides, or the embedding's score */

@@ -1,0 +1,1 @@
+"""Instructions of the NEON kernels beside the scalar ones, counted under emulation."""
