@@ -26,7 +26,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch]
+	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch] benchmarks/neon/*.c
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks -q -s
