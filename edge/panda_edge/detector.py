@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -15,13 +15,16 @@ import numpy as np
 
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.model import Features, Model, checked_threads
-from panda_edge.decide.calibration import open_calibration
+from panda_edge.bundle.roi_file import open_roi
+from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, open_calibration
 from panda_edge.decide.decision import Decider, Decision
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.reading import ImageLike
+from panda_edge.images.roi import Roi, RoiLike, read_roi
 from panda_edge.images.view import View
+from panda_edge.images.where import Rois
 from panda_edge.search.picture import PictureScorer, Scored, joined, score_frame
 from panda_edge.search.scoring import Scorer
 
@@ -34,8 +37,9 @@ class Result:
     """What the detector says of one image.
 
     score: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); higher = more
-    anomalous, no fixed range; of a tiled image, its most anomalous tile's. heatmap: float32 `view.map_shape`, L2
-    distances after blurring, at the model's input or, of tiles, at half the scaled image's pixels; None after `detect`.
+    anomalous, no fixed range; of a tiled image, its most anomalous tile's; with a roi the heat map's maximum in it, as
+    an embedding sees the whole image. heatmap: float32 `view.map_shape`, L2 distances after blurring, at the model's
+    input or, of tiles, at half the scaled image's pixels, NaN outside a roi; None after `detect`.
     image_size: (width, height) of the upright image in pixels. view: where frames and heat map lie on it. stages_ms:
     milliseconds by stage. decision: None where the bundle is not calibrated.
     """
@@ -70,10 +74,10 @@ class Result:
     @property
     def map_score(self) -> float:
         """The heat map's maximum: another image score, better for small defects."""
-        return float(self._map().max())
+        return float(self.view.compared(self._map()).max())
 
     def heatmap_on_image(self) -> np.ndarray:
-        """The heat map on the image's own pixels: float32 (H, W), NaN where the crop left the image out."""
+        """The heat map on the image's own pixels: float32 (H, W), NaN where a crop or a roi left the image out."""
         return self.view.to_picture(self._map())
 
     def _map(self) -> np.ndarray:
@@ -93,11 +97,18 @@ class Detector:
     """Scores images against the normal ones of a bundle. Made by `load`; one thread at a time may use it."""
 
     def __init__(
-        self, bundle: Bundle, threads: int, provider: str = "cpu", epsilon: float = 0.0, fpr: float = DEFAULT_FPR
+        self,
+        bundle: Bundle,
+        threads: int,
+        provider: str = "cpu",
+        epsilon: float = 0.0,
+        fpr: float = DEFAULT_FPR,
+        roi: Roi | None = None,
     ) -> None:
         self.bundle = bundle
         self.threads = threads
-        self.preprocessing = bundle.manifest.preprocessing
+        self._rois = Rois(open_roi(bundle), roi)
+        self.preprocessing = replace(bundle.manifest.preprocessing, rois=self._rois or None)
         tiled = self.preprocessing.tiles is not None
         # Tiles are shared out to workers of one thread each; a single frame is shared out within.
         workers = threads if tiled and provider == "cpu" else 1
@@ -105,11 +116,40 @@ class Detector:
         self._scorer = Scorer(bundle, threads // workers, epsilon)
         beside = (Scorer(bundle, threads // workers, epsilon, self._scorer) for _ in range(workers - 1))
         self._tiles = PictureScorer(partial(_features, bundle, self._model), [self._scorer, *beside]) if tiled else None
-        calibration = open_calibration(bundle)
-        self.decider = None if calibration is None else Decider(calibration, fpr)
+        self.decider: Decider | None = None
+        self.decide_at(fpr)
+
+    def decide_at(self, fpr: float) -> None:
+        """Decide at this false-alarm rate from now on, where the bundle is calibrated. Raises PandaError."""
+        calibration = open_calibration(self.bundle)
+        if calibration is None:
+            return
+        if self._rois and calibration.rule not in MAP_RULES:
+            calibration = replace(calibration, rule=DEFAULT_RULE)
+        self.decider = Decider(calibration, fpr)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know of the decisions, a line each: what cannot be promised, what a roi does to them."""
+        if self.decider is None:
+            return ()
+        lines = [] if self.decider.warning is None else [self.decider.warning]
+        assert self.bundle.manifest.calibration is not None
+        rule = self.bundle.manifest.calibration["rule"]
+        if rule != self.decider.rule:
+            lines.append(
+                f"the bundle decides by {rule}, which sees whole pictures; with a roi, the heat map's maximum does"
+            )
+        if self._rois.device is not None:
+            where = "whole pictures" if self._rois.bundle is None else "its own roi"
+            lines.append(
+                f"calibrated on {where}: in a smaller roi p-values are upper bounds, and false alarms at most as many "
+                "as promised, and drift is not looked for; fit with --roi to find more at the same rate"
+            )
+        return tuple(lines)
 
     def detect(self, image: ImageLike) -> Result:
-        """Score of one image, without a heat map. Raises ImageError."""
+        """Score of one image, without a heat map; with a roi that is made all the same. Raises ImageError."""
         return next(self._results([image], 1, with_map=False))
 
     def segment(self, image: ImageLike) -> Result:
@@ -179,18 +219,22 @@ class Detector:
         return read, self._features_of([read])
 
     def _result(self, read: _Read, features: Features | None, i: int, with_map: bool) -> Result:
+        mapped = with_map or bool(self._rois)
         if self._tiles is not None:
-            scored = self._tiles.score(read.view, read.canvas, with_map)
+            scored = self._tiles.score(read.view, read.canvas, mapped)
         else:
             assert features is not None
-            scored = self._of_frame(read.view, features, i, with_map)
+            scored = self._of_frame(read.view, features, i, mapped)
         stages = {**read.stages_ms, **scored.stages_ms}
         decision = None
         if self.decider is not None:
             started = time.perf_counter()
             decision = self.decider.decide(scored.score, scored.heatmap, read.view)
-            stages["heatmap" if with_map else "search"] += (time.perf_counter() - started) * 1e3
-        return Result(scored.score, scored.heatmap, read.view.picture, read.view, stages, decision)
+            stages["heatmap" if mapped else "search"] += (time.perf_counter() - started) * 1e3
+        result = Result(scored.score, scored.heatmap, read.view.picture, read.view, stages, decision)
+        if self._rois:
+            result = replace(result, score=result.map_score)
+        return result if with_map else _without_map(result)
 
     def _of_frame(self, view: View, features: Features, i: int, with_map: bool) -> Scored:
         """The score and heat map of a picture that is one frame, the i-th of a batch."""
@@ -199,6 +243,11 @@ class Detector:
         searched = (time.perf_counter() - started) * 1e3
         done = joined(view, [frame], self._scorer.sigma)
         return Scored(done.score, done.heatmap, {"search": searched, **done.stages_ms})
+
+
+def _without_map(result: Result) -> Result:
+    decision = None if result.decision is None else replace(result.decision, regions=())
+    return replace(result, heatmap=None, decision=decision)
 
 
 def _features(bundle: Bundle, model: Model, frames: np.ndarray) -> Features:
@@ -226,6 +275,7 @@ def load(
     epsilon: float = 0.0,
     fpr: float = DEFAULT_FPR,
     require_signature: str | os.PathLike[str] | None = None,
+    roi: RoiLike | None = None,
 ) -> Detector:
     """Open a bundle for scoring.
 
@@ -233,9 +283,11 @@ def load(
     execution provider by its short name. epsilon: heat map distances may be up to (1 + epsilon) times the true ones,
     which is faster; 0 is exact. fpr: the share of normal images that may be called anomalous, where the bundle is
     calibrated. require_signature: a public key, by file or line; the bundle is used only if this key has signed it, and
-    is then read once, into memory. Raises BundleError, PandaError.
+    is then read once, into memory. roi: look only there: a mask's file, a .json file of polygons (FORMAT.md) or a mask,
+    bool (H, W); of a bundle that has a roi, in both. Raises BundleError, PandaError.
     """
     threads = checked_threads(threads)
     if not 0 <= epsilon <= 1:
         raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
-    return Detector(open_bundle(Path(path), require_signature), threads, provider, epsilon, fpr)
+    only = None if roi is None else read_roi(roi)
+    return Detector(open_bundle(Path(path), require_signature), threads, provider, epsilon, fpr, only)

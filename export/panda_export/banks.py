@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from panda_edge.bundle.manifest import Detection, Segmentation
+from panda_edge.images.view import View
 from panda_edge.search.candidates import PLACES_FILE
 from panda_export.budget import fit_budget, keep_images, representative_images
 from panda_export.embedding_banks import write_embeddings
@@ -16,7 +17,7 @@ from panda_export.features import batched_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.network import Network
 from panda_export.options import BankOptions
-from panda_export.pictures import Picture, Pictures
+from panda_export.pictures import Picture, Pictures, every_frame
 from panda_export.progress import Progress
 
 SIGMA = 4.0  # input pixels (SPADE)
@@ -41,7 +42,9 @@ def write_banks(
     staging: Path, network: Network, pictures: Pictures, options: BankOptions, seed: int, progress: Progress
 ) -> Banks:
     """Write the banks of all pictures. Raises PandaError, DataError."""
-    count = pictures.frame_count()
+    # A bank by place has Gaussians for every frame; of others, frames that nobody looks at are left out.
+    stored_frames = every_frame if options.gallery == "gaussian" else View.frames_looked_at
+    count = pictures.frame_count(stored_frames)
     frames, tiled = pictures.preprocessing.frames, pictures.preprocessing.tiles is not None
     budget = fit_budget(options, network.levels, network.embedding_size, count, frames, tiled)
     options = budget.options
@@ -50,7 +53,7 @@ def write_banks(
     numbers: dict[int, int] = {}
     places: list[tuple[int, int, int]] = []
     seen = progress(pictures.read(), "features", len(pictures))
-    for sources, features in batched_features(_frames(iter(seen)), network.run):
+    for sources, features in batched_features(_frames(iter(seen), stored_frames), network.run):
         embeddings.append(features.embedding)
         gallery.add(features, [frame for _, frame in sources])
         for picture, frame in sources:
@@ -88,7 +91,9 @@ def write_banks(
     return Banks(len(numbers), detection, segmentation, own, budget.said)
 
 
-def _frames(pictures: Iterator[Picture]) -> Iterator[tuple[Source, np.ndarray]]:
+def _frames(
+    pictures: Iterator[Picture], numbers: Callable[[View], Sequence[int]]
+) -> Iterator[tuple[Source, np.ndarray]]:
     for picture in pictures:
-        for number in range(picture.view.count):
-            yield (picture, number), picture.view.frames(picture.canvas, range(number, number + 1))[0]
+        for number in numbers(picture.view):
+            yield (picture, number), picture.view.frames(picture.canvas, [number])[0]

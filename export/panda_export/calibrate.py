@@ -68,10 +68,10 @@ def _scored(
     for number, picture in normal:
         scored = scorer.score(picture.view, picture.canvas, exclude=number if stored else None)
         assert scored.heatmap is not None
-        scores.append(image_scores(scored.score, scored.heatmap))
+        values = picture.view.compared(scored.heatmap).ravel()
+        scores.append(image_scores(scored.score, values))
         if len(heatmaps) < SCALE_IMAGES:
-            every = max(1, scored.heatmap.size // _SCALE_VALUES)
-            heatmaps.append(scored.heatmap.ravel()[::every])
+            heatmaps.append(values[:: max(1, values.size // _SCALE_VALUES)])
     if not scores:
         return manifest, scores
     low, high = np.quantile(np.concatenate(heatmaps), USUAL)

@@ -37,7 +37,8 @@ def with_compare(staging: Path, manifest: Manifest, pictures: Pictures, options:
     if compare == "anywhere":
         return manifest
     segmentation = dataclasses.replace(manifest.segmentation, compare=compare)
-    return dataclasses.replace(manifest, segmentation=segmentation, preprocessing=pictures.with_same_tiles())
+    same_tiles = dataclasses.replace(pictures.with_same_tiles(), rois=None)
+    return dataclasses.replace(manifest, segmentation=segmentation, preprocessing=same_tiles)
 
 
 def share_of_same_place(staging: Path, neighbors: int) -> float:

@@ -10,7 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 from panda_edge import __version__
-from panda_edge.bundle.manifest import Manifest, version_of
+from panda_edge.bundle.manifest import Manifest, RoiEntry, version_of
+from panda_edge.bundle.roi_file import write_roi
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
 from panda_export.banks import Banks, write_banks
@@ -40,7 +41,8 @@ def export_bundle(
 ) -> Manifest:
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
-    held_out: normal images not among `images`, to calibrate decisions with. Images that cannot be read are named on
+    preprocessing: with the roi that the bundle is calibrated in, where there is one. held_out: normal images not among
+    `images`, to calibrate decisions with. Images that cannot be read are named on
     stderr and left out. The same inputs and seed give the same bytes.
     Raises PandaError, DataError (no readable image), BundleError.
     """
@@ -53,15 +55,21 @@ def export_bundle(
         pictures.keep(sampled)
         network = write_network(staging, backbone, pictures, options)
         banks = write_banks(staging, network, pictures, options.bank, options.seed, progress)
-        manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks))
+        roi = _written_roi(staging, pictures)
+        manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
         manifest = with_compare(staging, manifest, pictures, options.bank)
-        pictures.preprocessing = manifest.preprocessing
+        pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=preprocessing.rois)
         manifest = with_own_distances(staging, manifest, progress)
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, list(islice(pictures.read(sampled), FRAMES)), network)
         manifest = dataclasses.replace(manifest, normal_pictures=_normal_pictures(pictures, sampled))
         return write_manifest(staging, manifest)
+
+
+def _written_roi(staging: Path, pictures: Pictures) -> RoiEntry | None:
+    rois = pictures.preprocessing.rois
+    return None if rois is None or rois.bundle is None else write_roi(staging, rois.bundle, pictures.first().view)
 
 
 def _normal_pictures(pictures: Pictures, sampled: Sequence[int]) -> QualityRange:
@@ -103,9 +111,14 @@ def _calibrated(
 
 
 def _manifest(
-    backbone: ExportableBackbone, preprocessing: Preprocessing, options: ExportOptions, network: Network, banks: Banks
+    backbone: ExportableBackbone,
+    preprocessing: Preprocessing,
+    options: ExportOptions,
+    network: Network,
+    banks: Banks,
+    roi: RoiEntry | None,
 ) -> Manifest:
-    bank = options.bank
+    bank, preprocessing = options.bank, dataclasses.replace(preprocessing, rois=None)
     return Manifest(
         method=dict(options.method),
         backbone={"name": backbone.name, "weights_sha256": backbone.weights_sha256},
@@ -131,5 +144,6 @@ def _manifest(
         evaluation=None,
         files={},
         created_with=f"panda-edge {__version__}",
-        format_version=version_of(preprocessing, banks.segmentation),
+        format_version=version_of(preprocessing, banks.segmentation, roi),
+        roi=roi,
     )

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +25,11 @@ from panda_edge.images.view import View
 
 _READERS = 4  # Pillow releases the interpreter while it decodes
 _AHEAD = 32  # pictures that are decoded before they are asked for; of large ones, which are cut, _READERS
+
+
+def every_frame(view: View) -> Sequence[int]:
+    """Numbers of all frames of a view."""
+    return range(view.count)
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,14 @@ class Pictures:
                     self._store(picture)
                     yield picture
 
-    def frame_count(self) -> int:
-        """Frames of all pictures together, by their files' headers."""
+    def frame_count(self, numbers: Callable[[View], Sequence[int]] = every_frame) -> int:
+        """Those frames of all pictures together, by their files' headers."""
         if self.preprocessing.tiles is None:
             return len(self)
         total = 0
         for size in self._sizes:
             with suppress(ImageError):  # `read` will name it
-                total += self.preprocessing.view(size).count
+                total += len(numbers(self.preprocessing.view(size)))
         return total
 
     def first(self) -> Picture:

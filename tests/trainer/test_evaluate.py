@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 import panda_edge
 from panda_edge.errors import DataError, ImageError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.view import View
 from panda_train.data.folders import open_dataset
 from panda_train.evaluate.evaluation import evaluate, in_words
 
@@ -30,8 +31,12 @@ class Brightness:
     decision: None = None
     ms: float = 1.0
 
+    @property
+    def view(self) -> View:
+        return Preprocessing(SIDE, SIDE).view(self.image_size)
+
     def heatmap_on_image(self) -> np.ndarray:
-        return Preprocessing(SIDE, SIDE).to_image(self.heatmap, self.image_size)
+        return self.view.to_picture(self.heatmap)
 
 
 class BrightnessDetector:

@@ -11,9 +11,12 @@ from typing import Any
 import torch
 
 from panda_edge.bundle.manifest import Manifest
-from panda_edge.decide.calibration import DEFAULT_RULE, RULES
-from panda_edge.errors import PandaError
+from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES
+from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import image_size
+from panda_edge.images.roi import Roi, read_roi
+from panda_edge.images.where import Rois
 from panda_export.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
@@ -53,6 +56,7 @@ class FitOptions:
     bank: BankOptions = field(default_factory=BankOptions)
     held_out: int | None = None
     rule: str = DEFAULT_RULE
+    roi: Path | None = None
     adapt: AdaptOptions = field(default_factory=AdaptOptions)
 
 
@@ -68,10 +72,14 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
         raise PandaError(f"unknown --precision {options.precision!r}; expected one of {', '.join(PRECISIONS)}")
     if options.rule not in RULES:
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
+    roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resolution, dataset.train)
+    looked_at = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
+    if roi is not None:
+        _check_on_first(looked_at, kept)
     torch.manual_seed(options.seed)
     device = device_of(options.device)
     with workers(device) as team:
@@ -83,7 +91,7 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
                 out,
                 backbone,
                 kept,
-                preprocessing,
+                looked_at,
                 ExportOptions(
                     method={"name": options.method, **facts},
                     bank=options.bank,
@@ -99,6 +107,22 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
             _state_file(out).unlink(missing_ok=True)
         team.wait()
     return manifest
+
+
+def _checked_roi(file: Path, rule: str) -> Roi:
+    if rule not in MAP_RULES:
+        raise PandaError(
+            f"--score {rule} with --roi: an embedding sees the whole picture; choose {' or '.join(MAP_RULES)}"
+        )
+    return read_roi(file)
+
+
+def _check_on_first(preprocessing: Preprocessing, images: Sequence[Path]) -> None:
+    """Raise PandaError, before the work, where the roi does not lie on the first picture."""
+    try:
+        preprocessing.view(image_size(images[0]))
+    except ImageError as error:
+        raise PandaError(f"{images[0]}: {error}") from None
 
 
 def _adapted(

@@ -150,6 +150,9 @@ bool manifest_read(const char *folder, panda_manifest *manifest, panda_edge_erro
                 json_whole(&json, JSON_TOP, "format_version", 1, NEWEST, &version, error);
     if (good && strcmp(magic, "panda-edge bundle") != 0)
         good = panda_edge_fail(error, "%s: magic is %s; not a panda-edge bundle", path, magic);
+    if (good && present(&json, JSON_TOP, "roi"))
+        good =
+            panda_edge_fail(error, "a bundle that looks in a region of interest: libpanda_edge takes whole pictures");
     good = good && read_preprocessing(&json, manifest, error) && read_levels(&json, manifest, error) &&
            read_detection(&json, manifest, error) && read_segmentation(&json, manifest, error) &&
            read_calibration(&json, manifest, error);

@@ -13,6 +13,7 @@ from panda_edge.bundle.sealed_json import parsed, read_text, sealed
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.preprocessing import RESIZES, Preprocessing
 from panda_edge.images.quality import QualityRange
+from panda_edge.images.roi import MASK_FILE, POLYGONS_FILE
 from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
@@ -88,6 +89,14 @@ class FileEntry:
 
 
 @dataclass(frozen=True)
+class RoiEntry:
+    """Where in pictures the bundle looks. file: MASK_FILE or POLYGONS_FILE; inside: share of a normal picture."""
+
+    file: str
+    inside: float
+
+
+@dataclass(frozen=True)
 class Manifest:
     method: dict[str, Any]
     backbone: dict[str, Any]
@@ -103,6 +112,7 @@ class Manifest:
     created_with: str = ""
     format_version: int = field(default=FORMAT_VERSION)
     normal_pictures: QualityRange | None = None
+    roi: RoiEntry | None = None
 
     def to_json(self) -> str:
         """The same manifest gives the same bytes: keys in a fixed order, no dates."""
@@ -139,7 +149,7 @@ def check_seal(bundle: Path) -> None:
 
 # Fields that came after format version 1, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
-    "preprocessing": (Preprocessing, "tiles"),
+    "preprocessing": (Preprocessing, "tiles", "rois"),
     "segmentation": (Segmentation, "compare", "window", "discount"),
 }
 
@@ -214,6 +224,7 @@ _MANIFEST = table(
             detail_low=number(0, 1e6),
         )
     ),
+    roi=optional(table(RoiEntry, file=choice(MASK_FILE, POLYGONS_FILE), inside=number(0, 1))),
 )
 
 
@@ -235,10 +246,10 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     return manifest
 
 
-def version_of(preprocessing: Preprocessing, segmentation: Segmentation) -> int:
+def version_of(preprocessing: Preprocessing, segmentation: Segmentation, roi: RoiEntry | None = None) -> int:
     """The format version of a bundle: 2 where a reader of version 1 would show the model something else, or search
-    where this does not; 3 where one of version 2 would take nothing off."""
-    if segmentation.discount:
+    where this does not; 3 where one of version 2 would take nothing off, or look where this does not."""
+    if segmentation.discount or roi is not None:
         return 3
     shown = preprocessing.tiles is not None or preprocessing.resize == "fit"
     return 2 if shown or segmentation.window is not None or segmentation.dtype == "uint8" else 1

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from panda_edge.commands.console import print_json
-from panda_edge.commands.options import BundlePath, Epsilon, Json, RequireSignature, Threads
+from panda_edge.commands.options import BundlePath, Epsilon, Json, RequireSignature, Roi, Threads
 
 
 def bench(
@@ -16,6 +16,7 @@ def bench(
     threads: Threads = None,
     epsilon: Epsilon = 0.0,
     frames: Annotated[int, typer.Option(min=1, help="Images to time.")] = 200,
+    roi: Roi = None,
     require_signature: RequireSignature = None,
     json: Json = False,
 ) -> None:
@@ -28,7 +29,7 @@ def bench(
         if item.error:
             raise item.error
         images.append(item.path)
-    report = run_bench(bundle, images, threads, frames, epsilon, require_signature)
+    report = run_bench(bundle, images, threads, frames, epsilon, require_signature, roi)
     if json:
         print_json(report)
         return

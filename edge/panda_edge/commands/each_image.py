@@ -45,9 +45,9 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
 
 
 def warn_of(detector: Detector) -> None:
-    """One line on stderr where the false-alarm rate cannot be promised."""
-    if detector.decider is not None and detector.decider.warning:
-        print(f"warning: {detector.decider.warning}", file=sys.stderr)
+    """Lines on stderr where the false-alarm rate cannot be promised, or a roi changes what is."""
+    for remark in detector.remarks:
+        print(f"warning: {remark}", file=sys.stderr)
 
 
 def decided(result: Result) -> dict[str, Any]:

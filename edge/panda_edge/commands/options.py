@@ -24,6 +24,14 @@ RequireSignature = Annotated[
         show_default=False,
     ),
 ]
+Roi = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Look only here: a mask (white inside), or polygons in a .json file.",
+        show_default=False,
+    ),
+]
 Provider = Annotated[
     str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from panda_edge.commands.each_image import decided, each_image, warn_of
-from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Inputs, Json, Provider, RequireSignature, Threads
+from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Inputs, Json, Provider, RequireSignature, Roi, Threads
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def segment(
         MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")
     ] = MapSize.model,
     fpr: Fpr = DEFAULT_FPR,
+    roi: Roi = None,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
@@ -45,7 +46,7 @@ def segment(
     from panda_edge.detector import load
     from panda_edge.show.segment_files import SegmentWriter
 
-    detector = load(bundle, threads, provider, epsilon, fpr, require_signature)
+    detector = load(bundle, threads, provider, epsilon, fpr, require_signature, roi)
     warn_of(detector)
     writer = SegmentWriter(out, detector.bundle.manifest.segmentation, heatmap.value, map_size is MapSize.image)
 

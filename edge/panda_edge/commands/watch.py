@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Provider, RequireSignature, Threads
+from panda_edge.commands.options import BundlePath, Epsilon, Fpr, Provider, RequireSignature, Roi, Threads
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 _SOURCES, _SINKS = "Sources", "Sinks"
@@ -153,6 +153,7 @@ def watch(
         ),
     ] = None,
     fpr: Fpr = DEFAULT_FPR,
+    roi: Roi = None,
     epsilon: Epsilon = 0.0,
     threads: Threads = None,
     provider: Provider = "cpu",
@@ -193,6 +194,7 @@ def watch(
         raw=raw,
         frozen_after=frozen_after,
         fpr=fpr,
+        roi=roi,
         epsilon=epsilon,
         threads=threads,
         provider=provider,

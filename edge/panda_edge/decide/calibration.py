@@ -20,6 +20,7 @@ from panda_edge.errors import BundleError
 CALIBRATION_FILE = "calibration.npy"
 SCORES = ("embedding", "max", "top1")  # rows of CALIBRATION_FILE
 RULES = ("max", "top1", "embedding", "combined")
+MAP_RULES = ("max", "top1")  # of the heat map alone, so that they can leave out what lies outside a roi
 DEFAULT_RULE = "max"
 
 _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
@@ -28,7 +29,8 @@ _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
 def image_scores(embedding_score: float, heatmap: np.ndarray, rule: str | None = None) -> dict[str, float]:
     """The raw image scores that a rule may be of: the embedding's, the map's maximum, the mean of its top 1 %.
 
-    rule: leave out `top1`, which takes most of the time, where this rule does not need it; None for all.
+    heatmap: the values that are looked at (`View.compared`), of any shape. rule: leave out `top1`, which takes most of
+    the time, where this rule does not need it; None for all.
     """
     scores = {"embedding": float(embedding_score), "max": float(heatmap.max())}
     if rule in (None, "top1"):

@@ -56,9 +56,12 @@ class Decider:
         heatmap: np.ndarray | None,
         view: View,
     ) -> Decision:
-        """heatmap: float32 `view.map_shape`; without one the embedding's score decides. view: of the picture."""
+        """heatmap: float32 `view.map_shape`, NaN where nobody looks; without one the embedding's score decides. view:
+        of the picture."""
         rule = "embedding" if heatmap is None else self.calibration.rule
-        raw = {"embedding": embedding_score} if heatmap is None else image_scores(embedding_score, heatmap, rule)
+        raw = {"embedding": embedding_score}
+        if heatmap is not None:
+            raw = image_scores(embedding_score, view.compared(heatmap), rule)
         p_value = self.calibration.p_value(raw, rule)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:

@@ -28,7 +28,9 @@ _BESIDE = 50  # images that are timed beside the bare model
 # Run in a fresh interpreter, so that starting it and importing are part of the figure.
 _COLD_START = """\
 import sys, panda_edge
-panda_edge.load(sys.argv[1], threads=int(sys.argv[2]), require_signature=sys.argv[4] or None).segment(sys.argv[3])
+panda_edge.load(
+    sys.argv[1], threads=int(sys.argv[2]), require_signature=sys.argv[4] or None, roi=sys.argv[5] or None
+).segment(sys.argv[3])
 """
 
 
@@ -39,6 +41,7 @@ def bench(
     frames: int = 200,
     epsilon: float = 0.0,
     require_signature: str | os.PathLike[str] | None = None,
+    roi: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Segment `frames` images (the given ones in turn; the bundle's self-test where none is given) one at a time.
 
@@ -50,7 +53,7 @@ def bench(
     """
     threads = checked_threads(threads)
     inputs: list[ImageLike] = list(images) or list(read_selftest(open_bundle(path, require_signature)).frames)
-    detector = load(path, threads, epsilon=epsilon, require_signature=require_signature)
+    detector = load(path, threads, epsilon=epsilon, require_signature=require_signature, roi=roi)
     for image in itertools.islice(itertools.cycle(inputs), _WARM_UP):
         detector.segment(image)
 
@@ -72,7 +75,7 @@ def bench(
         "latency_ms": {f"p{p}": round(float(np.percentile(latencies, p)), 3) for p in (50, 95, 99)},
         "stages_ms": {stage: round(float(np.median(times)), 3) for stage, times in stages.items()},
         "tiles": _beside_floor(detector, inputs, frames),
-        "cold_start_ms": round(_cold_start_ms(path, images[0], threads, require_signature), 1) if images else None,
+        "cold_start_ms": round(_cold_start_ms(path, images[0], threads, require_signature, roi), 1) if images else None,
         "rss_mb": round(memory["peak"], 1),
         "own_mb": round(memory["own"], 1),
         "threads": threads,
@@ -104,9 +107,11 @@ def _seconds_pipelined(detector: Detector, inputs: Sequence[ImageLike], frames: 
     return time.perf_counter() - started
 
 
-def _cold_start_ms(path: Path, image: Path, threads: int, key: str | os.PathLike[str] | None) -> float:
+def _cold_start_ms(
+    path: Path, image: Path, threads: int, key: str | os.PathLike[str] | None, roi: str | os.PathLike[str] | None
+) -> float:
     started = time.perf_counter()
-    command = [sys.executable, "-c", _COLD_START, str(path), str(threads), str(image), str(key or "")]
+    command = [sys.executable, "-c", _COLD_START, str(path), str(threads), str(image), str(key or ""), str(roi or "")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PandaError(f"the cold start failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")

@@ -31,6 +31,7 @@ def describe(
         "backbone": manifest.backbone,
         **{field: plain[field] for field in ("preprocessing", "embedding_size", "detection", "segmentation")},
         "levels": list(plain["levels"]),
+        "roi": plain.get("roi"),
         "calibration": manifest.calibration,
         "evaluation": manifest.evaluation,
         "export": manifest.export,
@@ -75,6 +76,11 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
         f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors{window}, "
         f"{maps['dtype']}{taken_off}; {levels}",
+        *(
+            [f"roi         {100 * roi['inside']:.0f} % of a picture ({roi['file']}); nothing else is looked at"]
+            if (roi := facts["roi"])
+            else []
+        ),
         f"calibration {'yes' if facts['calibration'] else 'none'}",
         *([f"signed with key {signed['key']}: {signed['comment']}"] if (signed := facts["signature"]) else []),
         *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +13,7 @@ from panda_edge.errors import ImageError
 from panda_edge.images.reading import MAX_PIXELS, ImageLike, open_image, to_rgb
 from panda_edge.images.tiling import Tiling, padded
 from panda_edge.images.view import TILED_STEP, View
+from panda_edge.images.where import Rois, Where
 
 RESIZES = ("squash", "crop", "fit")
 
@@ -27,6 +28,7 @@ class Preprocessing:
     height, width: of a frame in pixels. resize: `squash` scales both sides to (height, width); `crop` scales the image
     so that it covers `cover` times (height, width) and takes the centre, as the paper does (256 → 224); `fit` scales it
     so that it fits in, and repeats its border over the rest. tiles: cut the image into frames instead; None for one.
+    rois: what of an image is looked at; a bundle keeps them in a file of their own, not in this table.
     """
 
     height: int
@@ -34,6 +36,7 @@ class Preprocessing:
     resize: str = "squash"
     cover: float = 1.0
     tiles: Tiling | None = None
+    rois: Rois | None = None
 
     @classmethod
     def paper_crop(cls, height: int, width: int) -> Preprocessing:
@@ -55,10 +58,11 @@ class Preprocessing:
         """Frames of every picture; 1 also where their number depends on the picture's size."""
         if self.tiles is None or self.tiles.height is None or self.tiles.width is None:
             return 1
-        return self.view((self.tiles.width, self.tiles.height)).count
+        return replace(self, rois=None).view((self.tiles.width, self.tiles.height)).count
 
     def view(self, size: tuple[int, int]) -> View:
-        """How pictures of (width, height) pixels become frames. Raises ImageError where they cannot be cut in tiles."""
+        """How pictures of (width, height) pixels become frames. Raises ImageError where they cannot be cut in tiles, or
+        the roi does not lie on them."""
         return _view(self, *size)
 
     def box(self, image_width: int, image_height: int) -> tuple[float, float, float, float]:
@@ -121,6 +125,14 @@ class Preprocessing:
 
 @lru_cache(maxsize=64)
 def _view(preprocessing: Preprocessing, width: int, height: int) -> View:
+    view = _geometry(preprocessing, width, height)
+    if not preprocessing.rois:
+        return view
+    where = Where.of(preprocessing.rois, view.picture, view.box, view.scaled, view.canvas, view.step)
+    return replace(view, where=where)
+
+
+def _geometry(preprocessing: Preprocessing, width: int, height: int) -> View:
     picture, side = (width, height), (preprocessing.height, preprocessing.width)
     box = preprocessing.box(width, height)
     if preprocessing.tiles is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from panda_edge.images.where import SQUARE, Where
 
 LEAST_SPAN = 12
 """Frame pixels that a defect must span to be found: one and a half cells of the stride-8 level, as measured in
@@ -20,7 +23,8 @@ class View:
 
     scaled: (width, height) in frame pixels that this part is scaled to. frame: (height, width) of a frame. tops,
     lefts: where frames begin on the canvas, which is the scaled picture with its lower and right border repeated until
-    whole frames cover it. step: scaled pixels a value of the heat map, a side.
+    whole frames cover it. step: scaled pixels a value of the heat map, a side. where: what of it is looked at, None for
+    all.
     """
 
     picture: tuple[int, int]
@@ -30,6 +34,7 @@ class View:
     tops: tuple[int, ...] = (0,)
     lefts: tuple[int, ...] = (0,)
     step: int = 1
+    where: Where | None = None
 
     @property
     def count(self) -> int:
@@ -55,7 +60,11 @@ class View:
         row, column = self.place(number)
         return self.tops[row], self.lefts[column]
 
-    def frames(self, canvas: np.ndarray, numbers: range | None = None) -> np.ndarray:
+    def frames_looked_at(self) -> Sequence[int]:
+        """Numbers of the frames of which anything is looked at, ascending."""
+        return [n for n in range(self.count) if self.where is None or self._in_where(n, SQUARE, self.where).any()]
+
+    def frames(self, canvas: np.ndarray, numbers: Sequence[int] | None = None) -> np.ndarray:
         """Frames, uint8 (n, height, width, 3), of a canvas, uint8 (H, W, 3); all of them by default."""
         height, width = self.frame
         if self.count == 1:
@@ -64,11 +73,23 @@ class View:
         return np.stack([canvas[top : top + height, left : left + width] for top, left in corners])
 
     def looked_at(self, number: int, stride: int) -> np.ndarray | None:
-        """Which cells of a frame lie on the picture and not on its padding: bool (h, w); None where all do."""
+        """Which cells of a frame lie on the picture, not on its padding or outside of `where`: bool (h, w); None where
+        all do."""
         top, left = self.corner(number)
         rows = top + np.arange(self.frame[0] // stride) * stride < self.scaled[1]
         columns = left + np.arange(self.frame[1] // stride) * stride < self.scaled[0]
+        if self.where is not None:
+            cells: np.ndarray = self._in_where(number, stride, self.where) & rows[:, None] & columns
+            return None if cells.all() else cells
         return None if rows.all() and columns.all() else rows[:, None] & columns
+
+    def _in_where(self, number: int, stride: int, where: Where) -> np.ndarray:
+        height, width = self.frame
+        return where.cells(self.corner(number), (-(-height // stride), -(-width // stride)), stride)
+
+    def compared(self, heatmap: np.ndarray) -> np.ndarray:
+        """The values of a heat map that are compared with a calibration's: see `Where.compared`."""
+        return heatmap if self.where is None else self.where.compared(heatmap)
 
     def to_picture(self, heatmap: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
         """Bring a heat map, float32 of `map_shape`, back onto the picture: float32 (H, W), NaN where nobody looked.
@@ -81,10 +102,22 @@ class View:
         # Of a sliver the model sees less than a pixel's width; one pixel it is.
         x0, y0 = min(round(left), width - 1), min(round(top), height - 1)
         x1, y1 = max(round(right), x0 + 1), max(round(bottom), y0 + 1)
-        seen = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32))
         part = (0.0, 0.0, self.scaled[0] / self.step, self.scaled[1] / self.step)
+
+        def resized(values: np.ndarray) -> np.ndarray:
+            seen = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+            return np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=part))
+
         on_picture = np.full((height, width), np.nan, dtype=np.float32)
-        on_picture[y0:y1, x0:x1] = np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=part))
+        if self.where is None:
+            on_picture[y0:y1, x0:x1] = resized(heatmap)
+            return on_picture
+        share = resized(self.where.judged)  # of each pixel's value that comes from where anybody looked
+        inside = (share > 0) & self.where.on_picture(
+            (np.arange(x0, x1) + 0.5) / across, (np.arange(y0, y1) + 0.5) / down, self.picture
+        )
+        drawn = resized(np.where(self.where.judged, heatmap, np.float32(0)))
+        np.divide(drawn, share, out=on_picture[y0:y1, x0:x1], where=inside)
         return on_picture
 
     def mask_on_map(self, mask: np.ndarray) -> np.ndarray:

@@ -53,7 +53,9 @@ class LevelMeansGallery:
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
         squared = np.zeros(1, np.float32)
+        coarsest = None if looked_at is None else looked_at.reshape(1, -1)
         for search, level in zip(self._searches, levels, strict=True):
-            nearest, _ = search.nearest([level])
+            cells = None if coarsest is None else coarsest.repeat(len(level) // coarsest.size, axis=1)
+            nearest, _ = search.nearest([level], cells)
             squared = np.repeat(squared, nearest.size // squared.size) + nearest[0]
         return unnest(squared, self._grid)

@@ -66,18 +66,30 @@ class GaussianGallery:
         number: int = 0,
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
-        """See `Gallery.distances`; float32 (height, width) of the grid's cells."""
+        """See `Gallery.distances`; float32 (height, width) of the grid's cells, 0 where nobody looks."""
         descriptors = self._grid.descriptors(levels)
-        own = slice(number * self._grid.cells, (number + 1) * self._grid.cells)
-        squared = kernel.gaussian_distance(
-            descriptors,
-            self._mean[own],
-            self._factors[own],
-            self._grid.channels if self._rank is None else self._rank,
-            triangular=self._rank is None,
-            threads=self._threads,
-        )
+        squared = np.zeros(self._grid.cells, np.float32)
+        first = number * self._grid.cells
+        for run in self._runs(looked_at):
+            own = slice(first + run.start, first + run.stop)
+            squared[run] = kernel.gaussian_distance(
+                descriptors[run],
+                self._mean[own],
+                self._factors[own],
+                self._grid.channels if self._rank is None else self._rank,
+                triangular=self._rank is None,
+                threads=self._threads,
+            )
         return squared.reshape(self._grid.height, self._grid.width)
+
+    def _runs(self, looked_at: np.ndarray | None) -> list[slice]:
+        """Cells to be measured, in runs: what is stored of one lies together, and need not be copied."""
+        if looked_at is None:
+            return [slice(0, self._grid.cells)]
+        times = self._grid.height // looked_at.shape[0]
+        cells = looked_at.repeat(times, axis=0).repeat(times, axis=1).ravel()
+        edges = np.flatnonzero(np.diff(cells, prepend=False, append=False)).tolist()
+        return [slice(*ends) for ends in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def packed_size(channels: int, rank: int | None = None) -> int:

@@ -25,5 +25,10 @@ class JointHnswGallery:
         number: int = 0,
         looked_at: np.ndarray | None = None,
     ) -> np.ndarray:
-        squared, _ = self._index.nearest(joint_descriptors(levels), 1)
-        return unnest(squared[:, 0], self._grid)
+        descriptors = joint_descriptors(levels)
+        cells = np.ones(len(descriptors), dtype=bool)
+        if looked_at is not None:
+            cells = looked_at.ravel().repeat(len(descriptors) // looked_at.size)
+        squared = np.zeros(len(descriptors), np.float32)
+        squared[cells] = self._index.nearest(descriptors[cells], 1)[0][:, 0]
+        return unnest(squared, self._grid)

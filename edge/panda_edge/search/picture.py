@@ -32,17 +32,22 @@ class Scored:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
-def joined(view: View, frames: Sequence[FrameScore], sigma: float) -> Scored:
-    """One score and one heat map from those of all frames of a picture, in their order. Raises PandaError."""
+def joined(view: View, frames: Sequence[FrameScore | None], sigma: float) -> Scored:
+    """One score and one heat map, NaN where nobody looks, from those of all frames of a picture, in their order, None
+    where one is not looked at. Raises PandaError."""
     started = time.perf_counter()
-    score = max(frame.score for frame in frames)
+    score = max(frame.score for frame in frames if frame is not None)
     stitcher = Stitcher(view)
     for number, frame in enumerate(frames):
+        if frame is None:
+            continue
         if frame.distances is None:
             return Scored(score, None)
         stitcher.add(number, frame.distances)
     heatmap = stitcher.heatmap(sigma)
     check_finite(heatmap)
+    if view.where is not None:
+        heatmap = np.where(view.where.judged, heatmap, np.float32(np.nan))
     return Scored(score, heatmap, {"heatmap": (time.perf_counter() - started) * 1e3})
 
 
@@ -60,7 +65,7 @@ class PictureScorer:
         """Score one picture. canvas: uint8 (H, W, 3) of `Preprocessing.canvas`; exclude: see `Scorer.score`."""
         started = time.perf_counter()
         frames: list[FrameScore | None] = [None] * view.count
-        work = _Work(view, len(self._scorers))
+        work = _Work(view.frames_looked_at(), len(self._scorers))
 
         def help_with(scorer: Scorer) -> tuple[float, float]:
             busy = [0.0, 0.0]
@@ -72,7 +77,7 @@ class PictureScorer:
 
         spent = list((self._pool.map if self._pool else map)(help_with, self._scorers))
         taken = (time.perf_counter() - started) * 1e3
-        done = joined(view, [frame for frame in frames if frame is not None], self._scorers[0].sigma)
+        done = joined(view, frames, self._scorers[0].sigma)
         model, search = (sum(seconds) for seconds in zip(*spent, strict=True))
         share = model / ((model + search) or 1.0)
         return Scored(
@@ -80,10 +85,10 @@ class PictureScorer:
         )
 
     def model_alone(self, view: View, canvas: np.ndarray) -> float:
-        """Milliseconds that the same workers need to take all frames through the model, and do nothing with them: the
-        floor of `score`."""
+        """Milliseconds that the same workers need to take the same frames through the model, and do nothing with them:
+        the floor of `score`."""
         started = time.perf_counter()
-        work = _Work(view, len(self._scorers))
+        work = _Work(view.frames_looked_at(), len(self._scorers))
 
         def run(scorer: Scorer) -> None:
             while (numbers := work.next()) is not None:
@@ -93,7 +98,13 @@ class PictureScorer:
         return (time.perf_counter() - started) * 1e3
 
     def _scored(
-        self, scorer: Scorer, view: View, canvas: np.ndarray, numbers: range, with_map: bool, exclude: int | None
+        self,
+        scorer: Scorer,
+        view: View,
+        canvas: np.ndarray,
+        numbers: Sequence[int],
+        with_map: bool,
+        exclude: int | None,
     ) -> Iterator[tuple[int, FrameScore, tuple[float, float]]]:
         """Each of some frames with its score, and the seconds spent on it in the model and in the search."""
         started = time.perf_counter()
@@ -123,16 +134,16 @@ def score_frame(
 
 
 class _Work:
-    """Hands out the frames of a picture, some at a time, to whoever asks next."""
+    """Hands out frames of a picture, some at a time, to whoever asks next."""
 
-    def __init__(self, view: View, workers: int) -> None:
+    def __init__(self, numbers: Sequence[int], workers: int) -> None:
         self._lock = Lock()
-        self._next, self._count = 0, view.count
+        self._numbers, self._next = numbers, 0
         # The fewer there are, the smaller the parts, so that all workers end together.
-        self._part = max(1, min(_MOST_FRAMES, view.count // (4 * workers))) if workers > 1 else _MOST_FRAMES
+        self._part = max(1, min(_MOST_FRAMES, len(numbers) // (4 * workers))) if workers > 1 else _MOST_FRAMES
 
-    def next(self) -> range | None:
+    def next(self) -> Sequence[int] | None:
         with self._lock:
-            numbers = range(self._next, min(self._next + self._part, self._count))
+            numbers = self._numbers[self._next : self._next + self._part]
             self._next += len(numbers)
-        return numbers if len(numbers) else None
+        return numbers or None

@@ -47,11 +47,30 @@ class Stitcher:
         # Cells that lie on padding alone are left out before anything is blurred into the others.
         width, height = (-(-side // self._stride) for side in view.scaled)
         cells = self._cells[:height, :width]
-        if self._weights is not None:
-            cells = cells / self._weights[:height, :width]
-        grown = self._stride // view.step
-        drawn = kernel.render_heatmap(cells, height * grown, width * grown, sigma / view.step)
-        return drawn[: view.map_shape[0], : view.map_shape[1]]
+        weights = None if self._weights is None else self._weights[:height, :width]
+        if view.where is None:
+            return _drawn(view, cells if weights is None else cells / weights, self._stride, sigma)
+        looked_at = view.where.cells((0, 0), (height, width), self._stride)
+        cells = np.divide(cells, 1 if weights is None else weights, out=np.zeros_like(cells), where=looked_at)
+        heatmap = _drawn(view, cells, self._stride, sigma)
+        # What a calibration has left out is blurred into nothing. What only the device leaves out counts as 0: so no
+        # value is higher than if it looked, and the calibration's promise stands.
+        shares = _shares(view, (height, width), self._stride, sigma)
+        return heatmap if shares is None else np.divide(heatmap, shares, out=heatmap, where=shares > 0)
+
+
+def _drawn(view: View, cells: np.ndarray, stride: int, sigma: float) -> np.ndarray:
+    """Cells upsampled to `view.map_shape` and blurred."""
+    grown = stride // view.step
+    height, width = cells.shape[0] * grown, cells.shape[1] * grown
+    return kernel.render_heatmap(cells, height, width, sigma / view.step)[: view.map_shape[0], : view.map_shape[1]]
+
+
+@lru_cache(maxsize=8)
+def _shares(view: View, shape: tuple[int, int], stride: int, sigma: float) -> np.ndarray | None:
+    """How much of each value of the heat map comes from cells in the bundle's roi, 0 to 1; None without one."""
+    cells = None if view.where is None else view.where.calibrated_cells(shape, stride)
+    return None if cells is None else _drawn(view, cells.astype(np.float32), stride, sigma)
 
 
 @lru_cache(maxsize=8)

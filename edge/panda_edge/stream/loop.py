@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 from typing import Any
 
-from panda_edge.decide.calibration import open_calibration
-from panda_edge.decide.decision import Decider
 from panda_edge.detector import Detector, Result
 from panda_edge.errors import PandaError
 from panda_edge.images.quality import QualityRange
@@ -147,8 +145,7 @@ class Loop:
         if asked is not None:
             self._fpr = asked
         if self._fpr is not None and (asked is not None or loaded is not None):
-            calibration = open_calibration(self.detector.bundle)
-            self.detector.decider = None if calibration is None else Decider(calibration, self._fpr)
+            self.detector.decide_at(self._fpr)
 
     def _load_beside(self) -> None:
         while True:

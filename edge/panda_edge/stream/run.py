@@ -34,6 +34,7 @@ class RunOptions:
     raw: str | None
     frozen_after: float
     fpr: float
+    roi: Path | None
     epsilon: float
     threads: int | None
     provider: str
@@ -73,6 +74,7 @@ def run_watch(options: RunOptions) -> bool:
             options.epsilon,
             options.fpr,
             options.require_signature,
+            options.roi,
         ),
         sources,
         LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after),
@@ -99,8 +101,8 @@ def run_watch(options: RunOptions) -> bool:
 def _warn_of(detector: Detector) -> None:
     if detector.decider is None:
         print("warning: the bundle is not calibrated; frames get scores, and no decisions", file=sys.stderr)
-    elif detector.decider.warning:
-        print(f"warning: {detector.decider.warning}", file=sys.stderr)
+    for remark in detector.remarks:
+        print(f"warning: {remark}", file=sys.stderr)
 
 
 def _signals(loop: Loop) -> ExitStack:

@@ -9,6 +9,7 @@ from contextlib import closing
 
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import load
+from panda_edge.images.roi import RoiLike
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.judgeable import FROZEN_AFTER
 from panda_edge.stream.loop import Loop, LoopOptions
@@ -31,6 +32,7 @@ def watch(
     provider: str = "cpu",
     epsilon: float = 0.0,
     require_signature: str | os.PathLike[str] | None = None,
+    roi: RoiLike | None = None,
     drift: float = DEFAULT_ALPHA,
     notify: Callable[[Notice], None] | None = None,
 ) -> Iterator[Outcome]:
@@ -53,7 +55,7 @@ def watch(
     opened = open_sources(sources, once, raw, lambda size: loop[0].detector.preprocessing.draft_size(size), new_only)
     loop.append(
         Loop(
-            lambda: load(bundle, threads, provider, epsilon, fpr, require_signature),
+            lambda: load(bundle, threads, provider, epsilon, fpr, require_signature, roi),
             opened,
             options,
             notify or print_notice,

@@ -31,6 +31,7 @@ def fit(
     hold_out: options.HoldOut = None,
     seed: options.Seed = 0,
     tiles: options.Tiles = None,
+    roi: options.Roi = None,
     overlap: options.Overlap = None,
     scale: options.Scale = None,
     means: options.Means = 50,
@@ -129,6 +130,7 @@ def fit(
         bank_options,
         hold_out,
         score,
+        roi,
         AdaptOptions(config, exposure, outliers, fisher_file, distance, pyramid, resume, curves),
     )
     manifest = fit_bundle(data, out, chosen)

@@ -64,6 +64,14 @@ Tiles = Annotated[
         help="Cut pictures into tiles of the input's size: as many as --scale needs, rows x columns, or none.",
     ),
 ]
+Roi = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=_DATA,
+        help="Look only here, and calibrate there: a mask (white inside), or polygons in a .json file.",
+    ),
+]
 Overlap = Annotated[
     float | None,
     typer.Option(

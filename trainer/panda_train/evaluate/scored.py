@@ -84,18 +84,21 @@ def score_images(
             problems.append({"input": str(sample.path), "error": str(error), "used": "score"})
             mask = None
         if mask is not None:
-            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask))
+            where = result.view.where
+            looked_at = None if where is None else where.judged
+            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask), looked_at)
             by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
             if native or sample.anomalous:
                 heatmap = on_whole_image(result)
-                faint = faintest(heatmap, mask)
+                on_image = _looked_at(result)
+                faint = faintest(heatmap, mask if on_image is None else mask & on_image)
                 if native:
-                    native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask))
+                    native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask, on_image))
         decision = result.decision
         images.append(
             ScoredImage(
                 sample=sample,
-                raw=image_scores(result.score, result.heatmap),
+                raw=image_scores(result.score, result.view.compared(result.heatmap)),
                 decided=decision.score if decision else None,
                 p_value=decision.p_value if decision else None,
                 anomalous=decision.anomalous if decision else None,
@@ -147,7 +150,13 @@ def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | No
     return mask
 
 
-def _counted(heatmap: np.ndarray, mask: np.ndarray) -> PixelScores:
+def _looked_at(result: Result) -> np.ndarray | None:
+    """Which of the image's own pixels lie in the bundle's roi: bool (H, W); None without one."""
+    where, (width, height) = result.view.where, result.image_size
+    return None if where is None else where.on_picture(np.arange(width) + 0.5, np.arange(height) + 0.5, (width, height))
+
+
+def _counted(heatmap: np.ndarray, mask: np.ndarray, looked_at: np.ndarray | None) -> PixelScores:
     pixels = PixelScores()
-    pixels.add(heatmap, mask)
+    pixels.add(heatmap, mask, looked_at)
     return pixels

@@ -45,9 +45,12 @@ def check_drift(alpha: float, file: Path | None) -> None:
 
 
 def open_drift(loop: Loop, alpha: float, file: Path | None = None) -> Drift | None:
-    """What watches for drift; None where alpha is 0. Raises PandaError."""
+    """What watches for drift; None where alpha is 0, or the device's own roi makes scores lower than the calibration's.
+
+    Raises PandaError."""
     check_drift(alpha, file)
-    if not alpha:
+    rois = loop.detector.preprocessing.rois
+    if not alpha or (rois is not None and rois.device is not None):
         return None
     return Drift(lambda: loop.detector.decider, [state.name for state in loop.states], alpha, loop.say, file)
 
