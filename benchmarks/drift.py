@@ -27,8 +27,8 @@ from panda_edge.stream.drift import SourceDrift, Start
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA
 
 ALPHAS = (0.1, DEFAULT_ALPHA)
-RUNS, FRAMES = 400, 5000
-JUMPER_RUNS, JUMPER_FRAMES = 100, 20_000
+RUNS, FRAMES = 200, 3000
+JUMPER_RUNS, JUMPER_FRAMES = 50, 20_000
 ORDERS, BEFORE, AFTER = 200, 300, 2000
 
 
@@ -61,10 +61,10 @@ def simulated(rows: ResultsFile) -> None:
             frames=JUMPER_FRAMES,
             raised={str(alpha): float(np.mean(np.array(raised) >= math.log(1 / alpha))) for alpha in ALPHAS},
         )
-    for before in (100, 1000, 10_000):
+    for before in (100, 1000, 5000):
         for shift in (0.5, 1.0, 3.0, -1.0):
             random, delays = np.random.default_rng(before), []
-            for seed in range(40):
+            for seed in range(20):
                 scores = random.normal(size=51 + before + 3000)
                 scores[51 + before :] += shift
                 delays.append(delay(scores[:51], scores[51:], before, seed))

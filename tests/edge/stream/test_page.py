@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from panda_edge.decide.drift import DriftMartingale
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
+from panda_edge.stream.drift import Found, SourceDrift, Start
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.page.board import Board
 
@@ -132,7 +134,8 @@ def test_a_browser_watches(make_page: Callable[..., Any], bundle_path: Path, tmp
         pytest.skip("needs a browser: apt-get install chromium")
     loop = Loop(lambda: load(bundle_path, threads=1, fpr=0.9), [Moving()], LoopOptions())
     segmentation = loop.detector.bundle.manifest.segmentation
-    board = Board(lambda: loop.states, lambda: segmentation, tmp_path / "normal")
+    drift = SourceDrift(DriftMartingale(np.arange(9.0)), found=Found("more", Start(0.0, 7, "run-7"), 99))
+    board = Board(lambda: loop.states, lambda: segmentation, tmp_path / "normal", lambda: {"camera": drift})
 
     def run() -> None:
         for outcome in loop.outcomes():
@@ -153,6 +156,7 @@ def test_a_browser_watches(make_page: Callable[..., Any], bundle_path: Path, tmp
             page.goto(f"http://127.0.0.1:{page_server.port}/")
             live = page.locator("#live img")
             until(page, "document.querySelector('#live img')?.naturalWidth > 0")
+            until(page, "document.querySelector('#sources').textContent.includes('more anomalies since 1970')")
             first = live.get_attribute("src")
             until(page, f"document.querySelector('#live img').getAttribute('src') !== {json.dumps(first)}")
             page.locator("#anomalies button").first.click()

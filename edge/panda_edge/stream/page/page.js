@@ -4,6 +4,7 @@ const byId = (id) => document.getElementById(id);
 const make = (tag, text, name) => { const e = document.createElement(tag); if (text) e.textContent = text; if (name) e.className = name; return e; };
 let seen = 0, points = [], shownId = null, plain = false, known = "", rateTouched = false;
 const figures = new Map();
+const CHANGES = { higher: "higher scores", lower: "lower scores", more: "more anomalies" };
 
 function caption(latest) {
   if (!latest) return ["no picture yet", "odd"];
@@ -17,7 +18,7 @@ function showSources(sources) {
   const rows = sources.map((s) => {
     const row = make("tr");
     const state = s.up ? "up" : s.ended ? "ended" : s.error || "waiting";
-    const drift = s.drift === null ? "" : s.drift.since ? `${s.drift.change} since ${s.drift.since}` : "none";
+    const drift = !s.drift ? "" : s.drift.since ? `${CHANGES[s.drift.change]} since ${s.drift.since}` : "none";
     for (const text of [s.name, state, s.frames, s.dropped, s.losses]) row.append(make("td", String(text)));
     row.append(make("td", drift, s.drift && s.drift.since ? "alarm" : ""));
     return row;
