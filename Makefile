@@ -12,10 +12,11 @@ export HNSWLIB_NO_NATIVE = 1
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
-	$(BIN)/panda-train sample $(OUT)/sample
+	$(BIN)/panda-train sample $(OUT)/sample --video $(OUT)/line.mp4
 	$(BIN)/panda-train fit $(OUT)/sample --out $(OUT)/sample.panda
 	$(BIN)/panda-train evaluate $(OUT)/sample.panda $(OUT)/sample
 	$(BIN)/panda-edge segment $(OUT)/sample.panda $(OUT)/sample/test --out $(OUT)/maps > $(OUT)/scores.txt
+	$(BIN)/panda-edge watch $(OUT)/sample.panda $(OUT)/line.mp4 --jsonl $(OUT)/line.jsonl --save $(OUT)/anomalies
 	@echo "Scores: $(OUT)/scores.txt. Overlays to look at:"
 	@find $(OUT)/maps -name '*_overlay.png' | sort | head -n 40
 
@@ -66,7 +67,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp an extra; a changed kernel or pyproject installs again, which compiles the kernels.
-$(VENV)/.train: EXTRA = train
+$(VENV)/.train: EXTRA = train,video
 $(VENV)/.test:  EXTRA = train,test
 $(VENV)/.dev:   EXTRA = dev
 $(VENV)/.delivery: EXTRA = delivery
