@@ -67,12 +67,12 @@ def for_anybody(tmp_path: Path, exact_bundle: Path, sample_data: Path) -> Iterat
 
 
 @as_root
-def test_a_full_disk(full_disk: Path, sample_data: Path, exact_bundle: Path, tmp_path: Path) -> None:
+def test_a_full_disk(full_disk: Path, sample_data: Path, odd_image: Path, exact_bundle: Path, tmp_path: Path) -> None:
     make_key(tmp_path / "line.key")
     before = sorted(full_disk.rglob("*"))
     commands = [
         ("panda-train", "fit", sample_data, "--out", full_disk / "x.panda", "--input-size", "64", "--device", "cpu"),
-        ("panda-edge", "segment", exact_bundle, sample_data / "test", "--out", full_disk),
+        ("panda-edge", "segment", exact_bundle, odd_image, "--out", full_disk),
         ("panda-train", "sign", full_disk / "old.panda", "--key", tmp_path / "line.key"),
     ]
     for command in commands:
