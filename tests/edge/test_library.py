@@ -106,6 +106,7 @@ def test_bundles_that_it_cannot_search(example: Path, made_bundles: dict[str, Pa
         (lambda plain: plain["preprocessing"].update(tiles={"overlap": 0, "scale": 1}), "a bundle of tiles"),
         (lambda plain: plain["preprocessing"].update(resize="fit"), "takes squash and crop"),
         (lambda plain: plain.update(roi={"file": "roi.png", "inside": 0.5}), "takes whole pictures"),
+        (lambda plain: plain.update(roi={"file": "roi.png", "inside": 1.0}), "a region of interest"),
         (lambda plain: plain.update(levels=[]), "levels: expected 1 to 4"),
         (lambda plain: plain["levels"][1].update(height=3), "not twice"),
         (lambda plain: plain["levels"][2].update(channels=2**40), "channels is not a whole number"),
