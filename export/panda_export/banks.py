@@ -10,15 +10,16 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Detection, Segmentation
 from panda_edge.images.view import View
+from panda_edge.learn.pictures import Picture, Pictures, every_frame
+from panda_edge.learn.progress import Progress
+from panda_edge.learn.pyramids import keep_images, representative_images
 from panda_edge.search.candidates import PLACES_FILE
-from panda_export.budget import fit_budget, keep_images, representative_images
+from panda_export.budget import fit_budget
 from panda_export.embedding_banks import write_embeddings
 from panda_export.features import batched_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.network import Network
 from panda_export.options import BankOptions
-from panda_export.pictures import Picture, Pictures, every_frame
-from panda_export.progress import Progress
 
 SIGMA = 4.0  # input pixels (SPADE)
 

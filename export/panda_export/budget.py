@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from panda_edge.bundle.manifest import Level
-from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
-from panda_edge.search import kernel
+from panda_edge.learn import coreset
 from panda_edge.search.gaussian import DescriptorGrid, packed_size
-from panda_edge.search.level_files import level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
-from panda_export import coreset
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
@@ -90,30 +85,6 @@ def _fit_rank(options: BankOptions, levels: Sequence[Level], images: int, most: 
         rank = _at_least_one(_PANEL * int(room / packed_size(grid.channels, _PANEL)), options)
         options = dataclasses.replace(options, rank=rank)
     return Budget(options, images, f"rank {rank or grid.channels} of {grid.channels}")
-
-
-def representative_images(embeddings: np.ndarray, images: int) -> np.ndarray:
-    """Numbers, ascending, of the images whose embeddings cover all others best (greedy k-centre)."""
-    if images >= len(embeddings):
-        return np.arange(len(embeddings))
-    return np.sort(kernel.k_centre(embeddings, images, threads=default_threads()))
-
-
-def keep_images(bundle: Path, levels: Sequence[Level], kept: np.ndarray) -> None:
-    """Cut the level files of an exact gallery down to these images."""
-    for path in (bundle / name(level) for level in levels for name in (level_file, scales_file)):
-        if not path.exists():  # scales, of levels that are not bytes
-            continue
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        if len(stored) == len(kept):
-            continue
-        smaller = path.with_suffix(".kept.npy")
-        target = np.lib.format.open_memmap(smaller, "w+", stored.dtype, (len(kept), *stored.shape[1:]))
-        for row, number in enumerate(kept):
-            target[row] = stored[number]
-        target.flush()
-        del stored, target
-        os.replace(smaller, path)
 
 
 def _at_least_one(count: int, options: BankOptions) -> int:

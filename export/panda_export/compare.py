@@ -9,11 +9,11 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
+from panda_edge.learn.pictures import Pictures
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_export.options import BankOptions
-from panda_export.pictures import Pictures
 
 _TILES = 1000  # that are asked, at most
 _ALIKE = 0.5  # the share of the most similar tiles that lie at the same place, from which on parts lie alike

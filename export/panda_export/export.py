@@ -14,18 +14,18 @@ from panda_edge.bundle.manifest import Manifest, RoiEntry, version_of
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
+from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
+from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, set_color_scale
+from panda_edge.learn.pictures import Pictures
+from panda_edge.learn.progress import Progress, silent
+from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
 from panda_export.banks import Banks, write_banks
-from panda_export.bundle_writer import staged_bundle, write_manifest
-from panda_export.calibrate import SCALE_IMAGES, calibrate, set_color_scale
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
 from panda_export.onnx_file import OPSET
 from panda_export.options import ExportOptions
 from panda_export.own_distances import with_own_distances
-from panda_export.pictures import Pictures
-from panda_export.progress import Progress, silent
-from panda_export.selftest import FRAMES, write_selftest
 
 _LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
 
@@ -62,7 +62,8 @@ def export_bundle(
         manifest = with_own_distances(staging, manifest, progress)
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
-        write_selftest(staging, manifest, list(islice(pictures.read(sampled), FRAMES)), network)
+        shown = mirrored_frames(list(islice(pictures.read(sampled), FRAMES)))
+        write_selftest(staging, manifest, shown, network.run)
         manifest = dataclasses.replace(manifest, normal_pictures=_normal_pictures(pictures, sampled))
         return write_manifest(staging, manifest)
 

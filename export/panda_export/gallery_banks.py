@@ -11,13 +11,13 @@ from sklearn.cluster import MiniBatchKMeans
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
-from panda_edge.search import kernel
+from panda_edge.learn.coreset import CoresetWriter
+from panda_edge.learn.embeddings import write_hnsw
+from panda_edge.learn.gaussian import GaussianWriter
+from panda_edge.learn.pyramids import PyramidWriter, stored_rows
+from panda_edge.learn.samples import DescriptorSample
 from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file, scales_file
-from panda_export.coreset import CoresetWriter
-from panda_export.embedding_banks import write_hnsw
-from panda_export.gaussian import GaussianWriter
 from panda_export.options import BankOptions
-from panda_export.samples import DescriptorSample
 
 JOINT_HNSW_EF = 64
 _MAX_KMEANS_DESCRIPTORS = 100_000
@@ -56,60 +56,6 @@ def gallery_writer(
         return len(drawn)
 
     return DescriptorWriter(graph, levels, images, options.vectors, seed)
-
-
-class PyramidWriter:
-    """The pyramids of all normal images, appended as they come: one .npy array a level, two where it is of bytes."""
-
-    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str) -> None:
-        self._dtype = dtype
-        self._levels = [
-            [_Appended(bundle / level_file(level), dtype, _shape(level, level.channels))] for level in levels
-        ]
-        if dtype == "uint8":
-            for level, arrays in zip(levels, self._levels, strict=True):
-                arrays.append(_Appended(bundle / scales_file(level), "float32", _shape(level, 2)))
-        self._written = 0
-
-    def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
-        self._written += len(features.embedding)
-        for arrays, level in zip(self._levels, features.levels, strict=True):
-            for array, values in zip(arrays, _stored(level, self._dtype), strict=True):
-                array.append(values)
-
-    def close(self) -> int:
-        for arrays in self._levels:
-            for array in arrays:
-                array.write_header(self._written)
-        return self._written
-
-
-class _Appended:
-    """An .npy array that grows along its first axis. shape: of an entry."""
-
-    def __init__(self, file: Path, dtype: str, shape: tuple[int, ...]) -> None:
-        self._file, self._dtype, self._shape = file, np.dtype(dtype), shape
-        file.touch()
-        self.write_header(0)
-
-    def append(self, values: np.ndarray) -> None:
-        with self._file.open("ab") as stream:
-            stream.write(np.ascontiguousarray(values, dtype=self._dtype).data)
-
-    def write_header(self, entries: int) -> None:
-        # numpy leaves room in the header for the first axis to grow, so that writing it again keeps its length.
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (entries, *self._shape)}
-        with self._file.open("r+b") as stream:
-            np.lib.format.write_array_header_1_0(stream, header)
-
-
-def _shape(level: Level, values: int) -> tuple[int, int]:
-    return level.height * level.width, values
-
-
-def _stored(rows: np.ndarray, dtype: str) -> tuple[np.ndarray, ...]:
-    """What the level file holds of these rows, and the file of their scales where there is one."""
-    return kernel.quantise_rows(rows) if dtype == "uint8" else (np.ascontiguousarray(rows, dtype=dtype),)
 
 
 class DescriptorWriter:
@@ -173,5 +119,5 @@ def _centres(drawn: np.ndarray, count: int, seed: int) -> np.ndarray:
 def _write_parts(bundle: Path, levels: Sequence[Level], descriptors: np.ndarray, dtype: str) -> None:
     ends = np.cumsum([level.channels for level in levels])[:-1]
     for level, part in zip(levels, np.split(descriptors, ends, axis=1), strict=True):
-        for name, values in zip((level_file, scales_file), _stored(part, dtype), strict=False):
+        for name, values in zip((level_file, scales_file), stored_rows(part, dtype), strict=False):
             np.save(bundle / name(level), values, allow_pickle=False)

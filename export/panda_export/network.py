@@ -14,6 +14,7 @@ from panda_edge.bundle.model import Model, default_threads
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.learn.pictures import Pictures
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.features import torch_features
@@ -21,7 +22,6 @@ from panda_export.graph import DeviceGraph, ExportableBackbone
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import write_onnx
 from panda_export.options import BankOptions, ExportOptions
-from panda_export.pictures import Pictures
 
 _SPREAD_PICTURES = 64  # that channels' spreads are taken from
 

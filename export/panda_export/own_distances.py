@@ -10,13 +10,13 @@ import numpy as np
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
+from panda_edge.learn.bundle_writer import write_manifest
+from panda_edge.learn.progress import Progress
 from panda_edge.search import kernel
 from panda_edge.search.candidates import open_candidates, open_places
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.gallery import level_arrays
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OWN_DISTANCES_FILE
-from panda_export.bundle_writer import write_manifest
-from panda_export.progress import Progress
 
 _MOST = float(np.finfo(OWN_DISTANCES_DTYPE).max)
 

@@ -17,7 +17,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.where import Rois
-from panda_export.bundle_writer import check_target
+from panda_edge.learn.bundle_writer import check_target
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions, ExportOptions

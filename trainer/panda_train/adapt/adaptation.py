@@ -11,7 +11,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.pictures import Pictures
+from panda_edge.learn.pictures import Pictures
 from panda_train.adapt import (
     AdaptConfig,
     Adapted,

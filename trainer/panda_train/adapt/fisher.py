@@ -22,7 +22,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.progress import Progress, silent
+from panda_edge.learn.progress import Progress, silent
 from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations
 from panda_train.adapt.distributed import Workers

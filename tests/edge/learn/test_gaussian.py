@@ -10,10 +10,10 @@ import pytest
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
 from panda_edge.errors import DataError, PandaError
+from panda_edge.learn.gaussian import GaussianWriter, low_rank_factor, shrunk, whitening_factor
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.search.kernel import pack_factors
 from panda_edge.search.level_files import raster_order
-from panda_export.gaussian import GaussianWriter, low_rank_factor, shrunk, whitening_factor
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))
 CELLS, SIZE = 24, 12

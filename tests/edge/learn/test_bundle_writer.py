@@ -14,8 +14,8 @@ import pytest
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
 from panda_edge.errors import PandaError
 from panda_edge.examine.verify import verify
-from panda_export import bundle_writer
-from panda_export.bundle_writer import staged_bundle
+from panda_edge.learn import bundle_writer
+from panda_edge.learn.bundle_writer import staged_bundle
 
 
 def fill(folder: Path, word: str) -> None:
@@ -133,7 +133,7 @@ class TestTargets:
 WRITER = """
 import sys
 from pathlib import Path
-from panda_export.bundle_writer import staged_bundle
+from panda_edge.learn.bundle_writer import staged_bundle
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
 out = Path(sys.argv[1])
 print("ready", flush=True)
@@ -147,7 +147,7 @@ for i in range(10**9):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from panda_export.bundle_writer import staged_bundle
+from panda_edge.learn.bundle_writer import staged_bundle
 with staged_bundle(Path(sys.argv[1])):
     print("ready", flush=True)
     time.sleep(1e6)

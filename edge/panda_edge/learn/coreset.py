@@ -9,9 +9,9 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features, default_threads
+from panda_edge.learn.samples import DescriptorSample
 from panda_edge.search import kernel
 from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGrid
-from panda_export.samples import DescriptorSample
 
 _MAX_DESCRIPTORS = 600_000  # that the coreset is chosen from, drawn evenly over the images: 0.2 GB
 _COMPARED = 64  # directions that the choice looks at: nine tenths of the variance, at well under half the time

@@ -16,10 +16,10 @@ from torch.nn import functional
 import panda_edge
 from panda_edge.bundle.manifest import Level, read_manifest
 from panda_edge.bundle.model import Features
+from panda_edge.learn.coreset import CoresetWriter, order_of_space, principal_directions
 from panda_edge.search import kernel
 from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGallery, CoresetGrid
 from panda_edge.search.level_files import raster_order
-from panda_export.coreset import CoresetWriter, order_of_space, principal_directions
 from panda_export.descriptors import Descriptors
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))

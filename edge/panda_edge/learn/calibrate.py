@@ -1,10 +1,11 @@
-"""Fourth step of an export: normal pictures scored as if they were new, for decisions and for the overlays' colours."""
+"""Fourth step of making a bundle: normal pictures scored as if they were new, for decisions and overlays' colours."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -12,10 +13,9 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
-from panda_edge.search.picture import PictureScorer
+from panda_edge.learn.pictures import Picture
+from panda_edge.search.picture import FeatureFunction, PictureScorer
 from panda_edge.search.scoring import Scorer
-from panda_export.network import Network
-from panda_export.pictures import Picture
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
 SCALE_IMAGES = 64  # heat maps that set the colours
@@ -23,6 +23,15 @@ _SCALE_VALUES = 50_000  # of a map, that set the colours
 
 NormalPicture = tuple[int | None, Picture]
 """A normal picture with its number in the bank, None where it is not stored."""
+
+
+class Network(Protocol):
+    """What gives features. run: of frames; worker: makes a `run` that several threads may call at once."""
+
+    @property
+    def run(self) -> FeatureFunction: ...
+    @property
+    def worker(self) -> Callable[[], FeatureFunction]: ...
 
 
 def set_color_scale(staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network) -> Manifest:
