@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,21 +9,18 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Detection, Segmentation
 from panda_edge.images.view import View
-from panda_edge.learn.pictures import Picture, Pictures, every_frame
+from panda_edge.learn.features import batched_features, single_frames
+from panda_edge.learn.pictures import Pictures, every_frame
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.pyramids import keep_images, representative_images
 from panda_edge.search.candidates import PLACES_FILE
 from panda_export.budget import fit_budget
 from panda_export.embedding_banks import write_embeddings
-from panda_export.features import batched_features
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.network import Network
 from panda_export.options import BankOptions
 
 SIGMA = 4.0  # input pixels (SPADE)
-
-Source = tuple[Picture, int]
-"""A frame's picture, and its number there."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def write_banks(
     numbers: dict[int, int] = {}
     places: list[tuple[int, int, int]] = []
     seen = progress(pictures.read(), "features", len(pictures))
-    for sources, features in batched_features(_frames(iter(seen), stored_frames), network.run):
+    for sources, features in batched_features(single_frames(seen, stored_frames), network.run):
         embeddings.append(features.embedding)
         gallery.add(features, [frame for _, frame in sources])
         for picture, frame in sources:
@@ -90,11 +86,3 @@ def write_banks(
         if detection.bank != "kmeans":
             np.save(staging / PLACES_FILE, rows, allow_pickle=False)
     return Banks(len(numbers), detection, segmentation, own, budget.said)
-
-
-def _frames(
-    pictures: Iterator[Picture], numbers: Callable[[View], Sequence[int]]
-) -> Iterator[tuple[Source, np.ndarray]]:
-    for picture in pictures:
-        for number in numbers(picture.view):
-            yield (picture, number), picture.view.frames(picture.canvas, [number])[0]

@@ -15,7 +15,7 @@ from panda_edge.bundle.roi_file import write_roi
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
-from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, set_color_scale
+from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
@@ -102,12 +102,14 @@ def _calibrated(
     stored = ((banks.numbers[picture.number], picture) for picture in pictures.read(sampled))
     if held_out:
         new = progress(Pictures(held_out, pictures.preprocessing).read(), "calibrate", len(held_out))
-        manifest = calibrate(staging, manifest, ((None, picture) for picture in new), options.rule, network, "held-out")
+        scored = scored_pictures(staging, manifest, ((None, picture) for picture in new), network)
+        manifest = calibrate(staging, manifest, scored, options.rule, "held-out")
     elif _leaves_one_out(options, held_out) and banks.pictures > 1:
         shown = progress(stored, "calibrate", len(sampled))
-        manifest = calibrate(staging, manifest, shown, options.rule, network, "leave-one-out")
+        scored = scored_pictures(staging, manifest, shown, network)
+        manifest = calibrate(staging, manifest, scored, options.rule, "leave-one-out")
     if manifest.calibration is None:
-        manifest = set_color_scale(staging, manifest, stored, network)
+        manifest = set_color_scale(manifest, scored_pictures(staging, manifest, stored, network))
     return manifest
 
 

@@ -1,10 +1,6 @@
-"""Features of many frames, streamed: memory does not grow with their number."""
+"""Features by torch."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +8,6 @@ from torch import nn
 
 from panda_edge.bundle.model import Features
 from panda_edge.search.picture import FeatureFunction
-
-T = TypeVar("T")
-
-BATCH = 8
 
 
 def torch_features(graph: nn.Module, device: str) -> FeatureFunction:
@@ -29,13 +21,3 @@ def torch_features(graph: nn.Module, device: str) -> FeatureFunction:
         return Features(embedding, tuple(levels), score)
 
     return run
-
-
-def batched_features(
-    frames: Iterable[tuple[T, np.ndarray]], run: FeatureFunction
-) -> Iterator[tuple[list[T], Features]]:
-    """Frames, each uint8 (height, width, 3) with whatever tells where it comes from, in batches with their features."""
-    remaining = iter(frames)
-    while batch := list(islice(remaining, BATCH)):
-        sources, pixels = zip(*batch, strict=True)
-        yield list(sources), run(np.stack(pixels))

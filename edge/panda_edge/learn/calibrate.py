@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,9 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
+from panda_edge.images.view import View
 from panda_edge.learn.pictures import Picture
-from panda_edge.search.picture import FeatureFunction, PictureScorer
+from panda_edge.search.picture import FeatureFunction, PictureScorer, Scored
 from panda_edge.search.scoring import Scorer
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
@@ -34,14 +35,16 @@ class Network(Protocol):
     def worker(self) -> Callable[[], FeatureFunction]: ...
 
 
-def set_color_scale(staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network) -> Manifest:
+ScoredPicture = tuple[View, Scored]
+"""What a normal picture scores as if it were new."""
+
+
+def set_color_scale(manifest: Manifest, scored: Iterable[ScoredPicture]) -> Manifest:
     """The manifest with usual and high values of normal heat maps."""
-    return _scored(staging, manifest, normal, network)[0]
+    return _summarised(manifest, scored)[0]
 
 
-def calibrate(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], rule: str, network: Network, kind: str
-) -> Manifest:
+def calibrate(staging: Path, manifest: Manifest, scored: Iterable[ScoredPicture], rule: str, kind: str) -> Manifest:
     """Write the raw scores of normal pictures that they have when they are not in the bank; returns the manifest that
     tells of them.
 
@@ -49,12 +52,22 @@ def calibrate(
     `leave-one-out` for stored pictures that are each scored without themselves. Without pictures the bundle stays
     uncalibrated.
     """
-    manifest, scores = _scored(staging, manifest, normal, network)
+    manifest, scores = _summarised(manifest, scored)
     if not scores:
         return manifest
     columns = np.array([[score[name] for score in scores] for name in SCORES])
     np.save(staging / CALIBRATION_FILE, columns, allow_pickle=False)
     return dataclasses.replace(manifest, calibration={"rule": rule, "images": len(scores), "kind": kind})
+
+
+def scored_pictures(
+    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network
+) -> Iterator[ScoredPicture]:
+    """Score normal pictures with the banks as they are now, each without itself."""
+    scorer = picture_scorer(staging, manifest, network)
+    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
+    for number, picture in normal:
+        yield picture.view, scorer.score(picture.view, picture.canvas, exclude=number if stored else None)
 
 
 def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> PictureScorer:
@@ -67,17 +80,12 @@ def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> Pictu
     return PictureScorer(network.worker(), [first, *beside])
 
 
-def _scored(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network
-) -> tuple[Manifest, list[dict[str, float]]]:
-    scorer = picture_scorer(staging, manifest, network)
-    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
+def _summarised(manifest: Manifest, pictures: Iterable[ScoredPicture]) -> tuple[Manifest, list[dict[str, float]]]:
     scores: list[dict[str, float]] = []
     heatmaps: list[np.ndarray] = []
-    for number, picture in normal:
-        scored = scorer.score(picture.view, picture.canvas, exclude=number if stored else None)
+    for view, scored in pictures:
         assert scored.heatmap is not None
-        values = picture.view.compared(scored.heatmap).ravel()
+        values = view.compared(scored.heatmap).ravel()
         scores.append(image_scores(scored.score, values))
         if len(heatmaps) < SCALE_IMAGES:
             heatmaps.append(values[:: max(1, values.size // _SCALE_VALUES)])
