@@ -10,9 +10,11 @@ import numpy as np
 from panda_edge.bundle.manifest import Detection, Segmentation
 from panda_edge.images.view import View
 from panda_edge.learn.features import batched_features, single_frames
+from panda_edge.learn.gaussian import GaussianWriter
 from panda_edge.learn.pictures import Pictures, every_frame
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.pyramids import keep_images, representative_images
+from panda_edge.learn.stored import write_sizes
 from panda_edge.search.candidates import PLACES_FILE
 from panda_export.budget import fit_budget
 from panda_export.embedding_banks import write_embeddings
@@ -36,9 +38,16 @@ class Banks:
 
 
 def write_banks(
-    staging: Path, network: Network, pictures: Pictures, options: BankOptions, seed: int, progress: Progress
+    staging: Path,
+    network: Network,
+    pictures: Pictures,
+    options: BankOptions,
+    seed: int,
+    progress: Progress,
+    extendable: bool = False,
 ) -> Banks:
-    """Write the banks of all pictures. Raises PandaError, DataError."""
+    """Write the banks of all pictures; extendable: with what further pictures can be added to. Raises PandaError,
+    DataError."""
     # A bank by place has Gaussians for every frame; of others, frames that nobody looks at are left out.
     stored_frames = every_frame if options.gallery == "gaussian" else View.frames_looked_at
     count = pictures.frame_count(stored_frames)
@@ -49,19 +58,26 @@ def write_banks(
     embeddings: list[np.ndarray] = []
     numbers: dict[int, int] = {}
     places: list[tuple[int, int, int]] = []
+    sizes: list[tuple[int, int]] = []
     seen = progress(pictures.read(), "features", len(pictures))
     for sources, features in batched_features(single_frames(seen, stored_frames), network.run):
         embeddings.append(features.embedding)
         gallery.add(features, [frame for _, frame in sources])
         for picture, frame in sources:
+            if picture.number not in numbers:
+                sizes.append(picture.view.picture)
             number = numbers.setdefault(picture.number, len(numbers))
             places.append((number, *picture.view.place(frame)))
     stored = gallery.close()
+    if extendable and isinstance(gallery, GaussianWriter):
+        gallery.write_sums()
     vectors, rows = np.concatenate(embeddings), np.array(places, dtype=np.int32)
     if options.gallery == "exact":
         kept = representative_images(vectors, budget.images)
         keep_images(staging, network.levels, kept)
         vectors, rows, stored = vectors[kept], rows[kept], len(kept)
+        left_pictures = np.unique(rows[:, 0])
+        write_sizes(staging, [sizes[number] for number in left_pictures])
     detection = write_embeddings(staging, vectors, options, seed)
     segmentation = Segmentation(
         bank=options.gallery,

@@ -10,14 +10,14 @@ import numpy as np
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import PandaError
 from panda_edge.learn import coreset
-from panda_edge.search.gaussian import DescriptorGrid, packed_size
+from panda_edge.learn.gaussian import largest_rank
+from panda_edge.search.gaussian import DescriptorGrid
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
 _FLOAT32 = 4
 _SCALES = {"uint8": 2 * _FLOAT32}  # bytes of a row's offset and scale
-_PANEL = 16  # rows of a whitening factor that are stored together (`kernel.pack_factors`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,13 +77,9 @@ def _row_bytes(level: Level, dtype: str) -> int:
 def _fit_rank(options: BankOptions, levels: Sequence[Level], images: int, most: float) -> Budget:
     """The largest rank of a gaussian bank whose means and factors take at most so many bytes."""
     grid = DescriptorGrid(levels, options.averaged)
-    # The numbers of one cell's factor that there is room for.
-    room = (most / grid.cells - _FLOAT32 * grid.channels) / np.dtype(options.dtype).itemsize
-    rank: int | None = options.rank
-    if packed_size(grid.channels, rank) > room:
-        # Where the triangular factor is too large, so is a full one of as many rows as there are channels.
-        rank = _at_least_one(_PANEL * int(room / packed_size(grid.channels, _PANEL)), options)
-        options = dataclasses.replace(options, rank=rank)
+    rank = largest_rank(grid, np.dtype(options.dtype).itemsize, most, options.rank)
+    if rank != options.rank:
+        options = dataclasses.replace(options, rank=_at_least_one(rank or 0, options))
     return Budget(options, images, f"rank {rank or grid.channels} of {grid.channels}")
 
 

@@ -16,6 +16,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
+from panda_edge.learn.held_out import keep_held_out
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
@@ -54,7 +55,7 @@ def export_bundle(
         sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)
         pictures.keep(sampled)
         network = write_network(staging, backbone, pictures, options)
-        banks = write_banks(staging, network, pictures, options.bank, options.seed, progress)
+        banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable)
         roi = _written_roi(staging, pictures)
         manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
         manifest = with_compare(staging, manifest, pictures, options.bank)
@@ -102,6 +103,7 @@ def _calibrated(
     stored = ((banks.numbers[picture.number], picture) for picture in pictures.read(sampled))
     if held_out:
         new = progress(Pictures(held_out, pictures.preprocessing).read(), "calibrate", len(held_out))
+        new = keep_held_out(staging, new) if options.extendable else new
         scored = scored_pictures(staging, manifest, ((None, picture) for picture in new), network)
         manifest = calibrate(staging, manifest, scored, options.rule, "held-out")
     elif _leaves_one_out(options, held_out) and banks.pictures > 1:
@@ -138,6 +140,10 @@ def _manifest(
             "standardise": bank.standardise,
             "level_weights": bank.level_weights and list(bank.level_weights),
             "train_images": banks.pictures,
+            "neighbors": bank.neighbors,
+            "knn": bank.knn,
+            "vectors": bank.vectors if bank.gallery == "coreset" else None,
+            "shrinkage": bank.shrinkage if bank.gallery == "gaussian" else None,
             "embeddings": bank.embeddings,
             "max_bank_mb": bank.max_bank_mb,
             "max_bank_mb_chose": banks.said,

@@ -57,6 +57,7 @@ class FitOptions:
     held_out: int | None = None
     rule: str = DEFAULT_RULE
     roi: Path | None = None
+    extendable: bool = False
     adapt: AdaptOptions = field(default_factory=AdaptOptions)
 
 
@@ -100,6 +101,7 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
                     seed=options.seed,
                     device=device,
                     precision=options.precision,
+                    extendable=options.extendable,
                 ),
                 held_out,
                 progress=show,

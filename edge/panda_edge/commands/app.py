@@ -10,6 +10,7 @@ import typer
 from panda_edge.commands.bench import bench
 from panda_edge.commands.console import run
 from panda_edge.commands.detect import detect
+from panda_edge.commands.extend import extend
 from panda_edge.commands.info import info
 from panda_edge.commands.segment import segment
 from panda_edge.commands.verify import verify
@@ -28,6 +29,7 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     detect: "panda-edge detect parts.panda parts/test/hole --json",
     segment: "panda-edge segment parts.panda parts/test --out maps",
     watch: "panda-edge watch parts.panda parts/test/hole --once",
+    extend: "panda-edge extend parts.panda parts/test/good --out more.panda",
     bench: "panda-edge bench parts.panda parts/test/good --frames 50",
 }
 for command, example in _COMMANDS.items():

@@ -65,6 +65,16 @@ class QualityRange:
     burnt_out_high: float
     detail_low: float
 
+    def joined(self, other: QualityRange) -> QualityRange:
+        """The range of both together."""
+        return QualityRange(
+            images=self.images + other.images,
+            brightness_low=min(self.brightness_low, other.brightness_low),
+            contrast_low=min(self.contrast_low, other.contrast_low),
+            burnt_out_high=max(self.burnt_out_high, other.burnt_out_high),
+            detail_low=min(self.detail_low, other.detail_low),
+        )
+
     @classmethod
     def of(cls, qualities: Sequence[Quality]) -> QualityRange:
         """The range of at least one picture's quality."""

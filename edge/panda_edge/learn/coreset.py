@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features, default_threads
 from panda_edge.learn.samples import DescriptorSample
@@ -33,6 +34,8 @@ class CoresetWriter:
         self._grid = CoresetGrid(levels)
         self._vectors = vectors
         self._dtype = np.dtype(dtype)
+        self._there = np.zeros((0, self._grid.channels), np.float32)
+        self._turned_by: tuple[np.ndarray, np.ndarray] | None = None
         self._sample = DescriptorSample(self._grid.cells, images, _MAX_DESCRIPTORS, seed)
 
     def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
@@ -40,18 +43,31 @@ class CoresetWriter:
         for i in range(len(features.embedding)):
             self._sample.add(self._grid.descriptors([level[i] for level in features.levels]))
 
+    def go_on(self, bundle: Bundle, count: int) -> None:
+        """Choose from the descriptors of a bundle's coreset of so many, too, in its directions. Raises BundleError."""
+        channels = self._grid.channels
+        stored = bundle.array(CORESET_FILE, (count, channels), self._dtype.name)
+        self._there = np.array(stored, dtype=np.float32)
+        mean, basis = (bundle.checked_file(name) for name in (MEAN_FILE, BASIS_FILE))
+        self._turned_by = (
+            np.load(mean, allow_pickle=False).reshape(channels),
+            np.load(basis, allow_pickle=False).reshape(channels, channels),
+        )
+
     def close(self) -> int:
         """Write the bank; returns how many descriptors it has."""
         drawn = self._sample.drawn()
         if drawn is None:
             return 0
-        mean, basis = principal_directions(drawn)
+        mean, basis = self._turned_by or principal_directions(drawn)
         threads = default_threads()
-        compared = np.concatenate(
-            [kernel.project(block, mean, basis[:, :_COMPARED], threads).astype(np.float16) for block in _blocks(drawn)]
-        )
-        chosen = kernel.k_centre(compared, min(self._vectors, len(drawn)), threads=threads)
-        turned = np.concatenate([kernel.project(block, mean, basis, threads) for block in _blocks(drawn[chosen])])
+        first = basis[:, :_COMPARED]
+        blocks = (kernel.project(block, mean, first, threads).astype(np.float16) for block in _blocks(drawn))
+        compared = np.concatenate([self._there[:, :_COMPARED].astype(np.float16), *blocks])
+        chosen = kernel.k_centre(compared, min(self._vectors, len(compared)), threads=threads)
+        old, new = chosen[chosen < len(self._there)], chosen[chosen >= len(self._there)] - len(self._there)
+        turned_new = (kernel.project(block, mean, basis, threads) for block in _blocks(drawn[new]))
+        turned = np.concatenate([self._there[old], *turned_new])
         stored = turned[order_of_space(turned)].astype(self._dtype)
         np.save(self._bundle / CORESET_FILE, stored, allow_pickle=False)
         np.save(self._bundle / MEAN_FILE, mean, allow_pickle=False)

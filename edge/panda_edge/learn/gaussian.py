@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
 from panda_edge.errors import DataError, PandaError
 from panda_edge.search import kernel
-from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
+from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, packed_size
+
+SUMS_FILES = ("extend/gaussian_origin.npy", "extend/gaussian_sum.npy", "extend/gaussian_products.npy")
 
 _BUFFERED = 32  # images whose second moments are added at once
 _MOST_BYTES = 6_000_000_000  # that covariances may take while they are estimated
@@ -51,8 +54,28 @@ class GaussianWriter:
             )
         if rank is not None and not 1 <= rank <= size:
             raise PandaError(f"rank is {rank}; expected 1 to {size}, the levels' channels")
-        self._rank = rank
+        self.rank = rank
         self._moments = [_Moments(self._grid.cells, size) for _ in range(frames)]
+
+    def write_sums(self) -> None:
+        """Keep in the bundle, after `close`, what further images can be added to."""
+        (self._bundle / SUMS_FILES[0]).parent.mkdir(exist_ok=True)
+        for i, name in enumerate(SUMS_FILES):
+            parts = [moments.sums()[i] for moments in self._moments]
+            np.save(self._bundle / name, np.concatenate(parts), allow_pickle=False)
+
+    def go_on(self, bundle: Bundle, images: int) -> None:
+        """Go on from the sums of so many images in a bundle, before anything is added. Raises BundleError."""
+        cells, size = self._grid.cells, self._grid.channels
+        shapes = ((size,), (size,), (size * (size + 1) // 2,))
+        for name in SUMS_FILES:
+            bundle.checked_file(name)
+        stored = [
+            bundle.array(name, (len(self._moments) * cells, *shape), dtype)
+            for name, shape, dtype in zip(SUMS_FILES, shapes, ("float32", "float64", "float32"), strict=True)
+        ]
+        for frame, moments in enumerate(self._moments):
+            moments.go_on(images, *(part[frame * cells : (frame + 1) * cells] for part in stored))
 
     def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         """Take in a batch of normal frames. numbers: which frame of its picture each is."""
@@ -77,8 +100,8 @@ class GaussianWriter:
         isotropic = moments.mean_variance()
         for cell in range(self._grid.cells):
             covariance = shrunk(moments.covariance(cell), isotropic, self._shrinkage)
-            factor = whitening_factor(covariance) if self._rank is None else low_rank_factor(covariance, self._rank)
-            yield kernel.pack_factors(factor[None], self._rank is None, self._dtype)
+            factor = whitening_factor(covariance) if self.rank is None else low_rank_factor(covariance, self.rank)
+            yield kernel.pack_factors(factor[None], self.rank is None, self._dtype)
 
 
 class _Moments:
@@ -111,6 +134,19 @@ class _Moments:
         self.images += len(self._buffer)
         self._buffer = []
 
+    def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Origin float32 (cells, D), sums float64 (cells, D) and lower triangles of the products float32 (cells, T)."""
+        assert self._origin is not None
+        rows, columns = np.tril_indices(self._sum.shape[1])
+        return self._origin, self._sum, self._products[:, rows, columns]
+
+    def go_on(self, images: int, origin: np.ndarray, total: np.ndarray, triangles: np.ndarray) -> None:
+        """Take up what `sums` gave."""
+        rows, columns = np.tril_indices(total.shape[1])
+        self.images, self._origin, self._sum = images, np.array(origin), np.array(total)
+        self._products[:, rows, columns] = triangles
+        self._products[:, columns, rows] = triangles
+
     def mean(self) -> np.ndarray:
         """float64 (cells, D)."""
         assert self._origin is not None
@@ -127,6 +163,16 @@ class _Moments:
         """Over all cells and directions."""
         cells, size = self._sum.shape
         return float(np.mean([np.trace(self.covariance(cell)) for cell in range(cells)])) / size
+
+
+def largest_rank(grid: DescriptorGrid, value_bytes: int, most: float, rank: int | None) -> int | None:
+    """The rank, in steps of 16, at most that given (None for all), whose means and factors of one frame take at most
+    `most` bytes; 0 where not even 16 does."""
+    room = (most / grid.cells - 4 * grid.channels) / value_bytes  # numbers of one cell's factor
+    if packed_size(grid.channels, rank) <= room:
+        return rank
+    # Where the triangular factor is too large, so is a full one of as many rows as there are channels.
+    return 16 * max(0, int(room / packed_size(grid.channels, 16)))
 
 
 def shrunk(covariance: np.ndarray, isotropic: float, shrinkage: float) -> np.ndarray:

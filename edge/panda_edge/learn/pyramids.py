@@ -17,15 +17,16 @@ from panda_edge.search.level_files import level_file, scales_file
 class PyramidWriter:
     """The pyramids of all normal images, appended as they come: one .npy array a level, two where it is of bytes."""
 
-    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str) -> None:
+    def __init__(self, bundle: Path, levels: Sequence[Level], dtype: str, there: int = 0) -> None:
+        """there: how many the files below `bundle` hold already; 0 to begin them."""
         self._dtype = dtype
         self._levels = [
-            [_Appended(bundle / level_file(level), dtype, _shape(level, level.channels))] for level in levels
+            [_Appended(bundle / level_file(level), dtype, _shape(level, level.channels), there)] for level in levels
         ]
         if dtype == "uint8":
             for level, arrays in zip(levels, self._levels, strict=True):
-                arrays.append(_Appended(bundle / scales_file(level), "float32", _shape(level, 2)))
-        self._written = 0
+                arrays.append(_Appended(bundle / scales_file(level), "float32", _shape(level, 2), there))
+        self._written = there
 
     def add(self, features: Features, numbers: Sequence[int] = ()) -> None:
         self._written += len(features.embedding)
@@ -43,10 +44,11 @@ class PyramidWriter:
 class _Appended:
     """An .npy array that grows along its first axis. shape: of an entry."""
 
-    def __init__(self, file: Path, dtype: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, file: Path, dtype: str, shape: tuple[int, ...], there: int) -> None:
         self._file, self._dtype, self._shape = file, np.dtype(dtype), shape
-        file.touch()
-        self.write_header(0)
+        if not there:
+            file.touch()
+            self.write_header(0)
 
     def append(self, values: np.ndarray) -> None:
         with self._file.open("ab") as stream:

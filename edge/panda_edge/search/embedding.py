@@ -24,6 +24,9 @@ class EmbeddingBank(Protocol):
         numbers in the bank, int64 (Q, k). Asks for more than are stored give all.
         """
 
+    def vectors(self) -> np.ndarray:
+        """A copy of what is stored, float32 (N, D), by number."""
+
 
 class FlatBank:
     """Exact search: every stored vector is compared. Serves `exact` (all images) and `kmeans` (their means)."""
@@ -34,6 +37,9 @@ class FlatBank:
 
     def nearest(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return kernel.topk(queries, self._vectors, k, threads=self._threads)
+
+    def vectors(self) -> np.ndarray:
+        return np.array(self._vectors)
 
 
 class HnswBank:
@@ -64,6 +70,9 @@ class HnswBank:
         except RuntimeError as error:  # a graph in pieces: fewer than k vectors can be reached
             raise BundleError(f"{self._path}: its graph does not lead to {k} vectors; export it again") from error
         return squared, numbers.astype(np.int64)
+
+    def vectors(self) -> np.ndarray:
+        return np.array(self._index.get_items(np.arange(self._count)), dtype=np.float32)
 
 
 def open_embedding_bank(bundle: Bundle, threads: int) -> EmbeddingBank:

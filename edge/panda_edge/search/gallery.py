@@ -118,6 +118,19 @@ _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
 }
 
 
+def stored_levels(bundle: Bundle, number: int) -> list[np.ndarray]:
+    """What an exact gallery holds of one frame: each level float32 (cells, channels), coarse first, in nested order."""
+    shapes = [(level.height * level.width, level.channels) for level in bundle.manifest.levels]
+    found = []
+    for level in level_arrays(bundle, shapes):
+        if isinstance(level, tuple):
+            rows, scales = level[0][number], level[1][number]
+            found.append(scales[:, :1] + scales[:, 1:] * rows.astype(np.float32))
+        else:
+            found.append(level[number].astype(np.float32))
+    return found
+
+
 def level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[Rows]:
     """What is stored of each level. shapes: of an entry, with the channels last."""
     count, dtype = bundle.manifest.segmentation.count, bundle.manifest.segmentation.dtype

@@ -45,6 +45,7 @@ def fit(
     average: options.Average = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
+    extendable: options.Extendable = False,
     knn: options.Knn = None,
     distance: options.Distance = "knn",
     embedding: options.Embedding = None,
@@ -131,6 +132,7 @@ def fit(
         hold_out,
         score,
         roi,
+        extendable,
         AdaptOptions(config, exposure, outliers, fisher_file, distance, pyramid, resume, curves),
     )
     manifest = fit_bundle(data, out, chosen)

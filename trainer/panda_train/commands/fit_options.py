@@ -151,6 +151,15 @@ LevelWeights = Annotated[
     ),
 ]
 
+Extendable = Annotated[
+    bool,
+    typer.Option(
+        "--extendable",
+        rich_help_panel=_BANK,
+        help="Keep what `panda-edge extend` needs: a gaussian bank's sums, the pictures held out.",
+    ),
+]
+
 # Decision.
 Knn = Annotated[
     int | None,

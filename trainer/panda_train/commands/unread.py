@@ -19,6 +19,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "compare": {"bank": ("exact",)},
     "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
     "window": {"bank": ("exact", "hnsw")},
+    "extendable": {"bank": ("exact", "hnsw", "coreset", "gaussian")},
     "discount": {"bank": ("exact", "hnsw")},
     "knn": {"distance": ("knn",)},
     "pyramid": {"method": _ADAPTING},

@@ -1,0 +1,202 @@
+"""`panda-edge extend`: a bundle and further normal pictures become a bundle of both, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from panda_edge import __version__
+from panda_edge.bundle.folder import Bundle, open_bundle
+from panda_edge.bundle.manifest import Manifest, check_seal
+from panda_edge.bundle.model import Model, default_threads
+from panda_edge.bundle.roi_file import open_roi
+from panda_edge.bundle.selftest import read_selftest
+from panda_edge.decide.calibration import open_calibration
+from panda_edge.detector import MODEL_FILE
+from panda_edge.errors import PandaError
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.quality import QualityRange, measure_quality
+from panda_edge.images.reading import image_bytes
+from panda_edge.images.where import Rois
+from panda_edge.learn.bundle_writer import check_target, staged_bundle, write_manifest
+from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
+from panda_edge.learn.extend_banks import check_extendable, extend_banks, held_out_kind
+from panda_edge.learn.held_out import keep_held_out, read_held_out
+from panda_edge.learn.pictures import Picture, Pictures
+from panda_edge.learn.progress import Progress, silent
+from panda_edge.learn.selftest import write_selftest
+from panda_edge.learn.stored import read_sizes, scored_without_itself, stored_embeddings
+from panda_edge.search import kernel
+from panda_edge.search.picture import FeatureFunction
+
+LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
+_SAME = 1e-6  # of an embedding's squared length: nearer than that, two pictures are one
+
+
+@dataclass(frozen=True)
+class Extended:
+    """manifest: of the new bundle. added: pictures that went into the bank; held_out: that only calibrate; known: left
+    out, as the bank has them. said: what a limit of megabytes chose, '' without one."""
+
+    manifest: Manifest
+    added: int
+    held_out: int
+    known: int
+    said: str
+
+
+@dataclass(frozen=True)
+class _Network:
+    run: FeatureFunction
+    worker: Callable[[], FeatureFunction]
+
+
+def extend_bundle(
+    path: Path,
+    new: Sequence[Path],
+    out: Path,
+    max_bank_mb: float | None = None,
+    hold_out: int | None = None,
+    require_signature: str | os.PathLike[str] | None = None,
+    progress: Progress = silent,
+) -> Extended:
+    """Write the bundle of `path` with the normal pictures `new` to `out`, or into its own place, whole or not at all.
+
+    An exact bank is calibrated by leaving out each stored picture; other banks, and adapted features, by the pictures
+    held out at `fit` and as large a share of the new ones, drawn at random: hold_out of them, where given. max_bank_mb:
+    of `bank/`; None keeps the bundle's own limit. Pictures that cannot be read are named on stderr and left out. Raises
+    PandaError, DataError, BundleError.
+    """
+    check_target(out)
+    bundle = open_bundle(path, require_signature)
+    if bundle.signature is None:
+        check_seal(path)
+    for name in bundle.manifest.files:
+        bundle.checked_file(name)
+    roi = open_roi(bundle)
+    preprocessing = dataclasses.replace(bundle.manifest.preprocessing, rois=None if roi is None else Rois(roi))
+    check_extendable(bundle, preprocessing)
+    open_calibration(bundle)
+    with staged_bundle(out) as staging:
+        for name in bundle.manifest.files:
+            if name == MODEL_FILE or name.startswith("roi."):
+                shutil.copyfile(bundle.checked_file(name), staging / name)
+        network = _Network(
+            Model(staging / MODEL_FILE, default_threads()).run, lambda: Model(staging / MODEL_FILE, 1).run
+        )
+        pictures = Pictures(_each_once(new), preprocessing)
+        unseen = _unseen(bundle, pictures, network.run, progress)
+        if not unseen:
+            raise PandaError(f"{path}: every picture given is in the bank; there is nothing to add")
+        banked, held = _split(bundle, unseen, hold_out)
+        manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
+        manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
+        manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
+        manifest = write_manifest(staging, manifest)
+        write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)
+        return Extended(write_manifest(staging, manifest), len(banked), len(held), len(pictures) - len(unseen), said)
+
+
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    """Without files of the very same content."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        try:
+            content = hashlib.sha256(image_bytes(path)).hexdigest()
+        except PandaError:
+            content = str(path)  # will be named when it is read
+        seen.setdefault(content, path)
+    return list(seen.values())
+
+
+def _unseen(bundle: Bundle, pictures: Pictures, run: FeatureFunction, progress: Progress) -> list[int]:
+    """Numbers of the pictures that can be read and are not in the bank: one that is would be scored beside itself."""
+    stored = stored_embeddings(bundle)
+    if pictures.preprocessing.tiles is None:  # large ones would fill the disk
+        pictures.keep(range(len(pictures)))
+    found = []
+    for picture in progress(pictures.read(), "look", len(pictures)):
+        squared = []
+        for number in picture.view.frames_looked_at():
+            embedding = run(picture.view.frames(picture.canvas, [number])).embedding
+            nearest, _ = kernel.topk(embedding, stored, 1, default_threads())
+            squared.append(float(nearest[0, 0]) / max(float((embedding**2).sum()), 1e-12))
+        if max(squared) > _SAME:
+            found.append(picture.number)
+    return found
+
+
+def _split(bundle: Bundle, numbers: Sequence[int], hold_out: int | None) -> tuple[list[int], list[int]]:
+    """(for the bank, to calibrate with): drawn at random, as the promise needs; none where the bank's own calibrate."""
+    facts = bundle.manifest.calibration
+    if not held_out_kind(bundle):
+        if hold_out:
+            raise PandaError(f"--hold-out {hold_out}: this bundle is not calibrated by pictures held out; leave it out")
+        return list(numbers), []
+    assert facts is not None
+    share = facts["images"] / (facts["images"] + bundle.manifest.export["train_images"])
+    count = (max(1, round(share * len(numbers))) if len(numbers) > 1 else 0) if hold_out is None else hold_out
+    if count >= len(numbers):
+        raise PandaError(f"--hold-out {count} of {len(numbers)} new pictures: leave at least one for the bank")
+    drawn = np.random.default_rng(bundle.manifest.export["seed"]).permutation(len(numbers))[:count]
+    held = sorted(numbers[i] for i in drawn)
+    return [number for number in numbers if number not in held], held
+
+
+def _renewed(bundle: Bundle, manifest: Manifest, pictures: Pictures, unseen: Sequence[int]) -> Manifest:
+    """The manifest of the larger banks, with what is known of the new pictures; not calibrated yet."""
+    normal = bundle.manifest.normal_pictures
+    if normal is not None:
+        frame = Preprocessing(manifest.preprocessing.height, manifest.preprocessing.width)
+        found = []
+        for picture in pictures.read(unseen):
+            width, height = picture.view.scaled
+            found.append(measure_quality(Image.fromarray(picture.canvas[:height, :width]), frame))
+        normal = normal.joined(QualityRange.of(found))
+    return dataclasses.replace(
+        manifest,
+        calibration=None,
+        evaluation=None,  # its figures are of the smaller bank
+        normal_pictures=normal,
+        created_with=f"panda-edge {__version__}",
+    )
+
+
+def _calibrated(
+    staging: Path,
+    bundle: Bundle,
+    manifest: Manifest,
+    preprocessing: Preprocessing,
+    pictures: Pictures,
+    held: Sequence[int],
+    network: _Network,
+    progress: Progress,
+) -> Manifest:
+    facts = bundle.manifest.calibration
+    if held_out_kind(bundle):
+        assert facts is not None
+        new = pictures.read(held) if held else iter(())
+        kept: Iterable[Picture] = keep_held_out(staging, chain(read_held_out(bundle, preprocessing), new))
+        kept = progress(kept, "calibrate", facts["images"] + len(held))
+        scored = scored_pictures(staging, manifest, ((None, picture) for picture in kept), network)
+        return calibrate(staging, manifest, scored, facts["rule"], facts["kind"])
+    if manifest.segmentation.bank != "exact":
+        return manifest  # not calibrated, and nothing to show colours by but what there was
+    count = len(read_sizes(Bundle(staging, manifest)))
+    most = SCALE_IMAGES if facts is None else LEAVE_ONE_OUT_IMAGES
+    numbers = [int(n) for n in np.unique(np.linspace(0, count - 1, most).astype(int))]
+    scored = scored_without_itself(staging, manifest, preprocessing, progress(numbers, "calibrate", len(numbers)))
+    return (
+        set_color_scale(manifest, scored)
+        if facts is None
+        else calibrate(staging, manifest, scored, facts["rule"], facts["kind"])
+    )
