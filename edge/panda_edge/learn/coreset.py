@@ -48,11 +48,8 @@ class CoresetWriter:
         channels = self._grid.channels
         stored = bundle.array(CORESET_FILE, (count, channels), self._dtype.name)
         self._there = np.array(stored, dtype=np.float32)
-        mean, basis = (bundle.checked_file(name) for name in (MEAN_FILE, BASIS_FILE))
-        self._turned_by = (
-            np.load(mean, allow_pickle=False).reshape(channels),
-            np.load(basis, allow_pickle=False).reshape(channels, channels),
-        )
+        mean = bundle.array(MEAN_FILE, (channels,), "float32")
+        self._turned_by = mean, bundle.array(BASIS_FILE, (channels, channels), "float32")
 
     def close(self) -> int:
         """Write the bank; returns how many descriptors it has."""

@@ -127,8 +127,7 @@ def extend_banks(
             raise PandaError(f"--max-bank-mb {limit:g}: would drop tiles of pictures that must be whole; give more")
         keep_images(staging, manifest.levels, kept)
         embeddings, rows, stored = embeddings[kept], rows[kept] if tiled else rows, len(kept)
-        pictures_left = np.unique(rows[:, 0]) if tiled else kept
-        write_sizes(staging, [sizes[number] for number in pictures_left])
+        write_sizes(staging, sizes if tiled else [sizes[number] for number in kept])
         said = said if limit is None else f"{len(kept)} of {count} normal {'tiles' if tiled else 'images'}"
     if tiled:
         np.save(staging / PLACES_FILE, rows, allow_pickle=False)
@@ -143,7 +142,7 @@ def extend_banks(
     export = {
         **manifest.export,
         "train_images": before + len(numbers),
-        "extended_by": manifest.export.get("extended_by", 0) + len(numbers),
+        "extended_by": (manifest.export.get("extended_by") or 0) + len(numbers),
         "max_bank_mb": limit,
         "max_bank_mb_chose": said,
     }
