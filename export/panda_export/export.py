@@ -17,6 +17,7 @@ from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
 from panda_edge.learn.held_out import keep_held_out
+from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
@@ -26,7 +27,6 @@ from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
 from panda_export.onnx_file import OPSET
 from panda_export.options import ExportOptions
-from panda_export.own_distances import with_own_distances
 
 _LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
 

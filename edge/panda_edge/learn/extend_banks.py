@@ -30,6 +30,7 @@ from panda_edge.search.coreset import MEAN_FILE as CORESET_MEAN_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 from panda_edge.search.level_files import level_file, scales_file
+from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.picture import FeatureFunction
 
 _NEIGHBORS, _TILE_NEIGHBORS = 50, 20  # of bundles that do not say what was asked for
@@ -81,7 +82,7 @@ def _known(manifest: Manifest) -> set[str]:
     levels = {name(level) for level in manifest.levels for name in (level_file, scales_file)}
     return levels | {
         EMBEDDINGS_FILE, HNSW_FILE, PLACES_FILE, PICTURES_FILE, MEAN_FILE, FACTOR_FILE,
-        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE,
+        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE, OWN_DISTANCES_FILE,
     }  # fmt: skip
 
 

@@ -138,7 +138,7 @@ class _Moments:
         """Origin float32 (cells, D), sums float64 (cells, D) and lower triangles of the products float32 (cells, T)."""
         assert self._origin is not None
         rows, columns = np.tril_indices(self._sum.shape[1])
-        return self._origin, self._sum, self._products[:, rows, columns]
+        return self._origin, self._sum, np.ascontiguousarray(self._products[:, rows, columns])
 
     def go_on(self, images: int, origin: np.ndarray, total: np.ndarray, triangles: np.ndarray) -> None:
         """Take up what `sums` gave."""
