@@ -13,13 +13,13 @@ from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import Tiling
+from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.search import coreset, gaussian
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.kernel import quantise_rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_export.bundle_writer import write_manifest
 
 SIDE, SIZE, IMAGES, VECTORS = 64, 12, 6, 20  # input pixels; numbers of an embedding; images and descriptors stored
 LEVELS = (Level(16, 4, 4, 7), Level(8, 8, 8, 5), Level(4, 16, 16, 3))

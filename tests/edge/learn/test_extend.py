@@ -110,6 +110,7 @@ def half() -> Roi:
         {"dtype": "uint8"},
         {"roi": half()},
         {"tiles": TILED, "neighbors": 20},
+        {"tiles": TILED, "discount": 0.0},
         {"tiles": TILED, "compare": "place"},
         {"tiles": TILED, "roi": half()},
         {"neighbors": 50},
@@ -131,15 +132,20 @@ def test_an_exact_bank_is_that_of_a_fresh_fit(fit: Fit, many: list[Path], tmp_pa
     assert found.format_version == expected.format_version
     for field in ("count", "neighbors", "compare", "dtype"):
         assert getattr(found.segmentation, field) == getattr(expected.segmentation, field)
-    assert found.segmentation.normal_high == pytest.approx(expected.segmentation.normal_high, rel=3e-3)
-    if expected.calibration is not None:
+    if found.segmentation.discount:
+        # What is taken off is the match's: from float16, where two normal cells are as near, it may be the other one's.
+        wrong = np.abs(np.load(out / CALIBRATION_FILE) / np.load(fresh / CALIBRATION_FILE) - 1)
+        assert (wrong > 1e-3).mean() < 0.15
+        assert wrong.max() < 0.15
+    elif expected.calibration is not None:
+        assert found.segmentation.normal_high == pytest.approx(expected.segmentation.normal_high, rel=3e-3)
         tolerance = 3e-3 if more.get("dtype") == "uint8" else 1e-3
         np.testing.assert_allclose(np.load(out / CALIBRATION_FILE), np.load(fresh / CALIBRATION_FILE), rtol=tolerance)
     one, other = (panda_edge.load(bundle).segment(many[20]) for bundle in (out, fresh))
     assert one.score == other.score
     np.testing.assert_array_equal(one.heatmap, other.heatmap)
     if expected.calibration is not None:  # a score beside another may change places with it
-        assert one.p_value == pytest.approx(other.p_value, abs=2 / 17)
+        assert one.p_value == pytest.approx(other.p_value, abs=4 / 17)
 
 
 def test_a_bundle_can_be_extended_again_and_in_its_own_place(fit: Fit, many: list[Path], tmp_path: Path) -> None:
