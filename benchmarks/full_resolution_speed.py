@@ -1,6 +1,6 @@
 """What large pictures cost: `python -m benchmarks.full_resolution_speed NAME DATA [PICTURES]`.
 
-On a board's bundle of `--smallest-defect 12`: frames a second of its 640² pictures, the time of a 2448 × 2048 picture
+On a board's bundles of BUNDLES: frames a second of its 640² pictures, the time of a 2448 × 2048 picture
 over that of the bare model on its tiles (both in turns, same workers and batches), and the memory of its own that a
 process needs for a 20-megapixel JPEG; the large pictures are laid out of the board's normal test pictures. With
 PICTURES: seconds and memory of a fit to so many 2448 × 2048 pictures. Rows go into
@@ -29,7 +29,13 @@ from panda_edge.examine.machine import memory_mb
 from panda_train.data.folders import open_dataset
 
 SIZES = {"640 × 640": None, "2448 × 2048": (2448, 2048), "5472 × 3648": (5472, 3648)}
-_RUNS = {"640 × 640": 60, "2448 × 2048": 15, "5472 × 3648": 3}
+_RUNS = {"640 × 640": 60, "2448 × 2048": 7, "5472 × 3648": 2}
+# Options of fit, and the sizes that each is asked for.
+BUNDLES = {
+    "as asked": (("--smallest-defect", "12"), tuple(SIZES)),
+    "3x3": (("--tiles", "3x3"), ("640 × 640",)),
+    "1/16": (("--smallest-defect", "12", "--overlap", "0.0625"), ("640 × 640", "2448 × 2048")),
+}
 
 
 def laid_out(pictures: list[Path], size: tuple[int, int], first: int = 0) -> Image.Image:
@@ -133,30 +139,21 @@ def measure(name: str, data: Path, count: int) -> None:
             rows.update(f"{name}: fit to 5 megapixels", **fit_many(pictures, count, folder), conditions=conditions(2))
             print(rows.get(f"{name}: fit to 5 megapixels"))
             return
-        command = [
-            sys.executable,
-            "-m",
-            "panda_train",
-            "fit",
-            str(data),
-            "--out",
-            str(bundle),
-            "--smallest-defect",
-            "12",
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         new = [sample.path for sample in open_dataset(data).test if not sample.anomalous]
-        for title, size in SIZES.items():
-            paths = new
-            if size is not None:
-                paths = [folder / f"{title} {number}.jpg" for number in range(3)]
-                for number, path in enumerate(paths):
-                    laid_out(new, size, 7 * number).save(path, quality=92)
-            command = [sys.executable, "-m", "benchmarks.full_resolution_speed", "--one", str(bundle)]
-            command += [str(_RUNS[title]), *map(str, paths)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            rows.update(f"{name}: {title}", **json.loads(done.stdout), conditions=conditions(2))
-            print(f"{name}: {title}", json.loads(done.stdout), flush=True)
+        for label, (options, titles) in BUNDLES.items():
+            fit = [sys.executable, "-m", "panda_train", "fit", str(data), "--out", str(bundle), *options]
+            subprocess.run(fit, check=True, stdout=subprocess.DEVNULL)
+            for title in titles:
+                size, paths = SIZES[title], new
+                if size is not None:
+                    paths = [folder / f"{title} {number}.jpg" for number in range(3)]
+                    for number, path in enumerate(paths):
+                        laid_out(new, size, 7 * number).save(path, quality=92)
+                command = [sys.executable, "-m", "benchmarks.full_resolution_speed", "--one", str(bundle)]
+                command += [str(_RUNS[title]), *map(str, paths)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                rows.update(f"{name}, {label}: {title}", **json.loads(done.stdout), conditions=conditions(2))
+                print(f"{name}, {label}: {title}", json.loads(done.stdout), flush=True)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,18 @@ class Case:
 
 @pytest.fixture(scope="module")
 def case(subject: Subject, exact_bundle: Path, threads: int) -> Case:
-    detector = panda_edge.load(exact_bundle, threads)
+    return case_of(subject, exact_bundle, threads)
+
+
+@pytest.fixture(scope="module")
+def large_case(subject: Subject, threads: int) -> Case:
+    """Frames of 448 × 448, 28 × 28 coarsest cells; 100 MB of the normal images are kept."""
+    return case_of(subject, subject.bundle(("--input-size", "448", "--max-bank-mb", "100")), threads)
+
+
+def case_of(subject: Subject, bundle_path: Path, threads: int) -> Case:
+    """What the test images of a subject ask of an exact bundle."""
+    detector = panda_edge.load(bundle_path, threads)
     bundle, manifest = detector.bundle, detector.bundle.manifest
     count = manifest.segmentation.count
     gallery = [
@@ -94,6 +105,29 @@ def test_pyramid_search_within_epsilon(benchmark: BenchmarkFixture, case: Case, 
     check(case, search, epsilon)
     queries = itertools.cycle(case.queries)
     benchmark.pedantic(lambda: search.nearest(*next(queries), epsilon), rounds=2 * IMAGES, warmup_rounds=2)
+
+
+@pytest.mark.parametrize("window", [None, 1, 2, 3])
+@pytest.mark.parametrize("size", [224, 448])
+def test_window(
+    benchmark: BenchmarkFixture, request: pytest.FixtureRequest, size: int, window: int | None, threads: int
+) -> None:
+    case: Case = request.getfixturevalue("case" if size == 224 else "large_case")
+    search = kernel.PyramidSearch(case.gallery, case.grid, threads)
+    within, everywhere = (search.nearest(*case.queries[0], window=reach)[0] for reach in (window, None))
+    assert (within >= everywhere * (1 - 1e-4)).all()
+    queries = itertools.cycle(case.queries)
+    benchmark.pedantic(
+        lambda: search.nearest(*next(queries), window=window), rounds=2 * IMAGES, warmup_rounds=2
+    )  # fmt: skip
+
+
+def test_pyramid_search_of_bytes(benchmark: BenchmarkFixture, case: Case, threads: int) -> None:
+    search = kernel.PyramidSearch([kernel.quantise_rows(level) for level in case.gallery], case.grid, threads)
+    exact = kernel.PyramidSearch(case.gallery, case.grid, threads).nearest(*case.queries[0])[0]
+    assert abs(np.sqrt(search.nearest(*case.queries[0])[0]).mean() / np.sqrt(exact).mean() - 1) < 0.01
+    queries = itertools.cycle(case.queries)
+    benchmark.pedantic(lambda: search.nearest(*next(queries)), rounds=2 * IMAGES, warmup_rounds=2)
 
 
 def test_pyramid_search_of_the_whole_bank(benchmark: BenchmarkFixture, case: Case, threads: int) -> None:

@@ -62,6 +62,8 @@ RUNS: dict[str, Theirs | tuple[str, ...]] = {
     "ours": (),
     "ours --input-size 448": ("--input-size", "448"),
     "ours --tiles 3x3": ("--tiles", "3x3", "--neighbors", "20"),
+    "ours --smallest-defect 12": ("--smallest-defect", "12"),
+    "ours --tiles 3x3 --bank coreset": ("--tiles", "3x3", "--bank", "coreset"),
 }
 
 
