@@ -55,12 +55,7 @@ def export_bundle(
         sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)
         pictures.keep(sampled)
         network = write_network(staging, backbone, pictures, options)
-        banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable)
-        roi = _written_roi(staging, pictures)
-        manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
-        manifest = with_compare(staging, manifest, pictures, options.bank)
-        pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=preprocessing.rois)
-        manifest = with_own_distances(staging, manifest, progress)
+        manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress)
         manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
         manifest = write_manifest(staging, manifest)
         shown = mirrored_frames(list(islice(pictures.read(sampled), FRAMES)))
@@ -72,6 +67,26 @@ def export_bundle(
 def _written_roi(staging: Path, pictures: Pictures) -> RoiEntry | None:
     rois = pictures.preprocessing.rois
     return None if rois is None or rois.bundle is None else write_roi(staging, rois.bundle, pictures.first().view)
+
+
+def write_searchable(
+    staging: Path,
+    backbone: ExportableBackbone,
+    network: Network,
+    pictures: Pictures,
+    options: ExportOptions,
+    progress: Progress = silent,
+) -> tuple[Manifest, Banks]:
+    """Write the banks of all pictures, and the manifest by which they are searched; neither decisions nor colours yet.
+
+    options: with a resolved bank. The pictures' preprocessing becomes the manifest's. Raises PandaError, DataError.
+    """
+    banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable)
+    roi, rois = _written_roi(staging, pictures), pictures.preprocessing.rois
+    manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
+    manifest = with_compare(staging, manifest, pictures, options.bank)
+    pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
+    return with_own_distances(staging, manifest, progress), banks
 
 
 def _normal_pictures(pictures: Pictures, sampled: Sequence[int]) -> QualityRange:

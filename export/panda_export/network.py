@@ -18,7 +18,7 @@ from panda_edge.learn.pictures import Pictures
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.features import torch_features
-from panda_export.graph import DeviceGraph, ExportableBackbone
+from panda_export.graph import DeviceGraph, ExportableBackbone, LevelSpec
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import write_onnx
 from panda_export.options import BankOptions, ExportOptions
@@ -71,22 +71,36 @@ def one_frame_each(pictures: Pictures, numbers: Sequence[int]) -> Iterator[np.nd
 
 
 def _graph(backbone: ExportableBackbone, pictures: Pictures, options: BankOptions) -> DeviceGraph:
-    """The backbone with what the options do to its levels. A gaussian bank averages for itself, after joining them."""
-    average = 1 if options.gallery == "gaussian" else options.averaged
-    if average == 1 and not options.standardise and options.level_weights is None:
-        return DeviceGraph(backbone)
+    """The backbone with what the options do to its levels."""
     spreads = None
     if options.standardise:
-        frames = one_frame_each(pictures, pictures.spread(_SPREAD_PICTURES))
-        spreads = channel_spreads(frames, torch_features(DeviceGraph(backbone), "cpu")) or None
-    scales = level_scales([level.channels for level in backbone.levels], options.level_weights, spreads)
-    strides, kept = [level.stride for level in backbone.levels], options.kept_levels(len(backbone.levels))
+        spreads = normal_spreads(pictures, torch_features(DeviceGraph(backbone), "cpu"))
+    descriptors = descriptors_of(backbone.levels, options, spreads)
+    kept = None if descriptors is None else options.kept_levels(len(backbone.levels))
+    return DeviceGraph(backbone, descriptors, kept)
+
+
+def normal_spreads(pictures: Pictures, run: FeatureFunction) -> list[np.ndarray] | None:
+    """What `standardise` divides by: each channel's spread over some normal frames, of each level float64 (C,)."""
+    return channel_spreads(one_frame_each(pictures, pictures.spread(_SPREAD_PICTURES)), run) or None
+
+
+def descriptors_of(
+    levels: Sequence[LevelSpec], options: BankOptions, spreads: Sequence[np.ndarray] | None = None
+) -> Descriptors | None:
+    """What the options do to a backbone's levels, coarse first; None where they leave them alone.
+
+    A gaussian bank averages for itself, after joining them.
+    """
+    average = 1 if options.gallery == "gaussian" else options.averaged
+    if average == 1 and not options.standardise and options.level_weights is None:
+        return None
+    scales = level_scales([level.channels for level in levels], options.level_weights, spreads)
     if options.gallery == "coreset":
         # As PatchCore does it; the finest level is not part of the descriptor.
-        sides = [average] * (len(strides) - 1) + [1 if len(strides) > 1 else average]
-        return DeviceGraph(backbone, Descriptors(sides, scales, padded=True), kept)
-    sides = [averaged_cells(average, stride) for stride in strides]
-    return DeviceGraph(backbone, Descriptors(sides, scales), kept)
+        sides = [average] * (len(levels) - 1) + [1 if len(levels) > 1 else average]
+        return Descriptors(sides, scales, padded=True)
+    return Descriptors([averaged_cells(average, level.stride) for level in levels], scales)
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:

@@ -18,7 +18,7 @@ PARAMETERS = {parameter.name: parameter for parameter in FIT.params}
 OPTION = {name: parameter.opts[0] for name, parameter in PARAMETERS.items()}
 VALUES: dict[str, tuple[str | None, ...]] = {
     "method": METHODS,
-    "bank": tuple(BANKS),
+    "bank": (*BANKS, "auto"),
     "distance": ("knn", "centre", "none"),
     "embedding": (None, *EMBEDDINGS),
     "epochs": (None, "3"),

@@ -19,7 +19,7 @@ from panda_train.commands import app as cli
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 EXAMPLES = {name: command.epilog.removeprefix("Example: ") for name, command in COMMANDS.items()}
-LONG = ("fisher", "paper")  # hours, or a data set that is not here
+LONG = ("choose", "fisher", "paper")  # minutes or hours, or a data set that is not here
 
 
 def said_by(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

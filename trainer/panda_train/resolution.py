@@ -35,11 +35,12 @@ class Resolution:
     smallest_defect: float | None = None
 
 
-def preprocessing_of(asked: Resolution, images: Sequence[Path]) -> Preprocessing:
-    """What the options mean for such images; says on stderr what was chosen, and what is out of sight.
+def preprocessing_of(asked: Resolution, images: Sequence[Path], quiet: bool = False) -> Preprocessing:
+    """What the options mean for such images; says on stderr, unless `quiet`, what was chosen and what is out of sight.
 
     Raises PandaError for options that contradict one another.
     """
+    say = _unsaid if quiet else _said
     height, width = _size(asked.input_size)
     if asked.resize not in RESIZES:
         raise PandaError(f"unknown --resize {asked.resize!r}; expected {', '.join(RESIZES)}")
@@ -50,18 +51,26 @@ def preprocessing_of(asked: Resolution, images: Sequence[Path]) -> Preprocessing
         scale = min(MAX_SCALE, max(MIN_SCALE, LEAST_SPAN / asked.smallest_defect))
         shown = f"--smallest-defect {asked.smallest_defect:g} of pictures of {picture[0]}×{picture[1]}"
         if picture[0] * scale <= width and picture[1] * scale <= height:
-            print(f"{shown}: a whole picture in one frame of {width}×{height} shows it", file=sys.stderr)
+            say(f"{shown}: a whole picture in one frame of {width}×{height} shows it")
             return whole
         tiles = Tiling(DEFAULT_OVERLAP if asked.overlap is None else asked.overlap, scale)
         count = Preprocessing(height, width, tiles=tiles).view(picture).count
-        print(f"{shown}: scale {scale:.3g}, {count} tiles of {width}×{height} a picture", file=sys.stderr)
+        say(f"{shown}: scale {scale:.3g}, {count} tiles of {width}×{height} a picture")
     if tiles is None:
-        if asked.tiles is None:
+        if asked.tiles is None and not quiet:
             _warn_of_size(whole, images)
         return whole
     if asked.resize != "squash":
         raise PandaError(f"--resize {asked.resize} does nothing with tiles; leave one of them out")
     return Preprocessing(height, width, tiles=tiles)
+
+
+def _said(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _unsaid(line: str) -> None:
+    pass
 
 
 def _tiles(asked: Resolution, height: int, width: int) -> Tiling | None:

@@ -47,8 +47,9 @@ def bench(
 
     Times are milliseconds. `fps_pipelined` is that of `Detector.segment_stream` over the same images. `cold_start_ms`
     is a fresh interpreter from its start to the first heat map, null without images; `rss_mb` the peak resident memory,
-    `own_mb` the part that is not mapped files. `tiles`, null without: how many the first image has, `floor_ms` that the
-    bare model needs for an image's tiles, and `ratio`, an image's whole time over that (medians, measured in turns).
+    `own_mb` the part that is not mapped files. `model` says which network ran, on frames of which size. `tiles`, null
+    without: how many the first image has, `floor_ms` that the bare model needs for an image's tiles, and `ratio`, an
+    image's whole time over that (medians, measured in turns).
     Raises PandaError.
     """
     threads = checked_threads(threads)
@@ -82,7 +83,16 @@ def bench(
         "simd": kernel.simd_level(),
         "cpu": cpu_name(),
         "frames": frames,
+        "model": _model(detector),
     }
+
+
+def _model(detector: Detector) -> dict[str, Any]:
+    """What the backbone's milliseconds are of, so that machines can be compared by them."""
+    manifest = detector.bundle.manifest
+    frame = manifest.preprocessing
+    facts = {"backbone": manifest.backbone["name"], "precision": manifest.export.get("precision", "float32")}
+    return {**facts, "height": frame.height, "width": frame.width}
 
 
 def _beside_floor(detector: Detector, inputs: Sequence[ImageLike], frames: int) -> dict[str, Any] | None:

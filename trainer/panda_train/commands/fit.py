@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +14,11 @@ from panda_edge.errors import PandaError
 from panda_train.commands import fit_options as options
 from panda_train.commands.options import Data
 from panda_train.commands.unread import refuse_unread
+
+if TYPE_CHECKING:
+    from panda_export.options import BankOptions
+    from panda_train.choose.choosing import ChooseOptions
+    from panda_train.resolution import Resolution
 
 
 def fit(
@@ -34,6 +40,7 @@ def fit(
     roi: options.Roi = None,
     overlap: options.Overlap = None,
     scale: options.Scale = None,
+    ms: options.Ms = 30.0,
     means: options.Means = 50,
     vectors: options.Vectors = 5000,
     neighbors: options.Neighbors = None,
@@ -78,12 +85,13 @@ def fit(
     from panda_export.options import BankOptions
     from panda_train.adapt import METHODS, config_of
     from panda_train.adapt.adaptation import AdaptOptions
+    from panda_train.choose.choosing import ChooseOptions
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
     from panda_train.resolution import Resolution
 
     bank_options = BankOptions(
-        bank,
+        "exact" if bank == "auto" else bank,
         means,
         vectors,
         _neighbors(neighbors),
@@ -99,6 +107,19 @@ def fit(
         discount=discount,
     )
     refuse_unread(context)
+    resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)
+    if bank == "auto":
+        asked = ChooseOptions(
+            ms,
+            ChooseOptions.bank_mb if max_bank_mb is None else max_bank_mb,
+            smallest_defect=smallest_defect,
+            normal=normal,
+            backbone=backbone,
+            weights=weights,
+            seed=seed,
+        )
+        bank_options, resolution, score, precision = _chosen(data, out, asked)
+        bank_options = replace(bank_options, knn=knn, embeddings=embeddings)
     config = config_of(
         method if method in METHODS else "panda-early",
         steps=steps,
@@ -123,7 +144,7 @@ def fit(
         backbone,
         weights,
         adapt_from,
-        Resolution(input_size, resize, tiles, overlap, scale, smallest_defect),
+        resolution,
         normal,
         seed,
         device,
@@ -139,7 +160,9 @@ def fit(
     if manifest is None:  # under torchrun, the first process speaks
         return
     if manifest.export["max_bank_mb_chose"]:
-        print(f"--max-bank-mb {max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr)
+        print(
+            f"--max-bank-mb {bank_options.max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr
+        )
     if manifest.detection.bank == "hnsw" and bank != "hnsw" and embeddings == "auto":
         print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
     facts = {
@@ -158,6 +181,19 @@ def fit(
         print_json(facts)
     else:
         print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
+
+
+def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str]:
+    """Bank, resolution, score rule and precision of `--bank auto`; says on stderr what was chosen."""
+    from panda_edge.learn.bundle_writer import check_target
+    from panda_train.choose.choosing import choose
+    from panda_train.choose.fit_command import arguments, bank_of
+
+    check_target(out)  # before minutes of work
+    best = choose(data, asked)[0]
+    print(f"--bank auto: {' '.join(arguments(best.candidate, best.verdict))}", file=sys.stderr)
+    look = best.candidate.look
+    return bank_of(best.candidate, best.verdict), look.resolution, best.verdict.rule, look.precision
 
 
 def _tried(bundle: Path, data: Path, normal: str | None) -> dict[str, Any]:

@@ -19,7 +19,8 @@ Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal cl
 Bank = Annotated[
     str,
     typer.Option(
-        help="What is kept of the normal images: exact, kmeans, kmeans-levels, hnsw, coreset, joint-hnsw, gaussian."
+        help="What is kept of the normal images: exact, kmeans, kmeans-levels, hnsw, coreset, joint-hnsw, gaussian; "
+        "auto: what `choose` finds best."
     ),
 ]
 MaxBankMb = Annotated[
@@ -85,6 +86,9 @@ Scale = Annotated[
 ]
 
 # Bank.
+Ms = Annotated[
+    float, typer.Option(rich_help_panel=_BANK, help="--bank auto: most milliseconds a picture may take here.")
+]
 Means = Annotated[int, typer.Option(min=1, rich_help_panel=_BANK, help="Centres of a k-means bank, or of each level.")]
 Vectors = Annotated[
     int, typer.Option(min=1, rich_help_panel=_BANK, help="Descriptors of a coreset or joint-hnsw bank.")

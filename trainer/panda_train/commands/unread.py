@@ -9,10 +9,23 @@ import typer
 
 from panda_edge.errors import PandaError
 
+_BANKS = ("exact", "kmeans", "kmeans-levels", "hnsw", "coreset", "joint-hnsw", "gaussian")  # all but auto
 _ADAPTING = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
 
 # Option → the options that decide whether it is read, each with the values with which it is; None: not given.
 READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
+    "ms": {"bank": ("auto",)},
+    "score": {"bank": _BANKS},
+    "input_size": {"bank": _BANKS},
+    "resize": {"bank": _BANKS},
+    "roi": {"bank": _BANKS},
+    "tiles": {"bank": _BANKS},
+    "overlap": {"bank": _BANKS},
+    "scale": {"bank": _BANKS},
+    "average": {"bank": _BANKS},
+    "standardise": {"bank": _BANKS},
+    "level_weights": {"bank": _BANKS},
+    "precision": {"bank": _BANKS},
     "means": {"bank": ("kmeans", "kmeans-levels")},
     "vectors": {"bank": ("coreset", "joint-hnsw")},
     "neighbors": {"bank": ("exact", "hnsw")},

@@ -37,9 +37,9 @@ def draw_scratch(
     result, mask = image.copy(), np.zeros(image.shape, dtype=bool)
     for _ in range(rng.integers(1, 3)):
         width = max(rng.uniform(0.012, 0.022) * size, least_width)
-        curve = _bezier(size, rng, shake)
-        groove = _stroke(image.shape, curve, width)
-        edge = _stroke(image.shape, curve + width * 0.8, width * 0.7)
+        curve = bezier(size, rng, shake)
+        groove = stroke(image.shape, curve, width)
+        edge = stroke(image.shape, curve + width * 0.8, width * 0.7)
         depth = rng.uniform(45, 80) * strength
         result += sign * depth * groove - sign * 0.5 * depth * edge * (1 - groove)
         changed = np.maximum(groove, edge) >= _MASK_ALPHA
@@ -49,7 +49,7 @@ def draw_scratch(
 
 def draw_stain(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> Defect:
     """A dried liquid: the texture shows through, darker (by `strength`), and darkest along the rim."""
-    alpha = _blob(image.shape, rng.uniform(0.12, 0.22), rng)
+    alpha = blob(image.shape, rng.uniform(0.12, 0.22), rng)
     inside = ndimage.gaussian_filter(alpha, 1.2)
     rim = np.clip(inside - ndimage.gaussian_filter(inside, 4.0), 0, None) * 2
     darkening = rng.uniform(0.26, 0.38) * strength
@@ -58,7 +58,7 @@ def draw_stain(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator,
 
 def draw_hole(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator) -> Defect:
     """A small pit: dark, its far wall catching light, with a thin bright lip on one side."""
-    alpha = ndimage.gaussian_filter(_blob(image.shape, rng.uniform(0.045, 0.085), rng), 0.7)
+    alpha = ndimage.gaussian_filter(blob(image.shape, rng.uniform(0.045, 0.085), rng), 0.7)
     down = rng.uniform(0, 2 * np.pi)
     slope = ndimage.sobel(ndimage.gaussian_filter(alpha, 2.0), 0) * np.sin(down)
     slope += ndimage.sobel(ndimage.gaussian_filter(alpha, 2.0), 1) * np.cos(down)
@@ -70,7 +70,7 @@ def draw_hole(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator) 
 
 def draw_foreign(image: np.ndarray, foreign: np.ndarray, rng: np.random.Generator) -> Defect:
     """A patch of another texture with the brightness of what it covers, so that only the texture tells it."""
-    alpha = ndimage.gaussian_filter(_blob(image.shape, rng.uniform(0.11, 0.18), rng), 1.0)
+    alpha = ndimage.gaussian_filter(blob(image.shape, rng.uniform(0.11, 0.18), rng), 1.0)
     covered = alpha >= _MASK_ALPHA
     patch = foreign - foreign[covered].mean() + image[covered].mean()
     return Defect(image * (1 - alpha) + patch * alpha, covered)
@@ -84,7 +84,7 @@ DEFECTS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], Defec
 }
 
 
-def _bezier(size: int, rng: np.random.Generator, shake: float) -> np.ndarray:
+def bezier(size: int, rng: np.random.Generator, shake: float) -> np.ndarray:
     """A gently bent, slightly shaking line across part of the image: float64 (60, 2) of x, y in pixels."""
     angle, length = rng.uniform(0, np.pi), rng.uniform(0.4, 0.75) * size
     middle = rng.uniform(0.38, 0.62, 2) * size
@@ -96,7 +96,7 @@ def _bezier(size: int, rng: np.random.Generator, shake: float) -> np.ndarray:
     return np.asarray(line + shaking)
 
 
-def _stroke(shape: tuple[int, ...], points: np.ndarray, width: float) -> np.ndarray:
+def stroke(shape: tuple[int, ...], points: np.ndarray, width: float) -> np.ndarray:
     """Coverage 0 … 1, float64 (H, W), of a polyline whose width tapers to its ends."""
     canvas = Image.new("L", (shape[1] * _SUPERSAMPLING, shape[0] * _SUPERSAMPLING))
     draw = ImageDraw.Draw(canvas)
@@ -109,7 +109,7 @@ def _stroke(shape: tuple[int, ...], points: np.ndarray, width: float) -> np.ndar
     return _covered(canvas, shape)
 
 
-def _blob(shape: tuple[int, ...], radius: float, rng: np.random.Generator) -> np.ndarray:
+def blob(shape: tuple[int, ...], radius: float, rng: np.random.Generator) -> np.ndarray:
     """Coverage 0 … 1, float64 (H, W), of an irregular round shape; radius as a share of the image's side."""
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     reach = np.ones_like(angles)

@@ -1,0 +1,183 @@
+"""Rung by rung: who goes on, who is left out and why, and what is not done again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from panda_edge.errors import PandaError
+from panda_export.options import BankOptions
+from panda_train.choose import halving
+from panda_train.choose.candidates import Candidate, Look
+from panda_train.choose.chart import check_chart, draw, frontier
+from panda_train.choose.fit_command import arguments, command
+from panda_train.choose.halving import RUNGS, Halving, Row
+from panda_train.choose.judge import Verdict, figures
+from panda_train.choose.pictures import Judged
+from panda_train.choose.state import State
+from panda_train.choose.trial import Seen
+from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.resolution import Resolution
+
+LOOK = Look("224²", Resolution())
+
+
+def verdict_of(score: float, ms: float = 10.0) -> Verdict:
+    return Verdict(score, "max", score, score, score, score, ms, 1.0, 5000)
+
+
+class Fake:
+    """A look whose trials are looked up; counts them."""
+
+    def __init__(self, scores: dict[str, tuple[float, float]]) -> None:
+        self.scores, self.tried = scores, []  # type: ignore[var-annotated]
+
+    def try_out(self, candidate: Candidate, images: int, shown: Any) -> Any:
+        self.tried.append((candidate.name, images))
+        if candidate.name not in self.scores:
+            raise PandaError(f"{candidate.name} is too small")
+        return verdict_of(*self.scores[candidate.name])
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(halving, "verdict", lambda tried, fpr, slowness: tried)
+
+    def go(fake: Fake, names: list[str], ms: float = 30.0, state: State | None = None) -> list[Row]:
+        pictures = Judged([], [], (10, 10))
+        made = [Candidate(name, LOOK, BankOptions()) for name in names]
+        return Halving(lambda look: fake, pictures, ms, 1.0, 0.01, state or State(None, {})).run(made)  # type: ignore[arg-type,return-value]
+
+    return go
+
+
+def test_the_best_within_the_time_is_chosen(run: Any) -> None:
+    scores = {str(i): (i / 20, 10.0 + i) for i in range(20)}
+    fake = Fake(scores)
+    rows = run(fake, list(scores), ms=25.5)
+    assert rows[0].candidate.name == "15"
+    assert not rows[0].left_out
+    assert rows[0].rung == 3
+    said = {row.candidate.name: row.left_out for row in rows}
+    assert "ms, more than 25.5" in said["19"]
+    assert said["1"].endswith("behind the best")
+    tried = [sum(images == rung.fitted for _, images in fake.tried) for rung in RUNGS]
+    assert tried == [20, RUNGS[0].survivors + 4, 2 * RUNGS[1].survivors]  # 16 to 19 may be slow by noise
+
+
+def test_where_all_that_are_left_are_too_slow_after_all_others_get_their_turn(run: Any) -> None:
+    class Slower(Fake):
+        def try_out(self, candidate: Candidate, images: int, shown: Any) -> Any:
+            found = super().try_out(candidate, images, shown)
+            late = images == RUNGS[-1].fitted and candidate.name != "3"
+            return replace(found, ms=100.0) if late else found
+
+    scores = {str(i): (i / 20, 10.0) for i in range(20)}
+    rows = run(Slower(scores), list(scores))
+    assert rows[0].candidate.name == "3"
+    assert not rows[0].left_out
+
+
+def test_a_little_over_the_time_is_forgiven_until_the_last_rung(run: Any) -> None:
+    rows = run(Fake({"slow": (0.9, 33.0), "fast": (0.5, 10.0)}), ["slow", "fast"])
+    assert [row.candidate.name for row in rows] == ["fast", "slow"]
+    assert rows[1].rung == 3
+
+
+def test_nothing_within_the_time(run: Any) -> None:
+    with pytest.raises(PandaError, match=r"at most 5 ms a picture; the fastest, b, takes 9.0: give --ms 9.9 or more"):
+        run(Fake({"a": (0.9, 12.0), "b": (0.5, 9.0)}), ["a", "b"], ms=5)
+
+
+def test_nothing_fits(run: Any) -> None:
+    with pytest.raises(PandaError, match="no candidate fits: a is too small"):
+        run(Fake({}), ["a"])
+
+
+def test_what_is_done_is_not_done_again(run: Any, tmp_path: Path) -> None:
+    path, scores = tmp_path / "state.json", {"a": (0.9, 12.0), "b": (0.5, 9.0)}
+    first = run(Fake(scores), ["a", "b"], state=State(path, {"seed": 0}))
+    fake = Fake(scores)
+    assert run(fake, ["a", "b"], state=State(path, {"seed": 0})) == first
+    assert fake.tried == []
+    with pytest.raises(PandaError, match="was made with another seed; give --state another name"):
+        State(path, {"seed": 1})
+    path.write_text(json.dumps([1]))
+    with pytest.raises(PandaError, match="not a state of `choose`"):
+        State(path, {"seed": 0})
+
+
+def test_interrupted_goes_on(run: Any, tmp_path: Path) -> None:
+    path, scores = tmp_path / "state.json", {"a": (0.9, 12.0), "b": (0.5, 9.0)}
+
+    class Stopped(Fake):
+        def try_out(self, candidate: Candidate, images: int, shown: Any) -> Any:
+            if len(self.tried) == 1:
+                raise KeyboardInterrupt
+            return super().try_out(candidate, images, shown)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Stopped(scores), ["a", "b"], state=State(path, {}))
+    fake = Fake(scores)
+    assert run(fake, ["a", "b"], state=State(path, {}))[0].candidate.name == "a"
+    assert fake.tried[0] == ("b", RUNGS[0].fitted)
+
+
+def test_figures_of_what_was_seen() -> None:
+    def seen(kind: str | None, value: float) -> Seen:
+        pixels = PixelScores()
+        mask = np.zeros((4, 4), bool)
+        mask[0, 0] = kind is not None
+        pixels.add(np.where(mask, value, 0.5), mask)
+        return Seen(kind, {"embedding": -value, "max": value, "top1": value}, pixels)
+
+    normal = [seen(None, value) for value in np.linspace(0, 1, 11)]
+    found = figures([*normal, seen("hole", 2.0), seen("hole", 3.0), seen("stain", 0.35)], 0.1)
+    assert found["hole"].image["max"] == 1.0
+    assert found["hole"].image["embedding"] == 0.0
+    assert found["hole"].found["max"] == 1.0
+    assert found["stain"].found["max"] == 0.0
+    assert found["hole"].pixel == 1.0
+    assert found["stain"].pixel == 0.0
+    assert found["stain"].image["max"] == pytest.approx(4 / 11)
+    assert set(found) == {"hole", "stain", "all"}
+
+
+def test_the_frontier_is_of_the_last_rung() -> None:
+    def row(name: str, score: float, ms: float, rung: int = 3) -> Row:
+        return Row(Candidate(name, LOOK, BankOptions()), rung, verdict_of(score, ms), "")
+
+    rows = [row("c", 0.9, 20), row("a", 0.7, 5), row("b", 0.6, 8), row("early", 0.99, 1, rung=1), row("d", 0.8, 12)]
+    assert [found.candidate.name for found in frontier(rows)] == ["a", "d", "c"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_the_chart(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    check_chart(path)
+    rows = [Row(Candidate(f"c{i}", LOOK, BankOptions()), 3 - i, verdict_of(0.5 + i / 10, 5 + i), "") for i in range(3)]
+    draw(rows, 30.0, path)
+    assert path.stat().st_size > 1000
+    with pytest.raises(PandaError, match=r"ends in .png or .svg"):
+        check_chart(tmp_path / "x.pdf")
+    with pytest.raises(PandaError, match="there is no folder"):
+        check_chart(tmp_path / "none" / "x.png")
+
+
+def test_the_command_names_what_differs_from_the_defaults() -> None:
+    plain = Candidate("exact", LOOK, BankOptions(max_bank_mb=100))
+    assert arguments(plain, verdict_of(1)) == ["--bank", "exact", "--max-bank-mb", "100"]
+    bank = BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0), window=2, neighbors=15)
+    look = Look("int8", Resolution(input_size="320"), "int8")
+    line = command(Path("/data/my parts"), ["--seed", "3"], arguments(Candidate("x", look, bank), verdict_of(1)))
+    assert line == (
+        "panda-train fit '/data/my parts' --out 'my parts.panda' --seed 3 --bank exact --neighbors 15 --average 3 "
+        "--level-weights 1,1,0 --window 2 --input-size 320 --precision int8"
+    )
+    coreset = arguments(Candidate("x", LOOK, BankOptions("coreset"), share=0.1), verdict_of(1))
+    assert coreset == ["--bank", "coreset"]  # 5,000, as by default

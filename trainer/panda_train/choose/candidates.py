@@ -1,0 +1,88 @@
+"""What is tried: banks, averaging, neighbours, windows, and the resolutions they look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from panda_export.options import BankOptions
+from panda_train.resolution import Resolution
+
+
+@dataclass(frozen=True)
+class Look:
+    """At what resolution pictures are looked at, and with what numbers the network computes (`fit --precision`)."""
+
+    name: str
+    resolution: Resolution
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A bank at a look. share: of a coreset, of all normal descriptors, that are kept; None for other banks."""
+
+    name: str
+    look: Look
+    bank: BankOptions
+    share: float | None = None
+
+    def of_cells(self, cells: int) -> BankOptions:
+        """The bank's options where normal pictures have so many cells at stride 8 in all."""
+        if self.share is None:
+            return self.bank
+        return dataclasses.replace(self.bank, vectors=max(1, round(self.share * min(cells, MOST_DESCRIPTORS))))
+
+
+MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
+
+_BANKS: dict[str, tuple[BankOptions, float | None]] = {
+    "exact": (BankOptions("exact"), None),
+    "exact, average 3": (BankOptions("exact", average=3), None),
+    "exact, average 5": (BankOptions("exact", average=5), None),
+    "exact, coarse two levels, average 3": (BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, K 15": (BankOptions("exact", neighbors=15), None),
+    "exact, window 2": (BankOptions("exact", window=2), None),
+    "gaussian, average 3": (BankOptions("gaussian"), None),
+    "gaussian, average 5": (BankOptions("gaussian", average=5), None),
+    "gaussian, average 7": (BankOptions("gaussian", average=7), None),
+    "coreset 1 %": (BankOptions("coreset"), 0.01),
+    "coreset 10 %": (BankOptions("coreset"), 0.1),
+    "coreset 10 %, average 5": (BankOptions("coreset", average=5), 0.1),
+    "k-means 200": (BankOptions("kmeans", means=200), None),
+    "k-means of levels 200": (BankOptions("kmeans-levels", means=200), None),
+}
+# Of tiles, whose own defaults are averages over 3, the two coarse levels, and 20 neighbours.
+_TILED: dict[str, tuple[BankOptions, float | None]] = {
+    "exact": (BankOptions("exact"), None),
+    "exact, average 1": (BankOptions("exact", average=1), None),
+    "exact, K 50": (BankOptions("exact", neighbors=50), None),
+    "coreset 1 %": (BankOptions("coreset"), 0.01),
+    "coreset 10 %": (BankOptions("coreset"), 0.1),
+}
+SIZES = ("224", "320", "448")
+
+
+def looks(smallest_defect: float | None, size: tuple[int, int]) -> list[Look]:
+    """Resolutions worth a try for pictures of (width, height): no larger than they are, by more than a fifth; and
+    tiles, where a smallest defect is given or the picture has at least twice the input's pixels a side."""
+    found = [
+        Look(f"{side}²", Resolution(input_size=side))
+        for side in SIZES
+        if side == SIZES[0] or int(side) <= 1.2 * max(size)
+    ]
+    if smallest_defect is not None:
+        return [*found, Look("tiles", Resolution(smallest_defect=smallest_defect))]
+    if min(size) >= 2 * int(SIZES[0]):
+        found.append(Look("tiles", Resolution(tiles="auto")))
+    return found
+
+
+def candidates(of: Sequence[Look], bank_mb: float) -> list[Candidate]:
+    """All banks at all looks, each within the budget of megabytes (the tool's own way of shrinking them)."""
+    return [
+        Candidate(f"{look.name}: {name}", look, dataclasses.replace(bank, max_bank_mb=bank_mb), share)
+        for look in of
+        for name, (bank, share) in (_TILED if look.name == "tiles" else _BANKS).items()
+    ]

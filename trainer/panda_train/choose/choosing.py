@@ -1,0 +1,109 @@
+"""`panda-train choose`: from normal pictures to the bank, the resolution and the score rule that find most in time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from panda_edge import __version__
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.errors import DataError, PandaError
+from panda_train import backbones
+from panda_train.choose.candidates import Look, candidates, looks
+from panda_train.choose.device_speed import slowness
+from panda_train.choose.halving import RUNGS, Halving, Row
+from panda_train.choose.pictures import LEAST, judged
+from panda_train.choose.state import State
+from panda_train.choose.trial import OpenLook
+from panda_train.data.folders import open_dataset
+from panda_train.data.held_out import split_normal
+
+_INT8_FROM, _INT8_TO = 0.5, 1.7  # shares of the budget that the float32 model takes, between which int8 is tried
+
+
+@dataclass(frozen=True)
+class ChooseOptions:
+    """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank. device_speed: what
+    `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect: in pixels of the
+    pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from; None for none."""
+
+    ms: float = 30.0
+    bank_mb: float = 100.0
+    device_speed: Path | None = None
+    smallest_defect: float | None = None
+    fpr: float = DEFAULT_FPR
+    normal: str | None = None
+    backbone: str = backbones.DEFAULT
+    weights: Path | None = None
+    seed: int = 0
+    state: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
+            if not value > 0:
+                raise PandaError(f"{name} {value:g}: expected a number above 0")
+
+
+def choose(data: Path, options: ChooseOptions) -> list[Row]:
+    """All candidates, the chosen one first. Only normal pictures are read.
+
+    Raises DataError where there are too few normal pictures or all are alike, PandaError where no candidate is within
+    the budgets.
+    """
+    normal = open_dataset(data, options.normal).train
+    if len(normal) < LEAST:
+        raise DataError(
+            f"{data}: {len(normal)} normal pictures; choosing needs at least {LEAST}, to fit a bank to some and hold "
+            "others out"
+        )
+    kept, held_out = split_normal(normal, seed=options.seed)
+    pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed)
+    backbone = backbones.load(options.backbone, options.weights)
+    state = State(options.state, _settings(normal, options))
+    with ExitStack() as stack:
+        opened: dict[Look, OpenLook] = {}
+
+        def open_look(look: Look) -> OpenLook:
+            if look not in opened:
+                opened[look] = stack.enter_context(OpenLook(look, backbone, kept, options.seed))
+            return opened[look]
+
+        def bare(look: Look) -> float:
+            return open_look(look).model_ms
+
+        slower = 1.0
+        if options.device_speed is not None:
+            slower = slowness(options.device_speed, backbone.name, bare)
+            print(f"the device takes {slower:.2f} times as long as this machine", file=sys.stderr)
+        wanted = looks(options.smallest_defect, pictures.size)
+        tried = _within(wanted, lambda look: bare(look) * slower, options.ms)
+        halving = Halving(open_look, pictures, options.ms, slower, options.fpr, state)
+        return halving.run(candidates(tried, options.bank_mb))
+
+
+def _within(of: Sequence[Look], model_ms: Callable[[Look], float], ms: float) -> list[Look]:
+    """The looks whose bare model leaves time for a search, in int8, too, where float32 takes most of it."""
+    found: list[Look] = []
+    for look in of:
+        share = model_ms(look) / ms
+        if share < 1:
+            found.append(look)
+        if _INT8_FROM < share < _INT8_TO:
+            found.append(replace(look, name=f"{look.name} int8", precision="int8"))
+        if share >= _INT8_TO:
+            print(f"{look.name} is left out: the model alone takes {share * ms:.0f} ms a picture", file=sys.stderr)
+    return found or list(of[:1])
+
+
+def _settings(normal: Sequence[Path], options: ChooseOptions) -> dict[str, object]:
+    """All that verdicts depend on."""
+    digest = hashlib.sha256()
+    for path in normal:
+        digest.update(f"{path.name} {os.path.getsize(path)}\n".encode())
+    plain = {key: value if value is None else str(value) for key, value in asdict(options).items() if key != "state"}
+    return {"version": __version__, "pictures": digest.hexdigest(), **plain}

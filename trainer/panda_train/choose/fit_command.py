@@ -1,0 +1,42 @@
+"""A chosen candidate in the words of `panda-train fit`."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+
+from panda_export.options import BankOptions
+from panda_train.choose.candidates import Candidate
+from panda_train.choose.judge import Verdict
+
+
+def bank_of(candidate: Candidate, verdict: Verdict) -> BankOptions:
+    """The options of its bank, with as many descriptors of a coreset as were tried."""
+    return candidate.bank if candidate.share is None else dataclasses.replace(candidate.bank, vectors=verdict.vectors)
+
+
+def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
+    """The options of `fit` that make the candidate's bundle; those that hold their defaults are left out."""
+    bank, usual, resolution = bank_of(candidate, verdict), BankOptions(), candidate.look.resolution
+    pairs: list[tuple[str, object, object]] = [
+        ("--bank", bank.bank, None),
+        ("--vectors", bank.vectors, usual.vectors),
+        ("--means", bank.means, usual.means),
+        ("--neighbors", bank.neighbors, None),
+        ("--average", bank.average, None),
+        ("--level-weights", bank.level_weights and ",".join(f"{weight:g}" for weight in bank.level_weights), None),
+        ("--window", bank.window, None),
+        ("--max-bank-mb", None if bank.max_bank_mb is None else f"{bank.max_bank_mb:g}", None),
+        ("--input-size", resolution.input_size, "224"),
+        ("--tiles", resolution.tiles, None),
+        ("--smallest-defect", resolution.smallest_defect and f"{resolution.smallest_defect:g}", None),
+        ("--score", verdict.rule, "max"),
+        ("--precision", candidate.look.precision, "float32"),
+    ]
+    return [str(part) for name, value, left_out in pairs if value not in (None, left_out) for part in (name, value)]
+
+
+def command(data: Path, given: list[str], chosen: list[str]) -> str:
+    """The whole line. given: options of `choose` that `fit` has, too."""
+    return shlex.join(["panda-train", "fit", str(data), "--out", f"{data.resolve().name}.panda", *given, *chosen])

@@ -1,0 +1,120 @@
+"""Successive halving (Jamieson and Talwalkar, AISTATS 2016): all candidates on few pictures, the better ones on more,
+the last few on all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from panda_edge.errors import PandaError
+from panda_train.choose.candidates import Candidate, Look
+from panda_train.choose.judge import Verdict, verdict
+from panda_train.choose.pictures import Judged
+from panda_train.choose.state import State
+from panda_train.choose.trial import OpenLook
+from panda_train.progress import show
+
+
+@dataclass(frozen=True)
+class Rung:
+    """fitted: normal pictures of a bank. normal, painted: that judge it. survivors: candidates that go on."""
+
+    fitted: int
+    normal: int
+    painted: int
+    survivors: int
+
+
+RUNGS = (Rung(120, 40, 70, 9), Rung(300, 70, 140, 3), Rung(600, 100, 210, 1))
+_SLACK = 1.5  # times the budget of milliseconds, before the last rung: short measurements are noisy
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate at the highest rung that it reached, from 1. left_out: why it went no further; empty for the chosen
+    one."""
+
+    candidate: Candidate
+    rung: int
+    verdict: Verdict
+    left_out: str
+
+
+@dataclass
+class Halving:
+    """open_look: of the same look always the same. ms: budget of a picture on the device. slowness: the device's
+    milliseconds over this machine's. state: what is done is kept there, and not done again."""
+
+    open_look: Callable[[Look], OpenLook]
+    pictures: Judged
+    ms: float
+    slowness: float
+    fpr: float
+    state: State
+
+    def run(self, candidates: Sequence[Candidate]) -> list[Row]:
+        """All candidates that fit into the megabytes, the chosen one first, then as far as they came and how good they
+        were. Raises PandaError where none is within the milliseconds, or none fits."""
+        rows: dict[str, Row] = {}
+        left, failed = list(candidates), ""
+        for number, rung in enumerate(RUNGS, 1):
+            last = rung is RUNGS[-1]
+            tried: list[Row] = []
+            for candidate in show(left, f"rung {number} of {len(RUNGS)}", len(left)):
+                try:
+                    tried.append(self._row(candidate, number, rung, last))
+                except PandaError as error:
+                    failed = str(error)
+            rows.update((row.candidate.name, row) for row in tried)
+            # Where all of them turn out too slow after all, those that were left behind get their turn.
+            while last and rows and all(row.left_out for row in tried):
+                behind = [row for row in rows.values() if row.rung < number and row.verdict.ms <= self.ms]
+                if not behind:
+                    break
+                next_one = max(behind, key=lambda row: (row.rung, row.verdict.score)).candidate
+                tried.append(self._row(next_one, number, rung, last))
+                rows[next_one.name] = tried[-1]
+            within = sorted((row for row in tried if not row.left_out), key=lambda row: -row.verdict.score)
+            if not within:
+                raise PandaError(self._none_within(rows, failed))
+            going = _survivors(within, rung.survivors, self.ms)
+            for row in within:
+                if row not in going:
+                    behind_by = within[0].verdict.score - row.verdict.score
+                    rows[row.candidate.name] = replace(row, left_out=f"{behind_by:.3f} behind the best")
+            left = [row.candidate for row in going]
+        return sorted(rows.values(), key=lambda row: (bool(row.left_out), -row.rung, -row.verdict.score))
+
+    def _row(self, candidate: Candidate, number: int, rung: Rung, last: bool) -> Row:
+        found = self._verdict(candidate, number, rung)
+        slow = found.ms > self.ms * (1 if last else _SLACK)
+        return Row(candidate, number, found, f"{found.ms:.1f} ms, more than {self.ms:g}" if slow else "")
+
+    def _verdict(self, candidate: Candidate, number: int, rung: Rung) -> Verdict:
+        key = f"{number}: {candidate.name}"
+        found = self.state.get(key)
+        if found is None:
+            tried = self.open_look(candidate.look).try_out(
+                candidate, rung.fitted, self.pictures.some(rung.normal, rung.painted)
+            )
+            found = verdict(tried, self.fpr, self.slowness)
+            self.state.put(key, found)
+        return found
+
+    def _none_within(self, rows: dict[str, Row], failed: str) -> str:
+        if not rows:
+            return f"no candidate fits: {failed}"
+        fastest = min(rows.values(), key=lambda row: row.verdict.ms)
+        return (
+            f"no candidate takes at most {self.ms:g} ms a picture; the fastest, {fastest.candidate.name}, takes "
+            f"{fastest.verdict.ms:.1f}: give --ms {fastest.verdict.ms * 1.1:.2g} or more"
+        )
+
+
+def _survivors(within: Sequence[Row], count: int, ms: float) -> list[Row]:
+    """The best `count` of those surely within the time; and as many others, better than the last of these, whose
+    measured time may be above it by noise. within: best first."""
+    sure = [row for row in within if row.verdict.ms <= ms][:count]
+    worst = sure[-1].verdict.score if len(sure) == count else -1.0
+    unsure = [row for row in within if row.verdict.ms > ms and row.verdict.score > worst][:count]
+    return [row for row in within if row in sure or row in unsure]

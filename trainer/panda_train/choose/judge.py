@@ -1,0 +1,107 @@
+"""What a candidate finds of painted defects, family by family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from panda_edge.decide.calibration import RULES, SCORES, Calibration
+from panda_train.choose.trial import Seen, Tried
+from panda_train.evaluate import metrics
+from panda_train.evaluate.pixel_scores import PixelScores
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one kind of defect against all normal pictures. image: AUROC by score rule. found: share called anomalous at
+    the false-alarm rate, by score rule. pixel, pro: of the heat maps, None where no true pixels are known."""
+
+    image: dict[str, float]
+    found: dict[str, float]
+    pixel: float | None
+    pro: float | None
+
+    def plain(self) -> dict[str, Any]:
+        def rounded(values: dict[str, float]) -> dict[str, float]:
+            return {name: round(value, 4) for name, value in values.items()}
+
+        pixel, pro = (None if value is None else round(value, 4) for value in (self.pixel, self.pro))
+        return {"image": rounded(self.image), "found": rounded(self.found), "pixel": pixel, "pro": pro}
+
+
+def figures(seen: Sequence[Seen], fpr: float) -> dict[str, Figures]:
+    """By kind of defect, and `all` for all kinds together."""
+    normal = [one for one in seen if one.kind is None]
+    kinds = list(dict.fromkeys(one.kind for one in seen if one.kind is not None))
+    calibrated = Calibration("max", {name: np.array([one.raw[name] for one in normal]) for name in SCORES})
+    background = _together(normal)
+    of_kind = {kind: [one for one in seen if one.kind == kind] for kind in kinds}
+    of_kind["all"] = [one for one in seen if one.kind is not None]
+    return {kind: _of(some, normal, calibrated, background, fpr) for kind, some in of_kind.items()}
+
+
+def _of(
+    some: Sequence[Seen], normal: Sequence[Seen], calibrated: Calibration, background: PixelScores, fpr: float
+) -> Figures:
+    image, found = {}, {}
+    for rule in RULES:
+        good = np.array([calibrated.score(one.raw, rule) for one in normal])
+        bad = np.array([calibrated.score(one.raw, rule) for one in some])
+        labels = np.repeat([False, True], [len(good), len(bad)])
+        image[rule] = metrics.auroc(np.concatenate([good, bad]), labels) or 0.0
+        found[rule] = float((bad > calibrated.threshold(fpr, rule)).mean())
+    pixels = _together([one for one in some if one.pixels is not None])
+    if not pixels.images:
+        return Figures(image, found, None, None)
+    pixels.merge(background)
+    return Figures(image, found, pixels.auroc(), pixels.pro())
+
+
+def _together(seen: Sequence[Seen]) -> PixelScores:
+    whole = PixelScores()
+    for one in seen:
+        if one.pixels is not None:
+            whole.merge(one.pixels)
+    return whole
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a trial comes to; all plain numbers. score: what candidates are compared by, 0 … 1. rule: the image score
+    that found most. image, pixel, pro: AUROC of the rule, AUROC and PRO of the map, means over the families. found:
+    share of the painted defects called anomalous at the false-alarm rate. ms: of a picture on the device. vectors: of a
+    coreset bank."""
+
+    score: float
+    rule: str
+    image: float
+    found: float
+    pixel: float
+    pro: float
+    ms: float
+    megabytes: float
+    vectors: int
+
+
+def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
+    """slowness: the device's milliseconds over this machine's."""
+    by_family = figures(tried.seen, fpr)
+    families = [found for kind, found in by_family.items() if kind != "all"]
+    image = {rule: float(np.mean([found.image[rule] for found in families])) for rule in RULES}
+    rule = max(RULES, key=lambda name: image[name])
+    pixel, pro = (float(np.mean([getattr(found, name) or 0.0 for found in families])) for name in ("pixel", "pro"))
+    found = float(np.mean([one.found[rule] for one in families]))
+    return Verdict(
+        (image[rule] + pixel) / 2,
+        rule,
+        image[rule],
+        found,
+        pixel,
+        pro,
+        tried.ms * slowness,
+        tried.megabytes,
+        tried.bank.vectors,
+    )

@@ -1,0 +1,89 @@
+"""The command `panda-train choose`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from panda_edge.commands.console import print_json
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_train.commands.fit_options import SmallestDefect
+from panda_train.commands.options import Backbone, Data, Json, Normal, Seed, Weights
+
+if TYPE_CHECKING:
+    from panda_train.choose.halving import Row
+
+
+def choose(
+    data: Data,
+    ms: Annotated[float, typer.Option(help="Most milliseconds a picture may take on the device.")] = 30.0,
+    bank_mb: Annotated[float, typer.Option(help="Most megabytes the bank may take.")] = 100.0,
+    device_speed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What `panda-edge bench --json` printed on the device; this machine if not."),
+    ] = None,
+    smallest_defect: SmallestDefect = None,
+    fpr: Annotated[float, typer.Option(help="False-alarm rate at which finds are counted.")] = DEFAULT_FPR,
+    normal: Normal = None,
+    backbone: Backbone = "efficientnet-lite0",
+    weights: Weights = None,
+    seed: Seed = 0,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep there what is done, and go on from it.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw accuracy against milliseconds, as PNG or SVG.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Choose a bank, a resolution and a score by what they find of defects painted into normal pictures."""
+    from panda_train.choose.chart import check_chart, draw
+    from panda_train.choose.choosing import ChooseOptions, choose
+    from panda_train.choose.fit_command import arguments, command
+
+    if plot is not None:
+        check_chart(plot)
+    rows = choose(
+        data,
+        ChooseOptions(ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state),
+    )
+    given = [
+        *(["--normal", normal] if normal is not None else []),
+        *(["--backbone", backbone] if backbone != "efficientnet-lite0" else []),
+        *(["--weights", str(weights)] if weights is not None else []),
+        *(["--seed", str(seed)] if seed else []),
+    ]
+    line = command(data, given, arguments(rows[0].candidate, rows[0].verdict))
+    if plot is not None:
+        draw(rows, ms, plot)
+    if json:
+        print_json({"command": line, "chosen": _plain(rows[0]), "candidates": [_plain(row) for row in rows]})
+    else:
+        print("\n".join([*_table(rows), "", line]))
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    found = {key: round(value, 4) if isinstance(value, float) else value for key, value in _verdict(row).items()}
+    return {"name": row.candidate.name, "rung": row.rung, **found, "left_out": row.left_out or None}
+
+
+def _verdict(row: Row) -> dict[str, Any]:
+    return dataclasses.asdict(row.verdict)
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    """Lines for a terminal, the chosen one first."""
+    width = max(len(row.candidate.name) for row in rows)
+    lines = [f"{'':{width}}  rung  score  image  found  pixel    PRO      ms     MB  by"]
+    for row in rows:
+        found = row.verdict
+        lines.append(
+            f"{row.candidate.name:{width}}  {row.rung:4}  {found.score:.3f}  {found.image:.3f}  {found.found:.3f}  "
+            f"{found.pixel:.3f}  {found.pro:.3f}  {found.ms:6.1f} {found.megabytes:6.1f}  "
+            f"{found.rule:9} {row.left_out or 'chosen'}"
+        )
+    return lines
