@@ -49,7 +49,7 @@ def test_the_same_seed_paints_the_same(texture: Callable[..., np.ndarray]) -> No
 
 def test_spans_begin_at_the_smallest_defect() -> None:
     assert spans_of((1000, 800), 12) == (12, 48)
-    assert spans_of((1000, 800), None) == (40, 800 / 3)
+    assert spans_of((1000, 800), None) == (25, 200)
     least, most = spans_of((16, 16), 50)  # never more than a small picture holds
     assert least < most < 16
 

@@ -51,7 +51,7 @@ def _smear(window: Window, foreign: Window, alpha: np.ndarray, rng: np.random.Ge
 
 def _scratch(window: Window, foreign: Window, alpha: np.ndarray, rng: np.random.Generator) -> Window:
     """A bright or dark line."""
-    return window + rng.choice([-1.0, 1.0]) * rng.uniform(60, 120)
+    return np.asarray(window + rng.choice([-1.0, 1.0]) * rng.uniform(60, 120))
 
 
 def _hole(window: Window, foreign: Window, alpha: np.ndarray, rng: np.random.Generator) -> Window:
@@ -134,12 +134,12 @@ def paint(
 def spans_of(size: tuple[int, int], smallest_defect: float | None) -> tuple[float, float]:
     """Least and largest longest side of painted defects for pictures of (width, height), in their own pixels.
 
-    From the smallest defect that is to be found to four times that; from a twentieth of the picture's shorter side to
-    a third where nothing is said.
+    From the smallest defect that is to be found to four times that; from a 32nd of the picture's shorter side to a
+    quarter where nothing is said.
     """
     short = float(min(size))
     if smallest_defect is None:
-        return max(4.0, short / 20), max(5.0, short / 3)
+        return max(4.0, short / 32), max(5.0, short / 4)
     least = min(max(3.0, smallest_defect), short / 2)
     return least, min(4 * least, short / 1.5)
 
