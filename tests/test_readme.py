@@ -30,7 +30,7 @@ def pasted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_shell_lines_leave_what_they_promise(pasted: Path) -> None:
-    bundles = ["cells", "crop", "early", "fast", "large", "many", "parts", "small"]
+    bundles = ["cells", "cells2", "crop", "early", "fast", "large", "many", "more", "parts", "small"]
     assert sorted(p.stem for p in pasted.glob("*.panda")) == bundles
     assert list((pasted / "report").glob("*.html"))
     tested = list((pasted / "parts" / "test").rglob("*.png"))
