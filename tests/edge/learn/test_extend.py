@@ -132,10 +132,11 @@ def test_an_exact_bank_is_that_of_a_fresh_fit(fit: Fit, many: list[Path], tmp_pa
     assert found.format_version == expected.format_version
     for field in ("count", "neighbors", "compare", "dtype"):
         assert getattr(found.segmentation, field) == getattr(expected.segmentation, field)
-    if found.segmentation.discount:
-        # What is taken off is the match's: from float16, where two normal cells are as near, it may be the other one's.
+    if found.segmentation.discount and expected.calibration is not None:
+        # What is taken off is the match's: from float16, where two normal cells are as near, it may be the other one's;
+        # from bytes more often.
         wrong = np.abs(np.load(out / CALIBRATION_FILE) / np.load(fresh / CALIBRATION_FILE) - 1)
-        assert (wrong > 1e-3).mean() < 0.15
+        assert (wrong > 1e-3).mean() < (0.5 if more.get("dtype") == "uint8" else 0.15)
         assert wrong.max() < 0.15
     elif expected.calibration is not None:
         assert found.segmentation.normal_high == pytest.approx(expected.segmentation.normal_high, rel=3e-3)
