@@ -153,8 +153,6 @@ bool manifest_read(const char *folder, panda_manifest *manifest, panda_edge_erro
     if (good && present(&json, JSON_TOP, "roi"))
         good =
             panda_edge_fail(error, "a bundle that looks in a region of interest: libpanda_edge takes whole pictures");
-    if (good && present(&json, JSON_TOP, "roi"))
-        good = panda_edge_fail(error, "a bundle with a region of interest: libpanda_edge looks at whole pictures");
     good = good && read_preprocessing(&json, manifest, error) && read_levels(&json, manifest, error) &&
            read_detection(&json, manifest, error) && read_segmentation(&json, manifest, error) &&
            read_calibration(&json, manifest, error);

@@ -15,7 +15,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.calibrate import ScoredPicture
 from panda_edge.search.candidates import PLACES_FILE, open_places
 from panda_edge.search.embedding import open_embedding_bank
-from panda_edge.search.gallery import stored_levels
+from panda_edge.search.gallery import frame_levels, stored_frames
 from panda_edge.search.picture import joined
 from panda_edge.search.scoring import FrameScore, Scorer
 
@@ -59,7 +59,7 @@ def scored_without_itself(
     bundle = Bundle(staging, manifest)
     scorer = Scorer(bundle, default_threads())
     embeddings, sizes, frames = stored_embeddings(bundle), read_sizes(bundle), frames_of_pictures(bundle)
-    places = open_places(bundle)
+    places, stored = open_places(bundle), stored_frames(bundle)
     for number in numbers:
         view, own = preprocessing.view(sizes[number]), frames[number]
         exclude = number if places is None else int(places.rows[own[0], 0])
@@ -68,7 +68,7 @@ def scored_without_itself(
         scores: list[FrameScore | None] = [None] * view.count
         similar = scorer.similar(embeddings[own], True, exclude if len(embeddings) > 1 else None, view, at)
         for i, frame in enumerate(at):
-            levels = stored_levels(bundle, int(own[i]))
+            levels = frame_levels(stored, int(own[i]))
             scores[frame] = scorer.score(embeddings[own[i]], levels, view=view, number=frame, similar=similar[i])
         yield view, joined(view, scores, scorer.sigma)
 

@@ -54,8 +54,7 @@ def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
 
 
 def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
-    levels = bundle.manifest.levels
-    stored = level_arrays(bundle, [(level.height * level.width, level.channels) for level in levels])
+    stored = stored_frames(bundle)
     window, own = bundle.manifest.segmentation.window, open_own_distances(bundle)
     return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon, window, own)
 
@@ -118,11 +117,15 @@ _OPENERS: dict[str, Callable[[Bundle, SearchOptions], Gallery]] = {
 }
 
 
-def stored_levels(bundle: Bundle, number: int) -> list[np.ndarray]:
-    """What an exact gallery holds of one frame: each level float32 (cells, channels), coarse first, in nested order."""
-    shapes = [(level.height * level.width, level.channels) for level in bundle.manifest.levels]
+def stored_frames(bundle: Bundle) -> list[Rows]:
+    """What an exact gallery holds of each level, coarse first: (N, cells, channels)."""
+    return level_arrays(bundle, [(level.height * level.width, level.channels) for level in bundle.manifest.levels])
+
+
+def frame_levels(stored: Sequence[Rows], number: int) -> list[np.ndarray]:
+    """One frame of `stored_frames`: each level float32 (cells, channels), coarse first, in nested order."""
     found = []
-    for level in level_arrays(bundle, shapes):
+    for level in stored:
         if isinstance(level, tuple):
             rows, scales = level[0][number], level[1][number]
             found.append(scales[:, :1] + scales[:, 1:] * rows.astype(np.float32))
