@@ -26,9 +26,9 @@ ROOT = Path(__file__).parent.parent
 WORK = ROOT / "build" / "fuzz"
 
 # Inputs of each, a million together; in C under AddressSanitizer and UndefinedBehaviorSanitizer first.
-KERNELS = {"flat": 200_000, "pyramid": 200_000, "maps": 200_000, "bundle": 150_000}
-SHARES = {**KERNELS, "manifest": 50_000, "array": 50_000, "calibration": 30_000, "selftest": 30_000, "image": 30_000,
-          "mask": 20_000, "hnsw": 30_000, "signature": 10_000}  # fmt: skip
+KERNELS = {"flat": 250_000, "pyramid": 150_000, "maps": 350_000, "bundle": 100_000}
+SHARES = {**KERNELS, "manifest": 20_000, "array": 20_000, "calibration": 20_000, "selftest": 20_000, "image": 20_000,
+          "mask": 20_000, "hnsw": 20_000, "signature": 20_000}  # fmt: skip
 _KERNEL_MB = 1024  # of the whole process, the sanitizers' own included
 _ROUND = 25_000  # inputs: what is lost at most when the run is killed
 _WALL_SECONDS = 600  # for one input on a machine that does other things; processor time is counted by the targets
@@ -50,7 +50,7 @@ def fuzz(name: str, share: int, rows: ResultsFile) -> int:
     corpus, finds = WORK / "corpus" / name, WORK / "finds"
     for folder in (corpus, finds):
         folder.mkdir(parents=True, exist_ok=True)
-    start = write_seeds(name) if name in TARGETS or name == "bundle" else None
+    start = write_seeds(name)
     while (done := rows.get(name).get("inputs", 0)) < share:
         runs = min(_ROUND, share - done)
         limits = [
@@ -63,7 +63,7 @@ def fuzz(name: str, share: int, rows: ResultsFile) -> int:
         command = [
             *program(name),
             str(corpus),
-            *([str(start)] if start else []),
+            str(start),
             *limits,
             f"-artifact_prefix={finds}/{name}-",
         ]
@@ -83,7 +83,8 @@ def fuzz(name: str, share: int, rows: ResultsFile) -> int:
 def program(name: str) -> list[str]:
     if name in TARGETS:
         return [sys.executable, "-m", "fuzz.one", name]
-    return [str(WORK / "bin" / name), "-max_len=4096", f"-rss_limit_mb={_KERNEL_MB}"]
+    most = 16_384 if name == "bundle" else 4096  # bytes: whole files, or the numbers that arrays are made of
+    return [str(WORK / "bin" / name), f"-max_len={most}", f"-rss_limit_mb={_KERNEL_MB}"]
 
 
 def keep(rows: ResultsFile, name: str, said: str, done: int, seconds: float) -> None:
@@ -118,6 +119,8 @@ def write_seeds(name: str) -> Path:
         write_small_bundle(WORK / "bundle.panda", "exact")
     for i, seed in enumerate(seeds(name)):
         (folder / f"seed-{i}").write_bytes(seed)
+    for found in (Path(__file__).parent / "kernels" / "found").glob(f"{name}-*"):
+        shutil.copy(found, folder)
     remove_folder()
     return folder
 

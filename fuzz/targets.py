@@ -75,7 +75,10 @@ def folder() -> Path:
 
 
 def remove_folder() -> None:
+    """Removes it, and all that was kept of it: the next target makes its own."""
     shutil.rmtree(folder(), ignore_errors=True)
+    for kept in (folder, small_bundle, opened):
+        kept.cache_clear()
 
 
 @cache

@@ -2,8 +2,9 @@
  *
  * It takes the backbone's features (of onnxruntime's C API, say, run on the bundle's model.onnx) and gives what
  * `panda-edge segment` gives: score, heat map, p-value. Banks `exact` and `gaussian`, of pictures that are one frame;
- * other bundles are refused in one line. Hashes and signatures are not checked here: run `panda-edge verify` where the
- * bundle arrives. Numbers are the same as Python's but for the order of a few sums (about 1e-6 of their size).
+ * other bundles are refused in one line. What is read has the SHA-256 that the manifest says; signatures are not
+ * checked here: run `panda-edge verify --key PUB` where the bundle arrives. Numbers are the same as Python's but for
+ * the order of a few sums (about 1e-6 of their size).
  */
 #ifndef PANDA_EDGE_H
 #define PANDA_EDGE_H
@@ -42,7 +43,8 @@ typedef struct {
     double p_value;    /* share of normal images that score at least as high, 1 / (n + 1) to 1; NaN: not calibrated */
 } panda_edge_result;
 
-/* Opens NAME.panda; its arrays are mapped, not read. threads: of a search, 1 to 256. NULL and a line on failure. */
+/* Opens NAME.panda; its arrays are mapped, and read once to check their hashes. threads: of a search, 1 to 256. NULL
+ * and a line on failure. */
 panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_error *error);
 void panda_edge_close(panda_edge_bundle *bundle);
 panda_edge_shape panda_edge_shape_of(const panda_edge_bundle *bundle);

@@ -1,9 +1,11 @@
 /* libpanda_edge: a folder whose manifest and arrays somebody else may have written. The first byte says which file the
- * rest is; the others are whole. The folder comes from PANDA_FUZZ_BUNDLE, a small bundle of an exact bank. */
+ * rest is; the others are whole, and the manifest has the file's new size and hash. The folder comes from
+ * PANDA_FUZZ_BUNDLE, a small bundle of an exact bank. */
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "input.h"
+#include "library/sha256.h"
 #include "panda_edge.h"
 
 static const char *const NAMES[] = {"manifest.json",     "manifest.json",     "bank/embeddings.npy",
@@ -49,6 +51,24 @@ static void copy_bundle(void)
     }
 }
 
+/* The whole manifest, but for the size and the hash of one file. */
+static void write_manifest(const char *name, const uint8_t *data, size_t size)
+{
+    static char text[MOST + 1];
+    const char *all = (const char *)whole[0], *entry = strstr(all, name);
+    require(entry != NULL, "the file in the manifest");
+    const char *bytes = strstr(entry, "\"bytes\": ") + 9, *hash = strstr(entry, "\"sha256\": \"") + 11;
+    uint8_t digest[SHA256_BYTES];
+    sha256(data, size, digest);
+    int at =
+        snprintf(text, MOST, "%.*s%zu%.*s", (int)(bytes - all), all, size,
+                 (int)(hash - bytes - (ptrdiff_t)strspn(bytes, "0123456789")), bytes + strspn(bytes, "0123456789"));
+    for (size_t i = 0; i < sizeof digest; i++)
+        at += snprintf(text + at, MOST - (size_t)at, "%02x", digest[i]);
+    at += snprintf(text + at, MOST - (size_t)at, "%s", hash + 2 * sizeof digest);
+    write_file(NAMES[0], (const uint8_t *)text, (size_t)at);
+}
+
 static void score(panda_edge_bundle *bundle)
 {
     panda_edge_shape shape = panda_edge_shape_of(bundle);
@@ -80,6 +100,9 @@ static void run(const uint8_t *data, size_t size)
         return;
     size_t which = data[0] % FILES;
     write_file(NAMES[which], data + 1, size - 1);
+    const bool array = strcmp(NAMES[which], NAMES[0]) != 0;
+    if (array)
+        write_manifest(NAMES[which], data + 1, size - 1);
     panda_edge_error error = {"nothing said"};
     panda_edge_bundle *bundle = panda_edge_open(folder, 1, &error);
     require(bundle != NULL || strchr(error.line, '\n') == NULL, "one line");
@@ -87,6 +110,8 @@ static void run(const uint8_t *data, size_t size)
         score(bundle);
     panda_edge_close(bundle);
     write_file(NAMES[which], whole[which], lengths[which]);
+    if (array)
+        write_file(NAMES[0], whole[0], lengths[0]);
 }
 
 TARGET(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -127,13 +128,54 @@ def test_wrong_manifests(
     assert any(part in refusal(example, bundle) for part in expected.split("|"))
 
 
-def test_damaged_files(example: Path, bundle_copy: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("bank", ["exact", "gaussian"])
+def test_an_altered_byte_is_one_line(example: Path, bundle_copy: Callable[..., Path], bank: str) -> None:
+    """Of every array that it reads, the first number's last bit: only the hash can tell."""
+    bundle = bundle_copy(bank)
+    read = [path for path in bundle.glob("bank/*.npy") if path.name != "pictures.npy"]  # `extend` alone reads that
+    arrays = sorted(read) + sorted(bundle.glob("calibration.npy"))
+    assert len(arrays) >= 3
+    for path in arrays:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:128] + bytes([whole[128] ^ 1]) + whole[129:])
+        assert (
+            refusal(example, bundle) == f"{path}: its sha256 is not the manifest's; altered or damaged, copy it again"
+        )
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (None, "files: bank/embeddings.npy is missing"),
+        ({"sha256": "0" * 64}, "bytes is not a whole number"),
+        ({"bytes": 1, "sha256": "0" * 65}, "sha256 is a string of 65 bytes"),
+        ({"bytes": 1, "sha256": "0" * 63}, "not 64 small hexadecimal digits"),
+        ({"bytes": 1, "sha256": "0" * 63 + "F"}, "not 64 small hexadecimal digits"),
+        ({"bytes": 1, "sha256": "0" * 64}, "bytes, the manifest says 1"),
+    ],
+)
+def test_wrong_entries_of_files(
+    example: Path, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], entry: Any, expected: str
+) -> None:
+    bundle = bundle_copy("exact")
+    edit_manifest(bundle, lambda plain: plain["files"].update({"bank/embeddings.npy": entry}))
+    assert expected in refusal(example, bundle)
+
+
+def test_damaged_files(
+    example: Path, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], tmp_path: Path
+) -> None:
     assert "cannot be read" in refusal(example, tmp_path)
     bundle = bundle_copy("exact")
     whole = (bundle / "bank" / "stride08.npy").read_bytes()
     for damage in (b"", whole[:-1], whole + b"x", whole.replace(b"<f2", b"<f4"), b"\x93NUMPY\1\0\xff\xff" + whole):
         (bundle / "bank" / "stride08.npy").write_bytes(damage)
         assert "stride08.npy: " in refusal(example, bundle)
+        entry = {"bytes": len(damage), "sha256": hashlib.sha256(damage).hexdigest()}
+        edit_manifest(bundle, lambda plain, entry=entry: plain["files"].update({"bank/stride08.npy": entry}))
+        line = refusal(example, bundle)  # as if somebody else had written it so
+        assert "stride08.npy: not the array" in line if damage else "not a file with something in it" in line
     text = (bundle / "manifest.json").read_text()
     for damage in ("", "[]", "{", text[: len(text) // 2], "[" * 100_000, "\0", text.replace("{", "\x01{")):
         (bundle / "manifest.json").write_text(damage)

@@ -27,9 +27,6 @@ TAKEN = {"manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21
 def _removed() -> Iterator[None]:
     yield
     targets.remove_folder()
-    targets.folder.cache_clear()
-    targets.small_bundle.cache_clear()
-    targets.opened.cache_clear()
 
 
 @pytest.mark.parametrize("target", targets.TARGETS)

@@ -40,7 +40,7 @@ static const char *numpy_name(panda_dtype dtype)
     return dtype == PANDA_U8 ? "|u1" : dtype == PANDA_F16 ? "<f2" : "<f4";
 }
 
-static bool map_pyramids(panda_edge_bundle *b, const char *path, panda_edge_error *error)
+static bool map_pyramids(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)
 {
     panda_level levels[PANDA_MAX_LEVELS];
     for (int l = 0; l < b->m.shape.level_count; l++) {
@@ -49,39 +49,39 @@ static bool map_pyramids(panda_edge_bundle *b, const char *path, panda_edge_erro
         snprintf(name, sizeof name, "bank/stride%02zu.npy", b->m.strides[l]);
         const size_t shape[] = {b->m.images, level.cells, level.channels},
                      scales_shape[] = {b->m.images, level.cells, 2};
-        if (!npy_map(path, name, numpy_name(b->m.dtype), shape, 3, &b->stored[l], error))
+        if (!npy_map(source, name, numpy_name(b->m.dtype), shape, 3, &b->stored[l], error))
             return false;
         snprintf(name, sizeof name, "bank/stride%02zu_rows.npy", b->m.strides[l]);
-        if (b->m.dtype == PANDA_U8 && !npy_map(path, name, "<f4", scales_shape, 3, &b->scales[l], error))
+        if (b->m.dtype == PANDA_U8 && !npy_map(source, name, "<f4", scales_shape, 3, &b->scales[l], error))
             return false;
         levels[l] = (panda_level){{b->stored[l].data, b->scales[l].data, b->m.dtype}, level.channels};
     }
     const size_t own[] = {b->m.images, b->map_h, b->map_w};
-    if (b->m.discount > 0 && !npy_map(path, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
+    if (b->m.discount > 0 && !npy_map(source, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
         return false;
     b->pyramid = panda_pyramid_new(levels, b->m.shape.level_count, b->m.images, b->m.grid_h, b->m.grid_w, true);
     return b->pyramid != NULL || out_of_memory(error);
 }
 
-static bool map_gaussians(panda_edge_bundle *b, const char *path, panda_edge_error *error)
+static bool map_gaussians(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)
 {
     const size_t cells = b->map_h * b->map_w, rank = b->m.rank ? b->m.rank : b->joint;
     const size_t means[] = {cells, b->joint}, factors[] = {cells, panda_factor_size(rank, b->joint, b->m.rank == 0)};
-    return npy_map(path, "bank/gaussian_mean.npy", "<f4", means, 2, &b->stored[MEANS], error) &&
-           npy_map(path, "bank/gaussian_factor.npy", numpy_name(b->m.dtype), factors, 2, &b->stored[FACTORS], error);
+    return npy_map(source, "bank/gaussian_mean.npy", "<f4", means, 2, &b->stored[MEANS], error) &&
+           npy_map(source, "bank/gaussian_factor.npy", numpy_name(b->m.dtype), factors, 2, &b->stored[FACTORS], error);
 }
 
-static bool map_banks(panda_edge_bundle *b, const char *path, panda_edge_error *error)
+static bool map_banks(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)
 {
     const size_t embeddings[] = {b->m.vectors, b->m.shape.embedding_size};
     const size_t calibration[] = {SCORES, b->m.shape.calibration_images};
-    if (!npy_map(path, "bank/embeddings.npy", "<f4", embeddings, 2, &b->embeddings, error) ||
-        (calibration[1] > 0 && !npy_map(path, "calibration.npy", "<f8", calibration, 2, &b->calibration, error)))
+    if (!npy_map(source, "bank/embeddings.npy", "<f4", embeddings, 2, &b->embeddings, error) ||
+        (calibration[1] > 0 && !npy_map(source, "calibration.npy", "<f8", calibration, 2, &b->calibration, error)))
         return false;
     for (size_t i = 0; i < SCORES * calibration[1]; i++)
         if (isnan(((const double *)b->calibration.data)[i]))
-            return panda_edge_fail(error, "%s/calibration.npy: holds NaN; export the bundle again", path);
-    return b->m.gaussian ? map_gaussians(b, path, error) : map_pyramids(b, path, error);
+            return panda_edge_fail(error, "%s/calibration.npy: holds NaN; export the bundle again", source->folder);
+    return b->m.gaussian ? map_gaussians(b, source, error) : map_pyramids(b, source, error);
 }
 
 static bool make_bands(axis_bands *bands, size_t length, size_t out_length, double sigma)
@@ -111,6 +111,7 @@ static bool make_room(panda_edge_bundle *b, panda_edge_error *error)
 
 panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_error *error)
 {
+    panda_source source = {path, {NULL, NULL, 0}};
     panda_simd level;
     panda_edge_bundle *b = calloc(1, sizeof *b);
     bool good = b != NULL || out_of_memory(error);
@@ -118,7 +119,7 @@ panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_err
         good = panda_edge_fail(error, "threads is %d; give 1 to %d", threads, (int)PANDA_MAX_THREADS);
     if (good && panda_simd_current(&level) != PANDA_OK)
         good = panda_edge_fail(error, "PANDA_SIMD names a level that this machine does not have");
-    good = good && manifest_read(path, &b->m, error);
+    good = good && manifest_read(&source, &b->m, error);
     if (good) {
         const int levels = b->m.shape.level_count, grid = b->m.gaussian && levels > 1 ? levels - 2 : levels - 1;
         b->threads = threads;
@@ -126,8 +127,9 @@ panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_err
         b->map_w = b->m.grid_w << grid;
         for (int l = 0; l < levels; l++)
             b->joint += b->m.shape.levels[l].channels;
-        good = map_banks(b, path, error) && make_room(b, error);
+        good = map_banks(b, &source, error) && make_room(b, error);
     }
+    json_free(&source.json);
     if (good)
         return b;
     panda_edge_close(b);

@@ -35,7 +35,7 @@ static bool read_text(const char *path, json_text *json, size_t *length, panda_e
 bool json_read(const char *path, json_text *json, panda_edge_error *error)
 {
     *json = (json_text){NULL, NULL, 0};
-    size_t length;
+    size_t length = 0;
     if (!read_text(path, json, &length, error))
         return false;
     jsmn_parser parser;

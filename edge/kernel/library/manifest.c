@@ -1,11 +1,10 @@
 #include "library/manifest.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "library/json.h"
-
-enum { WORD = 64, NEWEST = 3 };
+enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 3 };
 static const long MOST = 1000000000;
 
 static bool present(const json_text *json, int object, const char *name)
@@ -138,24 +137,47 @@ static bool read_calibration(const json_text *json, panda_manifest *m, panda_edg
     return true;
 }
 
-bool manifest_read(const char *folder, panda_manifest *manifest, panda_edge_error *error)
+bool manifest_file(const panda_source *source, const char *name, panda_file *file, panda_edge_error *error)
+{
+    const json_text *json = &source->json;
+    const int entry = json_value(json, json_value(json, JSON_TOP, "files"), name);
+    char word[HASH_WORD];
+    if (entry == JSON_NONE)
+        return panda_edge_fail(error, "manifest.json: files: %s is missing; export the bundle again", name);
+    if (!json_whole(json, entry, "bytes", 0, LONG_MAX / 2, &file->bytes, error) ||
+        !json_string(json, entry, "sha256", word, sizeof word, error))
+        return false;
+    for (int i = 0; i < SHA256_BYTES; i++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *high = word[2 * i] ? strchr(digits, word[2 * i]) : NULL;
+        const char *low = high && word[2 * i + 1] ? strchr(digits, word[2 * i + 1]) : NULL;
+        if (low == NULL)
+            return panda_edge_fail(error, "manifest.json: files: sha256 of %s is not 64 small hexadecimal digits",
+                                   name);
+        file->sha256[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+    }
+    return true;
+}
+
+bool manifest_read(panda_source *source, panda_manifest *manifest, panda_edge_error *error)
 {
     *manifest = (panda_manifest){0};
+    source->json = (json_text){NULL, NULL, 0};
     char path[4096], magic[WORD];
-    if ((size_t)snprintf(path, sizeof path, "%s/manifest.json", folder) >= sizeof path)
-        return panda_edge_fail(error, "%.100s…: a name too long", folder);
-    json_text json;
+    if ((size_t)snprintf(path, sizeof path, "%s/manifest.json", source->folder) >= sizeof path)
+        return panda_edge_fail(error, "%.100s…: a name too long", source->folder);
+    const json_text *json = &source->json;
     size_t version;
-    bool good = json_read(path, &json, error) && json_string(&json, JSON_TOP, "magic", magic, sizeof magic, error) &&
-                json_whole(&json, JSON_TOP, "format_version", 1, NEWEST, &version, error);
+    bool good = json_read(path, &source->json, error) &&
+                json_string(json, JSON_TOP, "magic", magic, sizeof magic, error) &&
+                json_whole(json, JSON_TOP, "format_version", 1, NEWEST, &version, error);
     if (good && strcmp(magic, "panda-edge bundle") != 0)
         good = panda_edge_fail(error, "%s: magic is %s; not a panda-edge bundle", path, magic);
-    if (good && present(&json, JSON_TOP, "roi"))
+    if (good && present(json, JSON_TOP, "roi"))
         good =
             panda_edge_fail(error, "a bundle that looks in a region of interest: libpanda_edge takes whole pictures");
-    good = good && read_preprocessing(&json, manifest, error) && read_levels(&json, manifest, error) &&
-           read_detection(&json, manifest, error) && read_segmentation(&json, manifest, error) &&
-           read_calibration(&json, manifest, error);
-    json_free(&json);
+    good = good && read_preprocessing(json, manifest, error) && read_levels(json, manifest, error) &&
+           read_detection(json, manifest, error) && read_segmentation(json, manifest, error) &&
+           read_calibration(json, manifest, error);
     return good;
 }

@@ -3,6 +3,8 @@
 #define PANDA_MANIFEST_H
 
 #include "library/failure.h"
+#include "library/json.h"
+#include "library/sha256.h"
 #include "panda_kernel.h"
 
 typedef struct {
@@ -20,6 +22,20 @@ typedef struct {
     bool by_map;              /* whether the map's maximum decides, or the embedding's score */
 } panda_manifest;
 
-bool manifest_read(const char *folder, panda_manifest *manifest, panda_edge_error *error);
+/* A bundle that is being opened. */
+typedef struct {
+    const char *folder;
+    json_text json;
+} panda_source;
+
+/* What the manifest says of another file of the bundle. */
+typedef struct {
+    size_t bytes;
+    uint8_t sha256[SHA256_BYTES];
+} panda_file;
+
+/* Leaves the text in source->json; the caller frees it, whatever the answer. */
+bool manifest_read(panda_source *source, panda_manifest *manifest, panda_edge_error *error);
+bool manifest_file(const panda_source *source, const char *name, panda_file *file, panda_edge_error *error);
 
 #endif

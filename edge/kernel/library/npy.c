@@ -34,12 +34,9 @@ static size_t data_offset(const uint8_t *file, size_t length, const char *dtype,
     return HEADER + header;
 }
 
-bool npy_map(const char *folder, const char *name, const char *dtype, const size_t *shape, int dimensions,
-             npy_array *array, panda_edge_error *error)
+/* The whole file, as long as the manifest says. */
+static bool map_file(const char *path, const panda_file *expected, npy_array *array, panda_edge_error *error)
 {
-    char path[4096];
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
-        return panda_edge_fail(error, "%.100s…: a name too long", folder);
     int file = open(path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
@@ -49,12 +46,35 @@ bool npy_map(const char *folder, const char *name, const char *dtype, const size
         return panda_edge_fail(error, "%s: cannot be read (%s); the bundle is incomplete, copy it again", path,
                                reason ? strerror(reason) : "not a file with something in it");
     }
-    array->length = (size_t)status.st_size;
+    if ((size_t)status.st_size != expected->bytes) {
+        close(file);
+        return panda_edge_fail(error, "%s: %lld bytes, the manifest says %zu; copy the bundle again", path,
+                               (long long)status.st_size, expected->bytes);
+    }
+    array->length = expected->bytes;
     array->map = mmap(NULL, array->length, PROT_READ, MAP_PRIVATE, file, 0);
     close(file);
     if (array->map == MAP_FAILED) {
         array->map = NULL;
         return panda_edge_fail(error, "%s: cannot be mapped (%s)", path, strerror(errno));
+    }
+    return true;
+}
+
+bool npy_map(const panda_source *source, const char *name, const char *dtype, const size_t *shape, int dimensions,
+             npy_array *array, panda_edge_error *error)
+{
+    char path[4096];
+    panda_file expected;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", source->folder, name) >= sizeof path)
+        return panda_edge_fail(error, "%.100s…: a name too long", source->folder);
+    if (!manifest_file(source, name, &expected, error) || !map_file(path, &expected, array, error))
+        return false;
+    uint8_t found[SHA256_BYTES];
+    sha256(array->map, array->length, found);
+    if (memcmp(found, expected.sha256, sizeof found) != 0) {
+        npy_unmap(array);
+        return panda_edge_fail(error, "%s: its sha256 is not the manifest's; altered or damaged, copy it again", path);
     }
     size_t begin = data_offset(array->map, array->length, dtype, shape, dimensions);
     size_t bytes = (size_t)(dtype[2] - '0');

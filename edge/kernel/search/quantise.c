@@ -20,11 +20,15 @@ bool choose_step(screen_run *s)
         memset(mean, 0, d * sizeof *mean);
         for (size_t r = 0; r < rows; r++) {
             const float *row = listed_row(&s->run, l, r);
-            float sum = 0;
-            for (size_t c = 0; c < d; c++)
+            float sum = 0, nothing = 0; /* NaN where the row is not finite: its positions are closed */
+            for (size_t c = 0; c < d; c++) {
                 sum += fabsf(row[c]);
-            if (!(sum < 1e15F))
+                nothing += 0 * row[c];
+            }
+            if (nothing != 0)
                 continue;
+            if (!(sum < 1e15F)) /* such a row is open, as what is stored may be as large */
+                return false;
             finite++;
             for (size_t c = 0; c < d; c++)
                 mean[c] += row[c];
