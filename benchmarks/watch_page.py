@@ -1,10 +1,11 @@
 """The page open in three browsers: python -m benchmarks.watch_page
 
-Frames judged a second, at full speed and of a camera of 30 frames a second, without anyone looking, with three headless
-Chromium of Debian's (each its own process, on the same cores as the loop) and with three HTTP clients that ask as the
-page's script does, which is what browsers elsewhere cost the device. In turns, so that what else the machine does falls
-on all alike. A busy machine slows browsers and loop as it likes; so the row also has the processor time that a client's
-look costs the device, and what three clients' two looks a second are of two cores. In benchmarks/results/watch.json.
+Frames judged a second once all have seen a picture, at full speed and of a camera of 30 frames a second: without anyone
+looking, with three headless Chromium of Debian's (each its own process, on the same cores as the loop) and with three
+HTTP clients that ask as the page's script does, which is what browsers elsewhere cost the device. In turns, so that
+what else the machine does falls on all alike. A busy machine slows browsers and loop as it likes; so the row also has
+the processor time that a client's look costs the device, and what three clients' two looks a second are of two cores.
+In benchmarks/results/watch.json.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 TURNS = int(os.environ.get("PANDA_PAGE_TURNS", "5"))
 SECONDS = float(os.environ.get("PANDA_PAGE_SECONDS", "8"))
 VISITORS = 3
-SETTLE = float(os.environ.get("PANDA_PAGE_SETTLE", "12"))  # for browsers to open
+SETTLE = float(os.environ.get("PANDA_PAGE_SETTLE", "4"))  # once all have seen a picture
 
 _CLIENT = """
 import json, sys, time, urllib.request
@@ -60,32 +61,35 @@ with sync_playwright() as driver:
     page.goto(f"http://127.0.0.1:{sys.argv[1]}/")
     while not page.evaluate("document.querySelector('#live img')?.naturalWidth > 0"):
         page.wait_for_timeout(100)
+    print(".", flush=True)
     page.wait_for_timeout(10**8)
 """
 
 
-@dataclass
 class Visitors:
-    """Processes that look at the page. looks: of HTTP clients, when they have ended."""
+    """Processes that look at the page, and print a line for every look; of browsers, for the first."""
 
-    processes: list[subprocess.Popen[bytes]]
-    looks: int = 0
-
-
-@contextmanager
-def visitors(code: str | None, port: int, *arguments: str) -> Iterator[Visitors]:
-    command = [sys.executable, "-c", code or "", str(port), *arguments]
-    started = Visitors([])
-    for _ in range(VISITORS if code else 0):
-        started.processes.append(
+    def __init__(self, command: list[str], count: int) -> None:
+        self.looks = [0] * count
+        self._processes = [
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
-        )
-    try:
-        yield started
-    finally:
-        for process in started.processes:
+            for _ in range(count)
+        ]
+        self._readers = [threading.Thread(target=self._count, args=(number,)) for number in range(count)]
+        for reader in self._readers:
+            reader.start()
+
+    def _count(self, number: int) -> None:
+        output = self._processes[number].stdout
+        assert output is not None
+        for _ in output:
+            self.looks[number] += 1
+
+    def close(self) -> None:
+        for process, reader in zip(self._processes, self._readers, strict=True):
             os.killpg(process.pid, signal.SIGTERM)
-            started.looks += len(process.communicate()[0].split())
+            process.wait()
+            reader.join()
 
 
 @dataclass
@@ -104,22 +108,25 @@ def measure(detector: Detector, source: Any, code: str | None, arguments: list[s
     loop = Loop(lambda: detector, [source], LoopOptions(frozen_after=0), lambda notice: told.append(notice.text))
     with ExitStack() as stack:
         sinks = open_sinks(SinkOptions(http="127.0.0.1:0", jsonl="/dev/null"), loop, not source.live, stack)
-        looking = stack.enter_context(visitors(code, int(told[0].rpartition(" ")[2]), *arguments))
+        port = told[0].rpartition(" ")[2]
+        looking = Visitors([sys.executable, "-c", code or "", port, *arguments], VISITORS if code else 0)
+        stack.callback(looking.close)
         frames = counted = dropped = 0
-        began, cpu, start = time.monotonic(), time.process_time(), 0.0
+        cpu, ready, start = time.process_time(), 0.0, 0.0
         for outcome in loop.outcomes():
             for sink in sinks:
                 sink.outcome(outcome)
             now, frames = time.monotonic(), frames + 1
             if not start:
-                start = now if now - began > SETTLE else 0.0
+                ready = ready or (now if all(looking.looks) else 0.0)
+                start = now if ready and now - ready > SETTLE else 0.0
                 continue
             counted, dropped = counted + 1, dropped + outcome.dropped
             if now - start > SECONDS:
                 loop.stop()
         cpu = time.process_time() - cpu
         rate = counted / (now - start)
-    return Measured(rate, dropped, frames, cpu, looking.looks)
+    return Measured(rate, dropped, frames, cpu, sum(looking.looks))
 
 
 def main() -> None:
@@ -134,7 +141,7 @@ def main() -> None:
     images = frames(subject, 100)
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "v.mp4"
-        write_video(video, [images[i % 100] for i in range(FPS * int(SECONDS + SETTLE + 20))])
+        write_video(video, [images[i % 100] for i in range(FPS * int(SECONDS + SETTLE + 40))])
         for kind in ("full speed", "30 a second"):
             found: dict[str, list[Measured]] = {way: [] for way in ways}
             for turn in range(TURNS):

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from benchmarks.results_file import ResultsFile
@@ -26,6 +27,7 @@ from benchmarks.subject import Subject, open_subject, say
 from benchmarks.watch import Endless, conditions, frames, gaussian
 from panda_edge.detector import Detector, Result, load
 from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
 
@@ -35,18 +37,24 @@ WARM, PART = {"stand-in": 5000, "real": 3000}, {"stand-in": 5000, "real": 500}
 
 
 class StandIn:
-    """Stands for the detector: the bundle is real, the result is always the same one."""
+    """Stands for the detector: the bundle is real, the result is always the same one but for the score that decides,
+    which is a normal picture's, drawn at random, as drift expects it."""
 
     def __init__(self, real: Detector, image: Image.Image) -> None:
         self.bundle, self.preprocessing, self.decider = real.bundle, real.preprocessing, real.decider
         self._result = real.segment(image)
+        assert real.decider is not None
+        self._scores = real.decider.calibration.normal_scores()
+        self._random = np.random.default_rng(0)
 
     def segment(self, image: Any) -> Result:
-        return replace(self._result)
+        assert self._result.decision is not None
+        score = float(self._random.choice(self._scores))
+        return replace(self._result, decision=replace(self._result.decision, score=score))
 
     def segment_stream(self, images: Any) -> Iterator[Result]:
-        for _ in images:
-            yield replace(self._result)
+        for image in images:
+            yield self.segment(image)
 
 
 def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None:
@@ -63,7 +71,8 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             quota_bytes=20_000_000, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
             spool_events=1000, http="127.0.0.1:0",
         )  # fmt: skip
-        sinks = open_sinks(options, loops[0], True, stack)
+        drift = open_drift(loops[0], DEFAULT_ALPHA)
+        sinks = open_sinks(options, loops[0], True, stack, drift)
         run_through(detector, images, WARM[kind], sinks)
         files, threads, warm = open_files(), threading.active_count(), own_mb()
         found: list[float] = []

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
 from panda_edge import __version__
+from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest, RoiEntry, version_of
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
-from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
+from panda_edge.learn.calibrate import SCALE_IMAGES, ScoredPicture, calibrate, scored_pictures, set_color_scale
 from panda_edge.learn.held_out import keep_held_out
 from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
+from panda_edge.learn.stored import are_whole, read_sizes, scored_without_itself
 from panda_export.banks import Banks, write_banks
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
@@ -115,18 +117,36 @@ def _calibrated(
     progress: Progress,
 ) -> Manifest:
     """The manifest of decisions and colours, by pictures that were held out, or else stored ones."""
-    stored = ((banks.numbers[picture.number], picture) for picture in pictures.read(sampled))
     if held_out:
         new = progress(Pictures(held_out, pictures.preprocessing).read(), "calibrate", len(held_out))
         new = keep_held_out(staging, new) if options.extendable else new
         scored = scored_pictures(staging, manifest, ((None, picture) for picture in new), network)
-        manifest = calibrate(staging, manifest, scored, options.rule, "held-out")
-    elif _leaves_one_out(options, held_out) and banks.pictures > 1:
-        shown = progress(stored, "calibrate", len(sampled))
-        scored = scored_pictures(staging, manifest, shown, network)
+        return calibrate(staging, manifest, scored, options.rule, "held-out")
+    scored = _without_itself(staging, manifest, pictures, sampled, banks, network, progress)
+    if _leaves_one_out(options, held_out) and banks.pictures > 1:
         manifest = calibrate(staging, manifest, scored, options.rule, "leave-one-out")
-    if manifest.calibration is None:
-        manifest = set_color_scale(manifest, scored_pictures(staging, manifest, stored, network))
+    return manifest if manifest.calibration is not None else set_color_scale(manifest, scored)
+
+
+def _without_itself(
+    staging: Path,
+    manifest: Manifest,
+    pictures: Pictures,
+    sampled: Sequence[int],
+    banks: Banks,
+    network: Network,
+    progress: Progress,
+) -> Iterator[ScoredPicture]:
+    """Some pictures of the bank, each scored without itself: from what is stored of them where they are there whole,
+    which is all that `extend` will have, so that it calibrates just as this does."""
+    bundle = Bundle(staging, manifest)
+    exact = manifest.segmentation.bank == "exact" and manifest.detection.scoring == "knn"
+    if exact and len(read_sizes(bundle)) == banks.pictures and are_whole(bundle, pictures.preprocessing):
+        numbers = [number for n in sampled if (number := banks.numbers.get(n)) is not None]
+        shown = progress(numbers, "calibrate", len(numbers))
+        return scored_without_itself(staging, manifest, pictures.preprocessing, shown)
+    stored = ((banks.numbers[picture.number], picture) for picture in pictures.read(sampled))
+    return scored_pictures(staging, manifest, progress(stored, "calibrate", len(sampled)), network)
     return manifest
 
 

@@ -123,7 +123,7 @@ def test_an_exact_bank_is_that_of_a_fresh_fit(fit: Fit, many: list[Path], tmp_pa
     fresh, out = fit(many[:16], **more), tmp_path / "more.panda"
     found, expected = extended(fit(many[:OLD], **more), many[OLD:16], out), read_manifest(fresh)
     for name, entry in expected.files.items():
-        if name.startswith("bank/") or name in (MODEL_FILE, "roi.png"):
+        if name.startswith("bank/") or name in (MODEL_FILE, CALIBRATION_FILE, "roi.png"):
             assert found.files[name] == entry, name
     assert set(found.files) == set(expected.files)
     assert found.detection == expected.detection
@@ -132,21 +132,12 @@ def test_an_exact_bank_is_that_of_a_fresh_fit(fit: Fit, many: list[Path], tmp_pa
     assert found.format_version == expected.format_version
     for field in ("count", "neighbors", "compare", "dtype"):
         assert getattr(found.segmentation, field) == getattr(expected.segmentation, field)
-    if found.segmentation.discount and expected.calibration is not None:
-        # What is taken off is the match's: from float16, where two normal cells are as near, it may be the other one's;
-        # from bytes more often.
-        wrong = np.abs(np.load(out / CALIBRATION_FILE) / np.load(fresh / CALIBRATION_FILE) - 1)
-        assert (wrong > 1e-3).mean() < (0.5 if more.get("dtype") == "uint8" else 0.15)
-        assert wrong.max() < 0.15
-    elif expected.calibration is not None:
-        assert found.segmentation.normal_high == pytest.approx(expected.segmentation.normal_high, rel=3e-3)
-        tolerance = 3e-3 if more.get("dtype") == "uint8" else 1e-3
-        np.testing.assert_allclose(np.load(out / CALIBRATION_FILE), np.load(fresh / CALIBRATION_FILE), rtol=tolerance)
+    assert found.segmentation.normal_high == expected.segmentation.normal_high
     one, other = (panda_edge.load(bundle).segment(many[20]) for bundle in (out, fresh))
     assert one.score == other.score
     np.testing.assert_array_equal(one.heatmap, other.heatmap)
-    if expected.calibration is not None:  # a score beside another may change places with it
-        assert one.p_value == pytest.approx(other.p_value, abs=4 / 17)
+    if expected.calibration is not None:
+        assert one.p_value == other.p_value
 
 
 def test_a_bundle_can_be_extended_again_and_in_its_own_place(fit: Fit, many: list[Path], tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+# A picture of an anomaly never changes; a browser that has it need not have it drawn again.
+_FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
 _OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -51,7 +53,10 @@ def make_app(
 
     async def anomaly(request: Request) -> Response:
         plain = "plain" in request.query_params
-        return _picture(await run_in_threadpool(board.anomaly, request.path_params["identity"], plain))
+        return _picture(await run_in_threadpool(board.anomaly, request.path_params["identity"], plain), _FOR_GOOD)
+
+    async def small(request: Request) -> Response:
+        return _picture(await run_in_threadpool(board.small_anomaly, request.path_params["identity"]), _FOR_GOOD)
 
     async def normal(request: Request) -> Response:
         return await _done(lambda: str(board.keep_as_normal(request.path_params["identity"])))
@@ -69,7 +74,7 @@ def make_app(
     def guarded(answer: Answer) -> Answer:
         async def guard(request: Request) -> Response:
             response = _refusal(request, token) or await answer(request)
-            response.headers.update(_HEADERS)
+            response.headers.update({**_HEADERS, **response.headers})
             return response
 
         return guard
@@ -79,6 +84,7 @@ def make_app(
         Route("/state", guarded(state)),
         Route("/live/{source:int}.jpg", guarded(live)),
         Route("/anomaly/{identity}.jpg", guarded(anomaly)),
+        Route("/anomaly/{identity}/small.jpg", guarded(small)),
         Route("/normal/{identity}", guarded(normal), methods=["POST"]),
         Route("/fpr", guarded(fpr), methods=["POST"]),
         Route("/metrics", guarded(counters)),
@@ -110,8 +116,8 @@ def _refusal(request: Request, token: str | None) -> Response | None:
     return None
 
 
-def _picture(data: bytes | None) -> Response:
-    return Response(status_code=404) if data is None else Response(data, media_type="image/jpeg")
+def _picture(data: bytes | None, headers: dict[str, str] | None = None) -> Response:
+    return Response(status_code=404) if data is None else Response(data, headers=headers, media_type="image/jpeg")
 
 
 async def _done(what: Callable[[], Any]) -> Response:

@@ -26,7 +26,7 @@ from panda_edge.stream.lines import notice_line, outcome_line, utc
 _HISTORY = 2000  # points of the chart
 _ANOMALIES, _ANOMALY_BYTES = 60, 64_000_000
 _NOTICES = 30
-_LIVE_SIDE = 480  # pixels
+_LIVE_SIDE, _SMALL_SIDE = 480, 160  # pixels
 _LIVE_PAUSE = 0.15  # seconds for which a drawn live picture serves everyone who asks
 
 
@@ -55,6 +55,7 @@ class Board:
         self._anomaly_bytes = 0
         self._notices: deque[dict[str, Any]] = deque(maxlen=_NOTICES)
         self._drawn: dict[str, tuple[float, str, bytes]] = {}
+        self._small: dict[str, bytes] = {}
         self._kept: set[str] = set()
 
     def outcome(self, outcome: Outcome) -> None:
@@ -66,8 +67,9 @@ class Board:
                 self._anomalies[outcome.id] = outcome
                 self._anomaly_bytes += _bytes(outcome)
                 while len(self._anomalies) > _ANOMALIES or self._anomaly_bytes > _ANOMALY_BYTES:
-                    _, oldest = self._anomalies.popitem(last=False)
+                    identity, oldest = self._anomalies.popitem(last=False)
                     self._anomaly_bytes -= _bytes(oldest)
+                    self._small.pop(identity, None)
 
     def notice(self, notice: Notice) -> None:
         with self._lock:
@@ -101,8 +103,7 @@ class Board:
                 ],
                 "fpr": decided[0].fpr if decided else None,
                 "anomalies": [
-                    {**outcome_line(outcome), "kept": outcome.id in self._kept}
-                    for outcome in reversed(self._anomalies.values())
+                    _anomaly(outcome, outcome.id in self._kept) for outcome in reversed(self._anomalies.values())
                 ],
                 "notices": list(self._notices)[::-1],
                 "collects": self._normal is not None,
@@ -123,14 +124,28 @@ class Board:
 
     def anomaly(self, identity: str, plain: bool) -> bytes | None:
         """An anomalous picture at full size, JPEG, under its heat map or plain; None where it is no longer kept."""
-        with self._lock:
-            outcome = self._anomalies.get(identity)
+        outcome = self._anomaly(identity)
         return None if outcome is None else self._draw(outcome, None, plain)
+
+    def small_anomaly(self, identity: str) -> bytes | None:
+        """An anomalous picture under its heat map for the list of all, JPEG, drawn once for everyone who asks."""
+        with self._drawing:
+            outcome, data = self._anomaly(identity), self._small.get(identity)
+            if outcome is None or data is not None:
+                return data
+            data = self._draw(outcome, _SMALL_SIDE)
+            with self._lock:
+                if identity in self._anomalies:
+                    self._small[identity] = data
+            return data
+
+    def _anomaly(self, identity: str) -> Outcome | None:
+        with self._lock:
+            return self._anomalies.get(identity)
 
     def keep_as_normal(self, identity: str) -> Path:
         """Write an anomalous picture into the folder of those that were normal after all. Raises PandaError."""
-        with self._lock:
-            outcome = self._anomalies.get(identity)
+        outcome = self._anomaly(identity)
         if self._normal is None:
             raise PandaError("no folder to collect in; start with --collect DIR")
         if outcome is None or outcome.frame.picture.opened is None:
@@ -167,6 +182,18 @@ def _drift(drift: SourceDrift | None) -> dict[str, Any] | None:
         "counted": drift.martingale.counted,
         "change": None if found is None else found.bet,
         "since": None if found is None else utc(found.since.captured),
+    }
+
+
+def _anomaly(outcome: Outcome, kept: bool) -> dict[str, Any]:
+    decision = None if outcome.result is None else outcome.result.decision
+    return {
+        "id": outcome.id,
+        "source": outcome.source,
+        "frame": outcome.frame.number,
+        "captured": utc(outcome.frame.captured),
+        "p_value": None if decision is None else decision.p_value,
+        "kept": kept,
     }
 
 

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const make = (tag, text, name) => { const e = document.createElement(tag); if (text) e.textContent = text; if (name) e.className = name; return e; };
 let seen = 0, points = [], shownId = null, plain = false, known = "", rateTouched = false;
-const figures = new Map();
+const figures = new Map(), buttons = new Map();
 const CHANGES = { higher: "higher scores", lower: "lower scores", more: "more anomalies" };
 
 function caption(latest) {
@@ -51,18 +51,29 @@ function showChart() {
   });
 }
 
+function anomalyButton(a) {
+  const button = make("button"), image = make("img");
+  image.src = `/anomaly/${a.id}/small.jpg`; image.loading = "lazy"; image.alt = "";
+  button.type = "button"; button.append(image, `${a.frame}, p = ${a.p_value.toPrecision(2)}`);
+  button.onclick = () => { shownId = a.id; plain = false; byId("about").textContent = `${a.source}, frame ${a.frame}, ${a.captured}, p = ${a.p_value.toPrecision(3)}`; showPicture(); byId("shown").showModal(); };
+  return button;
+}
+
+// A picture that is there stays where it is: drawing it anew would cost the device.
 function showAnomalies(anomalies, collects) {
-  const now = anomalies.map((a) => a.id + a.kept).join();
-  if (now === known) return;
-  known = now;
   byId("normal").hidden = !collects;
-  byId("anomalies").replaceChildren(...(anomalies.length ? anomalies.map((a) => {
-    const button = make("button", "", a.kept ? "kept" : ""), image = make("img");
-    image.src = `/anomaly/${a.id}.jpg`; image.loading = "lazy"; image.alt = "";
-    button.type = "button"; button.append(image, `${a.frame}, p = ${a.p_value.toPrecision(2)}`);
-    button.onclick = () => { shownId = a.id; plain = false; byId("about").textContent = `${a.source}, frame ${a.frame}, ${a.captured}, p = ${a.p_value.toPrecision(3)}`; showPicture(); byId("shown").showModal(); };
-    return button;
-  }) : [make("p", "none yet")]));
+  const now = anomalies.map((a) => a.id).join(), list = byId("anomalies");
+  for (const a of anomalies) {
+    if (!buttons.has(a.id)) buttons.set(a.id, anomalyButton(a));
+    buttons.get(a.id).className = a.kept ? "kept" : "";
+  }
+  if (now === known && list.hasChildNodes()) return;
+  known = now;
+  const there = new Set(anomalies.map((a) => a.id));
+  for (const [id, button] of buttons) if (!there.has(id)) { button.remove(); buttons.delete(id); }
+  if (!anomalies.length) { list.replaceChildren(make("p", "none yet")); return; }
+  for (const other of [...list.children]) if (other.tagName !== "BUTTON") other.remove();
+  anomalies.forEach((a, i) => { const button = buttons.get(a.id); if (list.children[i] !== button) list.insertBefore(button, list.children[i] || null); });
 }
 
 function showPicture() {
