@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Detection, Segmentation
+from panda_edge.bundle.manifest import Detection, Level, Segmentation
+from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
-from panda_edge.learn.features import batched_features, single_frames
+from panda_edge.learn.features import SeenFrame, features_of_all
 from panda_edge.learn.gaussian import GaussianWriter
-from panda_edge.learn.pictures import Pictures, every_frame
+from panda_edge.learn.pictures import Pictures, every_frame, none_readable
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.pyramids import keep_images, representative_images
 from panda_edge.learn.stored import write_sizes
+from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.candidates import PLACES_FILE
-from panda_export.budget import fit_budget
+from panda_export.budget import Budget, fit_budget
 from panda_export.embedding_banks import write_embeddings
 from panda_export.gallery_banks import JOINT_HNSW_EF, gallery_writer
 from panda_export.network import Network
@@ -45,6 +48,7 @@ def write_banks(
     seed: int,
     progress: Progress,
     extendable: bool = False,
+    team: Team = ALONE,
 ) -> Banks:
     """Write the banks of all pictures; extendable: with what further pictures can be added to. Raises PandaError,
     DataError."""
@@ -54,30 +58,52 @@ def write_banks(
     frames, tiled = pictures.preprocessing.frames, pictures.preprocessing.tiles is not None
     budget = fit_budget(options, network.levels, network.embedding_size, count, frames, tiled)
     options = budget.options
-    gallery = gallery_writer(staging, network.levels, options, count, seed, frames)
-    embeddings: list[np.ndarray] = []
-    numbers: dict[int, int] = {}
-    places: list[tuple[int, int, int]] = []
-    sizes: list[tuple[int, int]] = []
-    seen = progress(pictures.read(), "features", len(pictures))
-    for sources, features in batched_features(single_frames(seen, stored_frames), network.run):
-        embeddings.append(features.embedding)
-        gallery.add(features, [frame for _, frame in sources])
-        for picture, frame in sources:
-            if picture.number not in numbers:
-                sizes.append(picture.view.picture)
-            number = numbers.setdefault(picture.number, len(numbers))
-            places.append((number, *picture.view.place(frame)))
-    stored = gallery.close()
+    gallery = gallery_writer(staging, network.levels, options, count, seed, frames, team)
+    frames_seen = _Seen()
+    everyone = isinstance(gallery, GaussianWriter)
+    for seen, features in features_of_all(pictures, stored_frames, network.run, team, everyone, progress):
+        assert gallery is not None
+        gallery.add(features, [frame.frame for frame in seen])
+        frames_seen.add(seen, features)
+    if gallery is not None and not frames_seen.numbers:
+        raise none_readable(len(pictures))
+    stored = 0 if gallery is None else gallery.close()
     if extendable and isinstance(gallery, GaussianWriter):
         gallery.write_sums()
-    vectors, rows = np.concatenate(embeddings), np.array(places, dtype=np.int32)
+    return team.firsts(lambda: _finished(staging, network.levels, budget, seed, tiled, stored, frames_seen))
+
+
+@dataclass
+class _Seen:
+    """The frames that went into a bank. numbers: of their pictures, among those given → in the order of the bank.
+    sizes: of each picture. places: of each frame its picture's number in that order, row and column."""
+
+    embeddings: list[np.ndarray] = field(default_factory=list)
+    numbers: dict[int, int] = field(default_factory=dict)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    places: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def add(self, seen: Sequence[SeenFrame], features: Features) -> None:
+        self.embeddings.append(features.embedding)
+        for frame in seen:
+            if frame.picture not in self.numbers:
+                self.sizes.append(frame.size)
+            number = self.numbers.setdefault(frame.picture, len(self.numbers))
+            self.places.append((number, *frame.place))
+
+
+def _finished(
+    staging: Path, levels: Sequence[Level], budget: Budget, seed: int, tiled: bool, stored: int, seen: _Seen
+) -> Banks:
+    """Write the rest once the gallery stands, of so many entries."""
+    options, numbers = budget.options, seen.numbers
+    vectors, rows = np.concatenate(seen.embeddings), np.array(seen.places, dtype=np.int32)
     if options.gallery == "exact":
         kept = representative_images(vectors, budget.images)
-        keep_images(staging, network.levels, kept)
+        keep_images(staging, levels, kept)
         vectors, rows, stored = vectors[kept], rows[kept], len(kept)
         left_pictures = np.unique(rows[:, 0])
-        write_sizes(staging, [sizes[number] for number in left_pictures])
+        write_sizes(staging, [seen.sizes[number] for number in left_pictures])
     detection = write_embeddings(staging, vectors, options, seed)
     segmentation = Segmentation(
         bank=options.gallery,

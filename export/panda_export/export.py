@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
-
 from panda_edge import __version__
-from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest, RoiEntry, version_of
 from panda_edge.bundle.roi_file import write_roi
+from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
-from panda_edge.learn.calibrate import SCALE_IMAGES, ScoredPicture, calibrate, scored_pictures, set_color_scale
-from panda_edge.learn.held_out import keep_held_out
+from panda_edge.learn.calibrate import SCALE_IMAGES
 from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
-from panda_edge.learn.stored import are_whole, read_sizes, scored_without_itself
+from panda_edge.learn.team import ALONE, Team
 from panda_export.banks import Banks, write_banks
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
+from panda_export.normal_pictures import NormalPictures
 from panda_export.onnx_file import OPSET
 from panda_export.options import ExportOptions
 
@@ -41,29 +39,52 @@ def export_bundle(
     options: ExportOptions,
     held_out: Sequence[Path] = (),
     progress: Progress = silent,
+    team: Team = ALONE,
 ) -> Manifest:
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
     preprocessing: with the roi that the bundle is calibrated in, where there is one. held_out: normal images not among
     `images`, to calibrate decisions with. Images that cannot be read are named on
-    stderr and left out. The same inputs and seed give the same bytes.
+    stderr and left out. The same inputs and seed give the same bytes, whatever the team: all its processes call this,
+    and the first writes, where all must see it.
     Raises PandaError, DataError (no readable image), BundleError.
     """
-    with staged_bundle(out) as staging:
+    with _staged(out, team) as staging:
         pictures = Pictures(images, preprocessing)
         options = dataclasses.replace(options, bank=options.bank.resolved(preprocessing.tiles is not None))
         if options.bank.by_place:
-            pictures.preprocessing = pictures.with_same_tiles()
+            pictures.preprocessing = team.firsts(pictures.with_same_tiles)
         sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)
         pictures.keep(sampled)
-        network = write_network(staging, backbone, pictures, options)
-        manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress)
-        manifest = _calibrated(staging, manifest, pictures, sampled, banks, network, options, held_out, progress)
-        manifest = write_manifest(staging, manifest)
-        shown = mirrored_frames(list(islice(pictures.read(sampled), FRAMES)))
-        write_selftest(staging, manifest, shown, network.run)
-        manifest = dataclasses.replace(manifest, normal_pictures=_normal_pictures(pictures, sampled))
-        return write_manifest(staging, manifest)
+        network = write_network(staging, backbone, pictures, options, team)
+        manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress, team)
+        normal = NormalPictures(pictures, sampled, banks, network, progress, team)
+        manifest = _calibrated(staging, manifest, normal, banks, options, held_out)
+        quality = normal.quality()
+
+        def finish() -> Manifest:
+            write_manifest(staging, manifest)
+            shown = mirrored_frames(list(islice(pictures.read(sampled), FRAMES)))
+            write_selftest(staging, manifest, shown, network.run)
+            return write_manifest(staging, dataclasses.replace(manifest, normal_pictures=quality))
+
+        return team.firsts(finish)
+
+
+@contextmanager
+def _staged(out: Path, team: Team) -> Iterator[Path]:
+    """The first process's temporary folder, for all."""
+    if team.first:
+        with staged_bundle(out) as staging:
+            yield team.firsts(lambda: staging)
+        return
+    staging = team.firsts(lambda: out)
+    if not staging.is_dir():
+        raise PandaError(
+            f"{staging}: not seen by process {team.rank}; all need the pictures and the folder of --out under the same "
+            "paths: on one machine, or on a file system that they share"
+        )
+    yield staging
 
 
 def _written_roi(staging: Path, pictures: Pictures) -> RoiEntry | None:
@@ -78,27 +99,23 @@ def write_searchable(
     pictures: Pictures,
     options: ExportOptions,
     progress: Progress = silent,
+    team: Team = ALONE,
 ) -> tuple[Manifest, Banks]:
     """Write the banks of all pictures, and the manifest by which they are searched; neither decisions nor colours yet.
 
     options: with a resolved bank. The pictures' preprocessing becomes the manifest's. Raises PandaError, DataError.
     """
-    banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable)
-    roi, rois = _written_roi(staging, pictures), pictures.preprocessing.rois
-    manifest = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
-    manifest = with_compare(staging, manifest, pictures, options.bank)
+    banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable, team)
+    rois = pictures.preprocessing.rois
+
+    def write() -> Manifest:
+        roi = _written_roi(staging, pictures)
+        written = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
+        return with_compare(staging, written, pictures, options.bank)
+
+    manifest = team.firsts(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    return with_own_distances(staging, manifest, progress), banks
-
-
-def _normal_pictures(pictures: Pictures, sampled: Sequence[int]) -> QualityRange:
-    """How bright and sharp normal pictures are, so that a device knows what it cannot judge."""
-    frame = Preprocessing(pictures.preprocessing.height, pictures.preprocessing.width)
-    found = []
-    for picture in pictures.read(sampled):
-        width, height = picture.view.scaled
-        found.append(measure_quality(Image.fromarray(picture.canvas[:height, :width]), frame))
-    return QualityRange.of(found)
+    return with_own_distances(staging, manifest, progress, team), banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:
@@ -108,46 +125,19 @@ def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:
 def _calibrated(
     staging: Path,
     manifest: Manifest,
-    pictures: Pictures,
-    sampled: Sequence[int],
+    normal: NormalPictures,
     banks: Banks,
-    network: Network,
     options: ExportOptions,
     held_out: Sequence[Path],
-    progress: Progress,
 ) -> Manifest:
     """The manifest of decisions and colours, by pictures that were held out, or else stored ones."""
     if held_out:
-        new = progress(Pictures(held_out, pictures.preprocessing).read(), "calibrate", len(held_out))
-        new = keep_held_out(staging, new) if options.extendable else new
-        scored = scored_pictures(staging, manifest, ((None, picture) for picture in new), network)
-        return calibrate(staging, manifest, scored, options.rule, "held-out")
-    scored = _without_itself(staging, manifest, pictures, sampled, banks, network, progress)
-    if _leaves_one_out(options, held_out) and banks.pictures > 1:
-        manifest = calibrate(staging, manifest, scored, options.rule, "leave-one-out")
-    return manifest if manifest.calibration is not None else set_color_scale(manifest, scored)
-
-
-def _without_itself(
-    staging: Path,
-    manifest: Manifest,
-    pictures: Pictures,
-    sampled: Sequence[int],
-    banks: Banks,
-    network: Network,
-    progress: Progress,
-) -> Iterator[ScoredPicture]:
-    """Some pictures of the bank, each scored without itself: from what is stored of them where they are there whole,
-    which is all that `extend` will have, so that it calibrates just as this does."""
-    bundle = Bundle(staging, manifest)
-    exact = manifest.segmentation.bank == "exact" and manifest.detection.scoring == "knn"
-    if exact and len(read_sizes(bundle)) == banks.pictures and are_whole(bundle, pictures.preprocessing):
-        numbers = [number for n in sampled if (number := banks.numbers.get(n)) is not None]
-        shown = progress(numbers, "calibrate", len(numbers))
-        return scored_without_itself(staging, manifest, pictures.preprocessing, shown)
-    stored = ((banks.numbers[picture.number], picture) for picture in pictures.read(sampled))
-    return scored_pictures(staging, manifest, progress(stored, "calibrate", len(sampled)), network)
-    return manifest
+        scored = normal.held_out(staging, manifest, held_out, options.extendable)
+        manifest = normal.calibrated(staging, manifest, scored, options.rule, "held-out")
+    elif _leaves_one_out(options, held_out) and banks.pictures > 1:
+        scored = normal.stored(staging, manifest)
+        manifest = normal.calibrated(staging, manifest, scored, options.rule, "leave-one-out")
+    return manifest if manifest.calibration is not None else normal.coloured(staging, manifest)
 
 
 def _manifest(

@@ -16,6 +16,7 @@ from panda_edge.learn.embeddings import write_hnsw
 from panda_edge.learn.gaussian import GaussianWriter
 from panda_edge.learn.pyramids import PyramidWriter, stored_rows
 from panda_edge.learn.samples import DescriptorSample
+from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file, scales_file
 from panda_export.options import BankOptions
 
@@ -32,14 +33,25 @@ class GalleryWriter(Protocol):
 
 
 def gallery_writer(
-    bundle: Path, levels: Sequence[Level], options: BankOptions, images: int, seed: int, frames: int = 1
-) -> GalleryWriter:
+    bundle: Path,
+    levels: Sequence[Level],
+    options: BankOptions,
+    images: int,
+    seed: int,
+    frames: int = 1,
+    team: Team = ALONE,
+) -> GalleryWriter | None:
     """The writer of the gallery that the options name. images: how many frames will come, about. frames: how many
-    every picture has, where a bank by place is to tell them apart."""
+    every picture has, where a bank by place is to tell them apart. team: of a gaussian bank all write; of the others
+    the first process, and the rest get None."""
+    if options.gallery == "gaussian":
+        return GaussianWriter(
+            bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank, frames, team
+        )
+    if not team.first:
+        return None
     if options.gallery == "exact":
         return PyramidWriter(bundle, levels, options.dtype)
-    if options.gallery == "gaussian":
-        return GaussianWriter(bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank, frames)
     if options.gallery == "kmeans":
 
         def means(drawn: np.ndarray) -> int:

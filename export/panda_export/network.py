@@ -15,6 +15,7 @@ from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.pictures import Pictures
+from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.features import torch_features
@@ -40,17 +41,24 @@ class Network:
     worker: Callable[[], FeatureFunction]
 
 
-def write_network(staging: Path, backbone: ExportableBackbone, pictures: Pictures, options: ExportOptions) -> Network:
+def write_network(
+    staging: Path, backbone: ExportableBackbone, pictures: Pictures, options: ExportOptions, team: Team = ALONE
+) -> Network:
     """Write model.onnx: the backbone with what the options do to its levels. Raises PandaError, DataError."""
     levels = _levels(backbone, pictures.preprocessing)[: options.bank.kept_levels(len(backbone.levels))]
-    graph = _graph(backbone, pictures, options.bank)
-    differences = _write_model(staging, graph, backbone, pictures.preprocessing, levels)
-    precision = options.precision
-    if precision == "int8":
+    spreads = team.firsts(lambda: _spreads(backbone, pictures, options.bank))
+    graph = _graph(backbone, spreads, options.bank)
+
+    def write() -> tuple[dict[str, float], str]:
+        differences = _write_model(staging, graph, backbone, pictures.preprocessing, levels)
+        if options.precision != "int8":
+            return differences, options.precision
         step = max(1, len(pictures) // CALIBRATION_IMAGES)
         numbers = list(range(0, len(pictures), step))[:CALIBRATION_IMAGES]
-        if not quantise_if_faster(staging / MODEL_FILE, list(one_frame_each(pictures, numbers))):
-            precision = "float32"
+        faster = quantise_if_faster(staging / MODEL_FILE, list(one_frame_each(pictures, numbers)))
+        return differences, "int8" if faster else "float32"
+
+    differences, precision = team.firsts(write)
     model = staging / MODEL_FILE
     if options.device == "cpu" or precision == "int8":
         # The exported graph itself fills the banks: they then hold the very numbers that a device computes.
@@ -70,11 +78,12 @@ def one_frame_each(pictures: Pictures, numbers: Sequence[int]) -> Iterator[np.nd
         yield picture.view.frames(picture.canvas, range(number, number + 1))[0]
 
 
-def _graph(backbone: ExportableBackbone, pictures: Pictures, options: BankOptions) -> DeviceGraph:
+def _spreads(backbone: ExportableBackbone, pictures: Pictures, options: BankOptions) -> list[np.ndarray] | None:
+    return normal_spreads(pictures, torch_features(DeviceGraph(backbone), "cpu")) if options.standardise else None
+
+
+def _graph(backbone: ExportableBackbone, spreads: Sequence[np.ndarray] | None, options: BankOptions) -> DeviceGraph:
     """The backbone with what the options do to its levels."""
-    spreads = None
-    if options.standardise:
-        spreads = normal_spreads(pictures, torch_features(DeviceGraph(backbone), "cpu"))
     descriptors = descriptors_of(backbone.levels, options, spreads)
     kept = None if descriptors is None else options.kept_levels(len(backbone.levels))
     return DeviceGraph(backbone, descriptors, kept)

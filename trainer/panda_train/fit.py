@@ -18,6 +18,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target
+from panda_edge.learn.progress import silent
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions, ExportOptions
@@ -64,8 +65,15 @@ class FitOptions:
 def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
     """Write the bundle of the normal images in `data` to `out`. Raises PandaError, DataError.
 
-    Under torchrun, all processes adapt together and the first writes; the others get None.
+    Under torchrun all processes share the work and the first writes; the others get None.
     """
+    with workers(device_of(options.device)) as team:
+        manifest = _fitted(data, out, options, team)
+        team.wait()  # until the bundle stands
+    return manifest if team.first else None
+
+
+def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manifest:
     check_target(out)  # before the work, not after it
     if options.method not in METHODS:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
@@ -75,39 +83,38 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
+    if team.firsts(lambda: dataset.train) != dataset.train:
+        raise PandaError(f"{data}: process {team.rank} sees other pictures there than the first; all need the same")
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
-    preprocessing = preprocessing_of(options.resolution, dataset.train)
+    preprocessing = preprocessing_of(options.resolution, dataset.train, quiet=not team.first)
     looked_at = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
     if roi is not None:
         _check_on_first(looked_at, kept)
     torch.manual_seed(options.seed)
     device = device_of(options.device)
-    with workers(device) as team:
-        manifest = None
-        exported = _adapted(kept, preprocessing, out, options, device, team)
-        if team.first:
-            backbone, facts = exported
-            manifest = export_bundle(
-                out,
-                backbone,
-                kept,
-                looked_at,
-                ExportOptions(
-                    method={"name": options.method, **facts},
-                    bank=options.bank,
-                    rule=options.rule,
-                    leave_one_out=leave_one_out,
-                    seed=options.seed,
-                    device=device,
-                    precision=options.precision,
-                    extendable=options.extendable,
-                ),
-                held_out,
-                progress=show,
-            )
-            _state_file(out).unlink(missing_ok=True)
-        team.wait()
+    backbone, facts = _adapted(kept, preprocessing, out, options, device, team)
+    manifest = export_bundle(
+        out,
+        backbone,
+        kept,
+        looked_at,
+        ExportOptions(
+            method={"name": options.method, **facts},
+            bank=options.bank,
+            rule=options.rule,
+            leave_one_out=leave_one_out,
+            seed=options.seed,
+            device=device,
+            precision=options.precision,
+            extendable=options.extendable,
+        ),
+        held_out,
+        progress=show if team.first else silent,
+        team=team,
+    )
+    if team.first:
+        _state_file(out).unlink(missing_ok=True)
     return manifest
 
 
@@ -130,7 +137,7 @@ def _check_on_first(preprocessing: Preprocessing, images: Sequence[Path]) -> Non
 def _adapted(
     images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, team: Workers
 ) -> tuple[ExportableBackbone, dict[str, Any]]:
-    backbone = _backbone(options)
+    backbone = _backbone(options, team.first)
     if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
     adapt_options = replace(options.adapt, knn=options.bank.knn or AdaptOptions.knn)
@@ -140,7 +147,7 @@ def _adapted(
     return done.backbone, done.facts
 
 
-def _backbone(options: FitOptions) -> Backbone:
+def _backbone(options: FitOptions, speaks: bool) -> Backbone:
     """Cut where adaptation begins, so that an adapted pyramid has an adapted level."""
     backbone = backbones.load(options.backbone, options.weights, options.adapt_from)
     if options.method == "dn2" or options.adapt.pyramid != "adapted" or backbone.adapted_levels:
@@ -151,11 +158,12 @@ def _backbone(options: FitOptions) -> Backbone:
             f"--pyramid adapted: no level of the pyramid changes with --adapt-from {options.adapt_from}; "
             f"{backbone.name} needs {reaching} or less"
         )
-    print(
-        f"--pyramid adapted: adaptation begins at stage {reaching}, which gives the coarsest level, "
-        f"instead of {backbone.split} (--adapt-from)",
-        file=sys.stderr,
-    )
+    if speaks:
+        print(
+            f"--pyramid adapted: adaptation begins at stage {reaching}, which gives the coarsest level, "
+            f"instead of {backbone.split} (--adapt-from)",
+            file=sys.stderr,
+        )
     return backbones.load(options.backbone, options.weights, reaching)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -39,12 +40,27 @@ ScoredPicture = tuple[View, Scored]
 """What a normal picture scores as if it were new."""
 
 
-def set_color_scale(manifest: Manifest, scored: Iterable[ScoredPicture]) -> Manifest:
+@dataclass(frozen=True)
+class NormalScores:
+    """What calibration needs of a scored normal picture. scores: raw, by name. values: of its heat map, evenly drawn,
+    that set the colours."""
+
+    scores: dict[str, float]
+    values: np.ndarray
+
+
+def normal_scores(view: View, scored: Scored) -> NormalScores:
+    assert scored.heatmap is not None
+    values = view.compared(scored.heatmap).ravel()
+    return NormalScores(image_scores(scored.score, values), values[:: max(1, values.size // _SCALE_VALUES)])
+
+
+def set_color_scale(manifest: Manifest, scored: Iterable[NormalScores]) -> Manifest:
     """The manifest with usual and high values of normal heat maps."""
     return _summarised(manifest, scored)[0]
 
 
-def calibrate(staging: Path, manifest: Manifest, scored: Iterable[ScoredPicture], rule: str, kind: str) -> Manifest:
+def calibrate(staging: Path, manifest: Manifest, scored: Iterable[NormalScores], rule: str, kind: str) -> Manifest:
     """Write the raw scores of normal pictures that they have when they are not in the bank; returns the manifest that
     tells of them.
 
@@ -80,15 +96,13 @@ def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> Pictu
     return PictureScorer(network.worker(), [first, *beside])
 
 
-def _summarised(manifest: Manifest, pictures: Iterable[ScoredPicture]) -> tuple[Manifest, list[dict[str, float]]]:
+def _summarised(manifest: Manifest, pictures: Iterable[NormalScores]) -> tuple[Manifest, list[dict[str, float]]]:
     scores: list[dict[str, float]] = []
     heatmaps: list[np.ndarray] = []
-    for view, scored in pictures:
-        assert scored.heatmap is not None
-        values = view.compared(scored.heatmap).ravel()
-        scores.append(image_scores(scored.score, values))
+    for picture in pictures:
+        scores.append(picture.scores)
         if len(heatmaps) < SCALE_IMAGES:
-            heatmaps.append(values[:: max(1, values.size // _SCALE_VALUES)])
+            heatmaps.append(picture.values)
     if not scores:
         return manifest, scores
     low, high = np.quantile(np.concatenate(heatmaps), USUAL)

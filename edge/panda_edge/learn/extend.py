@@ -28,7 +28,7 @@ from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.images.reading import image_bytes
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target, staged_bundle, write_manifest
-from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, scored_pictures, set_color_scale
+from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, normal_scores, scored_pictures, set_color_scale
 from panda_edge.learn.extend_banks import check_extendable, extend_banks, held_out_kind
 from panda_edge.learn.held_out import keep_held_out, read_held_out
 from panda_edge.learn.own_distances import with_own_distances
@@ -190,15 +190,16 @@ def _calibrated(
         kept: Iterable[Picture] = keep_held_out(staging, chain(read_held_out(bundle, preprocessing), new))
         kept = progress(kept, "calibrate", facts["images"] + len(held))
         scored = scored_pictures(staging, manifest, ((None, picture) for picture in kept), network)
-        return calibrate(staging, manifest, scored, facts["rule"], facts["kind"])
+        return calibrate(staging, manifest, (normal_scores(*one) for one in scored), facts["rule"], facts["kind"])
     if manifest.segmentation.bank != "exact":
         return manifest  # not calibrated, and nothing to show colours by but what there was
     count = len(read_sizes(Bundle(staging, manifest)))
     most = SCALE_IMAGES if facts is None else LEAVE_ONE_OUT_IMAGES
     numbers = [int(n) for n in np.unique(np.linspace(0, count - 1, most).astype(int))]
-    scored = scored_without_itself(staging, manifest, preprocessing, progress(numbers, "calibrate", len(numbers)))
+    shown = progress(numbers, "calibrate", len(numbers))
+    found = (normal_scores(*one) for one in scored_without_itself(staging, manifest, preprocessing, shown))
     return (
-        set_color_scale(manifest, scored)
+        set_color_scale(manifest, found)
         if facts is None
-        else calibrate(staging, manifest, scored, facts["rule"], facts["kind"])
+        else calibrate(staging, manifest, found, facts["rule"], facts["kind"])
     )

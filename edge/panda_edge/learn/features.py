@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -10,15 +11,62 @@ import numpy as np
 
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
-from panda_edge.learn.pictures import Picture
+from panda_edge.learn.pictures import Picture, Pictures
+from panda_edge.learn.progress import Progress, silent
+from panda_edge.learn.team import ALONE, Team, shared
 from panda_edge.search.picture import FeatureFunction
 
 T = TypeVar("T")
 
 BATCH = 8
 
+_PICTURES = 8  # whose features are handed on together; of those that are cut, one
+
 Source = tuple[Picture, int]
 """A frame's picture, and its number there."""
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """Where a frame is of. picture: its number among those given; size: its width and height; frame: its number there;
+    place: row and column."""
+
+    picture: int
+    size: tuple[int, int]
+    frame: int
+    place: tuple[int, int]
+
+
+Batch = tuple[list[SeenFrame], Features]
+
+
+def features_of_all(
+    pictures: Pictures,
+    numbers: Callable[[View], Sequence[int]],
+    run: FeatureFunction,
+    team: Team = ALONE,
+    everyone: bool = False,
+    progress: Progress = silent,
+) -> Iterator[Batch]:
+    """Features of those frames of all pictures, in their order, shared by the team (see `shared`).
+
+    Batches do not reach from one group of pictures into the next, so that they are the same whoever runs them.
+    """
+    size = _PICTURES if pictures.preprocessing.tiles is None else 1
+    groups = [range(begin, min(begin + size, len(pictures))) for begin in range(0, len(pictures), size)]
+
+    def work(own: Sequence[range]) -> Iterator[list[Batch]]:
+        read = pictures.each(number for group in own for number in group)
+        for group in own:
+            frames = single_frames((picture for picture in islice(read, len(group)) if picture is not None), numbers)
+            yield [([_seen(*source) for source in sources], found) for sources, found in batched_features(frames, run)]
+
+    for batches in progress(shared(team, groups, work, everyone), "features", len(groups)):
+        yield from batches
+
+
+def _seen(picture: Picture, frame: int) -> SeenFrame:
+    return SeenFrame(picture.number, picture.view.picture, frame, picture.view.place(frame))
 
 
 def single_frames(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
 from panda_edge.errors import DataError, PandaError
+from panda_edge.learn.team import ALONE, Team
 from panda_edge.search import kernel
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, packed_size
 
@@ -37,10 +38,13 @@ class GaussianWriter:
         shrinkage: float,
         rank: int | None = None,
         frames: int = 1,
+        team: Team = ALONE,
     ) -> None:
         """average: see `DescriptorGrid`. shrinkage: towards equal variance in all directions (see `shrunk`). rank: of
         the factors, from 1 to the channels; None for all directions. frames: of every picture, each with Gaussians of
-        its own. Raises PandaError for another rank, or where the frames' covariances do not fit into memory."""
+        its own. team: each process, which must get all frames, has the sums of its share of the cells. Raises
+        PandaError for another rank, or where the frames' covariances do not fit into memory."""
+        self._team = team
         self._bundle = bundle
         self._dtype = np.dtype(dtype)
         self._shrinkage = shrinkage
@@ -55,14 +59,14 @@ class GaussianWriter:
         if rank is not None and not 1 <= rank <= size:
             raise PandaError(f"rank is {rank}; expected 1 to {size}, the levels' channels")
         self.rank = rank
-        self._moments = [_Moments(self._grid.cells, size) for _ in range(frames)]
+        bounds = [self._grid.cells * rank // team.count for rank in (team.rank, team.rank + 1)]
+        self._own = slice(*bounds)
+        self._moments = [_Moments(bounds[1] - bounds[0], size) for _ in range(frames)]
 
     def write_sums(self) -> None:
         """Keep in the bundle, after `close`, what further images can be added to."""
-        (self._bundle / SUMS_FILES[0]).parent.mkdir(exist_ok=True)
         for i, name in enumerate(SUMS_FILES):
-            parts = [moments.sums()[i] for moments in self._moments]
-            np.save(self._bundle / name, np.concatenate(parts), allow_pickle=False)
+            self._save(name, [moments.sums()[i] for moments in self._moments])
 
     def go_on(self, bundle: Bundle, images: int) -> None:
         """Go on from the sums of so many images in a bundle, before anything is added. Raises BundleError."""
@@ -81,7 +85,7 @@ class GaussianWriter:
         """Take in a batch of normal frames. numbers: which frame of its picture each is."""
         for i in range(len(features.embedding)):
             moments = self._moments[numbers[i] if numbers else 0]
-            moments.add(self._grid.descriptors([level[i] for level in features.levels]))
+            moments.add(self._grid.descriptors([level[i] for level in features.levels])[self._own])
 
     def close(self) -> int:
         """Write the bank; returns how many images it is of. Raises DataError with fewer than two."""
@@ -89,19 +93,28 @@ class GaussianWriter:
             moments.settle()
             if moments.images < 2:
                 raise DataError(f"a Gaussian bank needs at least 2 normal images, got {moments.images}; give more")
-        means = [moments.mean() for moments in self._moments]
-        np.save(self._bundle / MEAN_FILE, np.concatenate(means).astype(np.float32), allow_pickle=False)
-        packed = [part for moments in self._moments for part in self._packed(moments)]
-        np.save(self._bundle / FACTOR_FILE, np.concatenate(packed), allow_pickle=False)
+        self._save(MEAN_FILE, [moments.mean().astype(np.float32) for moments in self._moments])
+        self._save(FACTOR_FILE, [self._packed(moments) for moments in self._moments])
         return self._moments[0].images
 
-    def _packed(self, moments: _Moments) -> Iterator[np.ndarray]:
-        """The packed factor of each cell."""
-        isotropic = moments.mean_variance()
-        for cell in range(self._grid.cells):
+    def _save(self, name: str, frames: Sequence[np.ndarray]) -> None:
+        """Write an array of all cells, of which each process has its own, of each frame."""
+        parts = self._team.gather(frames, everyone=False)
+        if self._team.first:
+            (self._bundle / name).parent.mkdir(exist_ok=True)
+            cells = [part[frame] for frame in range(len(frames)) for part in parts]
+            np.save(self._bundle / name, np.concatenate(cells), allow_pickle=False)
+
+    def _packed(self, moments: _Moments) -> np.ndarray:
+        """The packed factors of the own cells, one after the other."""
+        traces = [trace for part in self._team.gather(moments.traces(), everyone=True) for trace in part]
+        isotropic = float(np.mean(traces)) / self._grid.channels
+        packed = [np.zeros((0, packed_size(self._grid.channels, self.rank)), self._dtype)]
+        for cell in range(moments.cells):
             covariance = shrunk(moments.covariance(cell), isotropic, self._shrinkage)
             factor = whitening_factor(covariance) if self.rank is None else low_rank_factor(covariance, self.rank)
-            yield kernel.pack_factors(factor[None], self.rank is None, self._dtype)
+            packed.append(kernel.pack_factors(factor[None], self.rank is None, self._dtype))
+        return np.concatenate(packed)
 
 
 class _Moments:
@@ -109,6 +122,7 @@ class _Moments:
 
     def __init__(self, cells: int, size: int) -> None:
         self.images = 0
+        self.cells = cells
         # Sums are taken about the first buffer's mean, which keeps float32 products exact enough.
         self._origin: np.ndarray | None = None
         self._sum = np.zeros((cells, size))
@@ -159,10 +173,9 @@ class _Moments:
         centred: np.ndarray = self._products[cell] - np.outer(total, total) / self.images
         return centred / (self.images - 1)
 
-    def mean_variance(self) -> float:
-        """Over all cells and directions."""
-        cells, size = self._sum.shape
-        return float(np.mean([np.trace(self.covariance(cell)) for cell in range(cells)])) / size
+    def traces(self) -> list[float]:
+        """Of the covariances: the variances in all directions, added up."""
+        return [float(np.trace(self.covariance(cell))) for cell in range(self.cells)]
 
 
 def largest_rank(grid: DescriptorGrid, value_bytes: int, most: float, rank: int | None) -> int | None:

@@ -18,17 +18,38 @@ from panda_edge.learn.pictures import Picture
 HELD_OUT_FILE = "extend/held_out.npy"
 
 
+class HeldOutWriter:
+    """Keeps pictures in a bundle: each one's canvas, losslessly, and the picture's size."""
+
+    def __init__(self, staging: Path) -> None:
+        self._staging = staging
+        self._sizes: list[tuple[int, int]] = []
+        (staging / HELD_OUT_FILE).parent.mkdir(exist_ok=True)
+
+    def add(self, size: tuple[int, int], png: bytes) -> None:
+        """size: width and height of the picture; png: what `png_of` gives."""
+        (self._staging / _file(len(self._sizes))).write_bytes(png)
+        self._sizes.append(size)
+
+    def close(self) -> None:
+        sizes = np.array(self._sizes, dtype=np.int32).reshape(-1, 2)
+        np.save(self._staging / HELD_OUT_FILE, sizes, allow_pickle=False)
+
+
+def png_of(picture: Picture) -> bytes:
+    """A picture's canvas as a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture.canvas)).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def keep_held_out(staging: Path, pictures: Iterable[Picture]) -> Iterator[Picture]:
-    """The same pictures, each kept in the bundle as it passes: its canvas, losslessly, and the picture's size."""
-    (staging / HELD_OUT_FILE).parent.mkdir(exist_ok=True)
-    sizes: list[tuple[int, int]] = []
+    """The same pictures, each kept in the bundle as it passes."""
+    kept = HeldOutWriter(staging)
     for picture in pictures:
-        stream = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture.canvas)).save(stream, "PNG")
-        (staging / _file(len(sizes))).write_bytes(stream.getvalue())
-        sizes.append(picture.view.picture)
+        kept.add(picture.view.picture, png_of(picture))
         yield picture
-    np.save(staging / HELD_OUT_FILE, np.array(sizes, dtype=np.int32).reshape(-1, 2), allow_pickle=False)
+    kept.close()
 
 
 def has_held_out(bundle: Bundle) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.stored import stored_embeddings
+from panda_edge.learn.team import ALONE, Team, shared
 from panda_edge.search import kernel
 from panda_edge.search.candidates import open_candidates, open_places
 from panda_edge.search.gallery import frame_levels, stored_frames
@@ -21,7 +23,7 @@ from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OWN_DISTANCES_F
 _MOST = float(np.finfo(OWN_DISTANCES_DTYPE).max)
 
 
-def with_own_distances(staging: Path, manifest: Manifest, progress: Progress) -> Manifest:
+def with_own_distances(staging: Path, manifest: Manifest, progress: Progress, team: Team = ALONE) -> Manifest:
     """Write the own distances of all stored cells where the manifest takes a share of them off.
 
     A stored frame is searched in the similar frames of other pictures just as a new one would be. Where there is no
@@ -30,31 +32,50 @@ def with_own_distances(staging: Path, manifest: Manifest, progress: Progress) ->
     if not manifest.segmentation.discount:
         return manifest
     bundle, maps, finest = Bundle(staging, manifest), manifest.segmentation, manifest.levels[-1]
-    shape = maps.count, finest.height, finest.width
-    own = np.lib.format.open_memmap(staging / OWN_DISTANCES_FILE, "w+", np.dtype(OWN_DISTANCES_DTYPE), shape)
-    coarsest, threads = manifest.levels[0], default_threads()
+    pictures = _frames_of_pictures(bundle)
+
+    def work(own: Sequence[range]) -> Iterator[np.ndarray]:
+        return _own_distances(bundle, own)
+
+    found = progress(shared(team, pictures, work), "own distances", len(pictures))
+    if team.first:
+        shape = maps.count, finest.height, finest.width
+        file = np.lib.format.open_memmap(staging / OWN_DISTANCES_FILE, "w+", np.dtype(OWN_DISTANCES_DTYPE), shape)
+        for frames, distances in zip(pictures, found, strict=True):
+            file[frames.start : frames.stop] = distances
+        file.flush()
+    else:
+        deque(found, maxlen=0)
+    return team.firsts(lambda: write_manifest(staging, manifest))
+
+
+def _frames_of_pictures(bundle: Bundle) -> list[range]:
+    """The stored frames of each picture, which lie together."""
+    places, count = open_places(bundle), bundle.manifest.segmentation.count
+    if places is None:
+        return [range(number, number + 1) for number in range(count)]
+    begins = np.flatnonzero(np.diff(places.pictures(), prepend=-1)).tolist()
+    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], count], strict=True)]
+
+
+def _own_distances(bundle: Bundle, pictures: Sequence[range]) -> Iterator[np.ndarray]:
+    """Of these stored pictures' frames, float16 (frames, height, width)."""
+    manifest, threads = bundle.manifest, default_threads()
+    maps, coarsest, finest = manifest.segmentation, manifest.levels[0], manifest.levels[-1]
+    candidates, places, vectors = open_candidates(bundle, threads), open_places(bundle), stored_embeddings(bundle)
     stored = stored_frames(bundle)
     search = kernel.PyramidSearch(stored, (coarsest.height, coarsest.width), threads)
-    for frame, similar in progress(_similar(bundle, threads), "own distances", maps.count):
-        if len(similar):
-            squared, _ = search.nearest(frame_levels(stored, frame), similar, window=maps.window)
-            own[frame] = np.minimum(np.sqrt(squared), _MOST)
-    own.flush()
-    return write_manifest(staging, manifest)
-
-
-def _similar(bundle: Bundle, threads: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Each stored frame, and the numbers of those of other pictures that it would be compared with, int64 (K,)."""
-    candidates, places, vectors = open_candidates(bundle, threads), open_places(bundle), stored_embeddings(bundle)
-    pictures = np.arange(len(vectors)) if places is None else places.pictures()
-    # Frames of one picture lie together, and are looked up together.
-    begins = np.flatnonzero(np.diff(pictures, prepend=-1))
-    for begin, end in zip(begins, [*begins[1:], len(vectors)], strict=True):
-        lie = [(0, 0)] * (end - begin) if places is None else _rows_and_columns(places.rows[begin:end])
-        wanted = bundle.manifest.segmentation.neighbors
-        found = candidates.nearest(vectors[begin:end], wanted, lie, exclude=int(pictures[begin]))
-        for frame, (_, similar) in zip(range(begin, end), found, strict=True):
-            yield frame, similar
+    for frames in pictures:
+        begin, end = frames.start, frames.stop
+        lie = [(0, 0)] * len(frames) if places is None else _rows_and_columns(places.rows[begin:end])
+        exclude = begin if places is None else int(places.pictures()[begin])
+        similar = candidates.nearest(vectors[begin:end], maps.neighbors, lie, exclude=exclude)
+        own = np.zeros((len(frames), finest.height, finest.width), OWN_DISTANCES_DTYPE)
+        for i, (_, numbers) in enumerate(similar):
+            if len(numbers):
+                squared, _ = search.nearest(frame_levels(stored, begin + i), numbers, window=maps.window)
+                own[i] = np.minimum(np.sqrt(squared), _MOST)
+        yield own
 
 
 def _rows_and_columns(places: np.ndarray) -> list[tuple[int, int]]:

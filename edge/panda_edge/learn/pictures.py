@@ -46,6 +46,10 @@ class Picture:
         return self.view.frames(self.canvas)
 
 
+def none_readable(count: int) -> DataError:
+    return DataError(f"none of the {count} normal images can be read; see the lines above")
+
+
 class Pictures:
     """Normal pictures by their number. Those that cannot be read are named on stderr, once, and left out."""
 
@@ -77,13 +81,15 @@ class Pictures:
         """The pictures of these numbers, or all, that can be read. Raises DataError after the last where none can."""
         wanted = list(range(len(self)) if numbers is None else numbers)
         found = 0
-        for picture in self._readable(wanted):
-            found += 1
-            yield picture
+        for picture in self.each(wanted):
+            if picture is not None:
+                found += 1
+                yield picture
         if not found:
-            raise DataError(f"none of the {len(wanted)} normal images can be read; see the lines above")
+            raise none_readable(len(wanted))
 
-    def _readable(self, wanted: Sequence[int]) -> Iterator[Picture]:
+    def each(self, wanted: Iterable[int]) -> Iterator[Picture | None]:
+        """The picture of each number, None where it cannot be read."""
         ahead = _READERS if self.preprocessing.tiles is not None else _AHEAD
         with ThreadPoolExecutor(_READERS) as readers:
             remaining = iter(wanted)
@@ -91,6 +97,7 @@ class Pictures:
                 for number, picture in zip(chunk, readers.map(self._decoded, chunk), strict=True):
                     if isinstance(picture, ImageError):
                         self._report(number, picture)
+                        yield None
                         continue
                     self._store(picture)
                     yield picture
@@ -109,9 +116,10 @@ class Pictures:
         """The first picture that can be read. Raises DataError."""
         for number in range(len(self)):
             self.keep([number])
-            for picture in self._readable([number]):
-                return picture
-        raise DataError(f"none of the {len(self)} normal images can be read; see the lines above")
+            for picture in self.each([number]):
+                if picture is not None:
+                    return picture
+        raise none_readable(len(self))
 
     def of_one_size(self) -> bool:
         """Whether all are, by their files' headers."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.pictures import Pictures
+from panda_edge.learn.progress import silent
 from panda_train.adapt import (
     AdaptConfig,
     Adapted,
@@ -148,7 +149,7 @@ def _source(
         raise PandaError("tiles are adapted to in one process; leave out torchrun, or --tiles")
     pictures = Pictures(own, preprocessing)
     count = pictures.frame_count() * copies
-    read = show(pictures.read(), what, len(own))
+    read = (show if workers.first else silent)(pictures.read(), what, len(own))
     frames: Iterable[np.ndarray] = (frame for picture in read for frame in picture.frames)
     if changed is not None:
         frames = changed((workers.rank + number * workers.count, frame) for number, frame in enumerate(frames))

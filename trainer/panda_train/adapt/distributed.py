@@ -5,14 +5,24 @@ gradients are the gradient of one process, up to rounding.
 """
 
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from panda_edge.errors import PandaError
+
+T = TypeVar("T")
+
+_asked_to_end = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Workers:
     def sum(self, tensors: list[Tensor]) -> None:
         """Replace each tensor by its sum over all processes."""
         if self.count > 1:
+            _goes_on()
             for tensor in tensors:
                 dist.all_reduce(tensor)
 
@@ -69,6 +80,26 @@ class Workers:
         dist.all_reduce(everything)
         return everything
 
+    def gather(self, part: T, everyone: bool) -> list[T]:
+        """The parts of all, by rank; empty for all but the first unless `everyone` is to get them."""
+        if self.count == 1:
+            return [part]
+        _goes_on()
+        parts: list[T] = [part] * self.count if everyone or self.first else []
+        if everyone:
+            dist.all_gather_object(parts, part)
+        else:
+            dist.gather_object(part, parts or None)
+        return parts
+
+    def firsts(self, work: Callable[[], T]) -> T:
+        """Let the first process work; all get its result."""
+        result = [work() if self.first else None]
+        if self.count > 1:
+            _goes_on()
+            dist.broadcast_object_list(result)
+        return result[0]  # type: ignore[return-value]
+
     def wait(self) -> None:
         """Until all processes are here."""
         if self.count > 1:
@@ -77,15 +108,43 @@ class Workers:
 
 @contextmanager
 def workers(device: str) -> Iterator[Workers]:
-    """The processes that torchrun started, or this one alone. gloo on CPUs, nccl on GPUs."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    """The processes that torchrun started, or this one alone. gloo on CPUs, nccl on GPUs.
+
+    Where one fails, all end, and the first to fail says why: of the others each finds itself alone, and exits silently.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Workers()
         return
-    if device.startswith("cuda"):
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    store, rank, count = next(rendezvous("env://"))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=count)
+    signal.signal(signal.SIGTERM, lambda *_: _asked_to_end.set())  # torchrun's, when another has failed
     try:
-        yield Workers(dist.get_rank(), count)
+        yield Workers(rank, count)
+    except (PandaError, OSError, MemoryError) as error:
+        if _said(store):
+            raise SystemExit(2) from error
+        raise
+    except RuntimeError as error:  # torch has no type of its own for a process that is not there
+        if _said(store):
+            raise SystemExit(2) from error
+        raise PandaError(f"another of the {count} processes has ended, and nothing was written; start again") from error
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         dist.destroy_process_group()
+
+
+def _goes_on() -> None:
+    """Raise RuntimeError where torchrun has asked this process to end: here, between steps, where it can clean up."""
+    if _asked_to_end.is_set():
+        raise RuntimeError("asked to end")
+
+
+def _said(store: Any) -> bool:
+    """Whether another process has said already why all end."""
+    try:
+        return bool(store.add("panda-edge: said", 1) > 1)
+    except RuntimeError:  # the store was the process that has ended
+        return False

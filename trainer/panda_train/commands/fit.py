@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -109,6 +110,8 @@ def fit(
     refuse_unread(context)
     resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)
     if bank == "auto":
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise PandaError("--bank auto times banks on one machine; run `panda-train choose` without torchrun first")
         asked = ChooseOptions(
             ms,
             ChooseOptions.bank_mb if max_bank_mb is None else max_bank_mb,
