@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from panda_edge.commands.archive import archive
 from panda_edge.commands.bench import bench
 from panda_edge.commands.console import run
 from panda_edge.commands.detect import detect
@@ -28,6 +29,7 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     verify: "panda-edge verify parts.panda",
     detect: "panda-edge detect parts.panda parts/test/hole --json",
     segment: "panda-edge segment parts.panda parts/test --out maps",
+    archive: "panda-edge archive parts.panda parts/test --out scores --workers 2",
     watch: "panda-edge watch parts.panda parts/test/hole --once",
     extend: "panda-edge extend parts.panda parts/test/good --out more.panda",
     bench: "panda-edge bench parts.panda parts/test/good --frames 50",

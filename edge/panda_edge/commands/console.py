@@ -7,11 +7,14 @@ import json
 import os
 import sys
 import warnings
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import typer
 
 from panda_edge.errors import PandaError
+
+T = TypeVar("T")
 
 # ClickException, which a wrong command line raises: typer exports only a subclass of it, and click need not be there.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -20,6 +23,16 @@ _CommandLineError: Any = typer.BadParameter.__mro__[2]
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout, at once, so that a pipe reads it as it comes."""
     print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def show(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """Gives the items one by one, and shows on stderr, where that is a terminal, how many of `total` have gone."""
+    if not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=description, total=total, console=Console(stderr=True))
 
 
 def print_error(error: PandaError | str) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json
+from panda_edge.commands.console import print_json, show
 from panda_edge.commands.options import BundlePath, Inputs, Json, RequireSignature
-
-T = TypeVar("T")
 
 
 def extend(
@@ -38,7 +35,7 @@ def extend(
         if item.error:
             raise item.error
         images.append(item.path)
-    done = extend_bundle(bundle, images, out, max_bank_mb, hold_out, require_signature, _show)
+    done = extend_bundle(bundle, images, out, max_bank_mb, hold_out, require_signature, show)
     manifest = done.manifest
     if done.said:
         print(f"--max-bank-mb {manifest.export['max_bank_mb']:g} keeps {done.said}", file=sys.stderr)
@@ -61,12 +58,3 @@ def extend(
         f"{out}: {done.added} normal images added{held}; {facts['train_images']} in all, calibrated with "
         f"{facts['calibration_images']}, {facts['bytes'] / 1e6:.1f} MB"
     )
-
-
-def _show(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    if not sys.stderr.isatty():
-        return items
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, description=description, total=total, console=Console(stderr=True))

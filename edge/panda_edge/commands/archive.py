@@ -1,0 +1,43 @@
+"""The command `panda-edge archive`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.commands.console import print_json, show
+from panda_edge.commands.options import BundlePath, Fpr, Json, RequireSignature
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+
+
+def archive(
+    bundle: BundlePath,
+    folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for parts of JSON lines; made if missing.", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; every processor by default.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, whose workers are taken instead.")
+    ] = None,
+    part: Annotated[int, typer.Option(min=1, help="Pictures of a part.")] = 256,
+    fpr: Fpr = DEFAULT_FPR,
+    require_signature: RequireSignature = None,
+    json: Json = False,
+) -> None:
+    """Score an archive with many workers (Dask). Killed, it goes on where it was when it is started again."""
+    from panda_edge.archive import Archive, score_archive
+    from panda_edge.bundle.model import default_threads
+
+    asked = Archive(folder.resolve(), bundle.resolve(), fpr, require_signature, part)
+    done = score_archive(asked, out, workers or default_threads(), scheduler, show)
+    if json:
+        print_json({"out": str(out), **asdict(done)})
+    else:
+        print(f"{out}: {done.images} pictures in {done.parts} parts, {done.before} of them from before")
+    if done.failed:
+        typer.echo(f"{done.failed} pictures could not be scored; their lines say why", err=True)
+        raise typer.Exit(2)
