@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import errno
 import fcntl
 import glob
 import os
@@ -108,9 +109,7 @@ def _is_bundle(path: Path) -> bool:
 
 def _replace(staging: Path, out: Path) -> None:
     """Put the new folder in the old one's place, so that at every moment a whole bundle stands at `out`."""
-    if not out.exists():
-        os.rename(staging, out)
-    elif not _exchange(staging, out):
+    if not _renamed(staging, out) and not _exchange(staging, out):
         # Where a system cannot exchange: the old one is moved, not deleted, until the new one stands.
         old = out.with_name(f".{out.name}.{os.getpid()}.old")
         os.rename(out, old)
@@ -121,6 +120,19 @@ def _replace(staging: Path, out: Path) -> None:
             raise
         shutil.rmtree(old, ignore_errors=True)
     _fsync(out.parent)
+
+
+def _renamed(staging: Path, out: Path) -> bool:
+    """Rename to a free place; False where another bundle stands there, which another process may just have written."""
+    if out.exists():
+        return False
+    try:
+        os.rename(staging, out)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def _exchange(one: Path, other: Path) -> bool:

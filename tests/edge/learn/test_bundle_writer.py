@@ -176,6 +176,35 @@ def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
+# Writes a bundle again and again to new paths, at the moments that another process does it, too.
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
+from panda_edge.learn.bundle_writer import staged_bundle
+folder, word, other = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+for number in range(40):
+    with staged_bundle(folder / f"{number}.panda") as staging:
+        (staging / MANIFEST_NAME).write_text(f"{MAGIC} {word}")
+        (staging / "bank" / "a.npy").write_text(word)
+        (folder / f"{word}.{number}").touch()
+        until = time.monotonic() + 20
+        while not (folder / f"{other}.{number}").exists() and time.monotonic() < until:
+            pass
+"""
+
+
+def test_two_processes_that_write_to_one_path_leave_one_whole_bundle(tmp_path: Path) -> None:
+    runs = [
+        subprocess.Popen([sys.executable, "-c", AT_ONCE, str(tmp_path), *words], stderr=subprocess.PIPE, text=True)
+        for words in (("one", "two"), ("two", "one"))
+    ]
+    said = [run.communicate(timeout=120)[1] for run in runs]
+    assert ([run.returncode for run in runs], said) == ([0, 0], ["", ""])
+    assert {read(tmp_path / f"{number}.panda") for number in range(40)} <= {"one", "two"}
+    assert list(tmp_path.glob(".*")) == []
+
+
 def make_old(folder: Path) -> None:
     for path in folder.glob(".*.part"):
         os.utime(path, (0, 0))
