@@ -1,6 +1,6 @@
 """What a fit's processes do when two share it: processor time by stage and process, beside one process alone.
 
-    python -m benchmarks.shared_fit [--banks exact gaussian coreset kmeans]
+    python -m benchmarks.shared_fit [--banks exact gaussian coreset kmeans] [--images 240]
 
 Rows of `benchmarks/results/shared_fit.json`: DATA: BANK. Both bundles are compared byte for byte before a row is
 written. Processor seconds, one thread a process, so that a machine that others use, too, hardly changes them; waiting
@@ -83,17 +83,22 @@ def run_one(data: Path, out: Path, bank: str) -> None:
     out.with_suffix(f".{rank}.json").write_text(json.dumps(stages.seconds))
 
 
-def measure(subject: Subject, bank: str, rows: ResultsFile) -> None:
-    """The row of one bank."""
+def measure(subject: Subject, bank: str, images: int, rows: ResultsFile) -> None:
+    """The row of one bank, fitted to some of the normal images."""
     say(f"{subject.name}: {bank}")
     alone = [sys.executable]
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     found: dict[str, list[dict[str, float]]] = {}
     bundles: dict[str, dict[str, bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="panda-shared-") as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        normal = subject.dataset.train[:images]
+        for path in normal:
+            (data / path.name).symlink_to(path.resolve())
         for name, launcher, count in (("one", alone, 1), ("two", together, 2)):
             out = Path(folder) / f"{name}.panda"
-            command = [*launcher, "-m", "benchmarks.shared_fit", "--fit-here", str(subject.root), str(out), bank]
+            command = [*launcher, "-m", "benchmarks.shared_fit", "--fit-here", str(data), str(out), bank]
             subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
             found[name] = [json.loads(out.with_suffix(f".{rank}.json").read_text()) for rank in range(count)]
             bundles[name] = {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*") if p.is_file()}
@@ -108,6 +113,7 @@ def measure(subject: Subject, bank: str, rows: ResultsFile) -> None:
     rows.update(
         f"{subject.name}: {bank}",
         bytes_equal=True,
+        images=len(normal),
         seconds=rounded,
         whole={"one": round(own[0], 2), "two": [round(seconds, 2) for seconds in own[1:]]},
         busiest_of_one=busiest,
@@ -119,6 +125,7 @@ def measure(subject: Subject, bank: str, rows: ResultsFile) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--banks", nargs="+", choices=BANKS, default=BANKS)
+    parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--fit-here", nargs=3, metavar=("DATA", "OUT", "BANK"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.fit_here:
@@ -126,7 +133,7 @@ def main() -> None:
         return
     subject, rows = open_subject(), ResultsFile("shared_fit")
     for bank in asked.banks:
-        measure(subject, bank, rows)
+        measure(subject, bank, asked.images, rows)
 
 
 if __name__ == "__main__":
