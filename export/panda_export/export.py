@@ -162,6 +162,7 @@ def _manifest(
             "precision": network.precision,
             "seed": options.seed,
             "average": bank.averaged,
+            "border": bank.border,
             "standardise": bank.standardise,
             "level_weights": bank.level_weights and list(bank.level_weights),
             "train_images": banks.pictures,

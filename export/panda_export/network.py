@@ -109,6 +109,8 @@ def descriptors_of(
         # As PatchCore does it; the finest level is not part of the descriptor.
         sides = [average] * (len(levels) - 1) + [1 if len(levels) > 1 else average]
         return Descriptors(sides, scales, padded=True)
+    if options.border == "zeros":
+        return Descriptors([average] * len(levels), scales, padded=True)
     return Descriptors([averaged_cells(average, level.stride) for level in levels], scales)
 
 

@@ -28,6 +28,9 @@ DTYPES = ("float16", "float32", "uint8")
 # --compare: which normal tiles a tile is compared with; auto lets normal pictures decide (`compare.py`).
 COMPARE = ("auto", *manifest.COMPARE)
 
+# --border: what an average counts beyond a frame's border.
+BORDERS = ("inside", "zeros")
+
 # --embeddings: how image embeddings are searched where the bank keeps them all.
 EMBEDDINGS = ("auto", "exact", "hnsw")
 # auto: a graph from so many images on. Medians of one query on two threads, exact search of float32 (float16) against
@@ -39,6 +42,7 @@ HNSW_FROM = 10_000
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
+_ZEROS_AVERAGE = 3
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
 
@@ -55,7 +59,10 @@ class BankOptions:
     None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
     tiles. window: of an exact gallery, how many cells of the coarsest level away from its own place a position is
     compared; None for everywhere. discount: of an exact gallery, the share of a match's own distance to other normal
-    pictures that is taken off a position's, 0 to 1; None for 0.5."""
+    pictures that is taken off a position's, 0 to 1; None for 0.5. border: of an exact gallery, one of BORDERS: `inside`
+    averages over the cells that are there, about as many pixels of each level; `zeros` as PatchCore does: over each
+    level's own cells, and what lies beyond the border counts as zeros, so that cells there, whose features see
+    padding, weigh less."""
 
     bank: str = "exact"
     means: int = 50
@@ -73,6 +80,7 @@ class BankOptions:
     compare: str = "auto"
     window: int | None = None
     discount: float | None = None
+    border: str = "inside"
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -93,6 +101,10 @@ class BankOptions:
             )
         if self.discount and not (0 <= self.discount <= 1 and self.gallery == "exact"):
             raise PandaError(f"--discount {self.discount:g}: expected a share from 0 to 1, with --bank exact or hnsw")
+        if self.border not in BORDERS:
+            raise PandaError(f"unknown --border {self.border!r}; expected one of {', '.join(BORDERS)}")
+        if self.border == "zeros" and self.gallery != "exact":
+            raise PandaError(f"--border zeros: expected --bank exact or hnsw, got {self.bank}; leave it out")
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -120,8 +132,10 @@ class BankOptions:
 
     @property
     def averaged(self) -> int:
-        """Cells a side that descriptors are averaged over: of a coreset, of each level's own; else of stride 8."""
-        return _OWN_AVERAGE.get(self.gallery, 1) if self.average is None else self.average
+        """Cells a side that descriptors are averaged over: of a coreset, and with zeros beyond the border, of each
+        level's own; else of stride 8."""
+        usual = _ZEROS_AVERAGE if self.border == "zeros" else _OWN_AVERAGE.get(self.gallery, 1)
+        return usual if self.average is None else self.average
 
     def detection_bank(self, images: int) -> str:
         """How so many images' embeddings are kept."""

@@ -41,7 +41,10 @@ _BANKS: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
     "exact, average 3": (BankOptions("exact", average=3), None),
     "exact, average 5": (BankOptions("exact", average=5), None),
+    "exact, average 3, zeros": (BankOptions("exact", border="zeros"), None),
+    "exact, average 5, zeros": (BankOptions("exact", average=5, border="zeros"), None),
     "exact, coarse two levels, average 3": (BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, coarse two levels, zeros": (BankOptions("exact", border="zeros", level_weights=(1.0, 1.0, 0.0)), None),
     "exact, K 15": (BankOptions("exact", neighbors=15), None),
     "exact, window 2": (BankOptions("exact", window=2), None),
     "gaussian, average 3": (BankOptions("gaussian"), None),
@@ -56,6 +59,7 @@ _BANKS: dict[str, tuple[BankOptions, float | None]] = {
 # Of tiles, whose own defaults are averages over 3, the two coarse levels, and 20 neighbours.
 _TILED: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
+    "exact, zeros": (BankOptions("exact", border="zeros"), None),
     "exact, average 1": (BankOptions("exact", average=1), None),
     "exact, K 50": (BankOptions("exact", neighbors=50), None),
     "coreset 1 %": (BankOptions("coreset"), 0.01),

@@ -25,6 +25,7 @@ def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
         ("--means", bank.means, usual.means),
         ("--neighbors", bank.neighbors, None),
         ("--average", bank.average, None),
+        ("--border", bank.border, usual.border),
         ("--level-weights", bank.level_weights and ",".join(f"{weight:g}" for weight in bank.level_weights), None),
         ("--window", bank.window, None),
         ("--max-bank-mb", None if bank.max_bank_mb is None else f"{bank.max_bank_mb:g}", None),

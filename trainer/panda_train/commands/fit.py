@@ -51,6 +51,7 @@ def fit(
     window: options.Window = None,
     discount: options.Discount = None,
     average: options.Average = None,
+    border: options.Border = "inside",
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
     extendable: options.Extendable = False,
@@ -106,6 +107,7 @@ def fit(
         compare=compare,
         window=window,
         discount=discount,
+        border=border,
     )
     refuse_unread(context)
     resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)

@@ -142,7 +142,15 @@ Average = Annotated[
     int | None,
     typer.Option(
         rich_help_panel=_BANK,
-        help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset and tiles, or 1.",
+        help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset, tiles, --border zeros; or 1.",
+    ),
+]
+Border = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_BANK,
+        help="What an average counts beyond the border: inside, nothing; zeros, as PatchCore does, so that the border "
+        "weighs less.",
     ),
 ]
 Standardise = Annotated[

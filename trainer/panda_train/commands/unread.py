@@ -34,6 +34,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "window": {"bank": ("exact", "hnsw")},
     "extendable": {"bank": ("exact", "hnsw", "coreset", "gaussian")},
     "discount": {"bank": ("exact", "hnsw")},
+    "border": {"bank": ("exact", "hnsw")},
     "knn": {"distance": ("knn",)},
     "pyramid": {"method": _ADAPTING},
     "adapt_from": {"method": _ADAPTING},
