@@ -43,7 +43,7 @@ fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles and pi
 	$(MAKE) -C fuzz/kernels
 	$(BIN)/python -m fuzz.run $(FUZZ)
 
-kill: $(VENV)/.test           ## SIGKILL 200 times in fit, sign, segment, evaluate, paper; resumable
+kill: $(VENV)/.test           ## SIGKILL 200 times in fit, sign, extend, segment, evaluate, paper; resumable
 	$(BIN)/python -m benchmarks.killed
 
 wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/
@@ -53,11 +53,8 @@ ARCH ?= x86_64
 wheelhouse: $(VENV)/.delivery ## wheelhouse-$(ARCH)/: all that a device installs, without network or compiler
 	$(BIN)/python -m delivery.wheelhouse $(ARCH)
 
-lock:                         ## .ci/lock.txt: what CI installs, from the newest that pyproject's ranges give
-	$(PYTHON) -m venv build/lock-venv
-	build/lock-venv/bin/python -m pip install --quiet --upgrade --editable '.[dev,delivery,fuzz]'
-	sed -i '/^[^#]/d' .ci/lock.txt
-	build/lock-venv/bin/python -m pip freeze --all --exclude-editable --exclude pip >> .ci/lock.txt
+lock: $(VENV)/bin/python      ## .ci/lock.txt: what CI installs, from the newest that pyproject's ranges give
+	$(BIN)/python -m delivery.lock
 
 clean:
 	rm -rf $(VENV) dist wheelhouse-* build *.egg-info $(OUT) edge/panda_edge/_kernel*.so
