@@ -47,7 +47,7 @@ class TestAdaptedPyramid:
     OPTIONS = FitOptions(method="panda-early", adapt=AdaptOptions(pyramid="adapted"))
 
     def test_reaches_the_coarsest_level_and_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
-        backbone = fit._backbone(self.OPTIONS)
+        backbone = fit._backbone(self.OPTIONS, speaks=True)
         assert (backbone.split, backbone.adapted_levels) == (5, 1)
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("--pyramid adapted: adaptation begins at stage 5")
@@ -56,12 +56,12 @@ class TestAdaptedPyramid:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(backbones, "load", lambda name, weights, adapt_from: backbones.untrained(name))
-        assert fit._backbone(replace(self.OPTIONS, backbone="resnet18")).split == 3
+        assert fit._backbone(replace(self.OPTIONS, backbone="resnet18"), speaks=True).split == 3
         assert capsys.readouterr().err == ""
 
     def test_a_cut_that_changes_no_level_is_refused(self) -> None:
         with pytest.raises(PandaError, match=f"--adapt-from 6; {NAME} needs 5 or less"):
-            fit._backbone(replace(self.OPTIONS, adapt_from=6))
+            fit._backbone(replace(self.OPTIONS, adapt_from=6), speaks=True)
 
     @pytest.mark.parametrize(("stage", "changed"), [(7, [False] * 3), (5, [True, False, False])])
     def test_changes_the_levels_behind_the_cut(self, stage: int, changed: list[bool]) -> None:
