@@ -49,9 +49,9 @@ def fit(folder: Path, out: Path | None = None) -> Subject:
     out = out or folder / "fit" / "x.panda"
 
     def arguments(number: int) -> list[str]:
-        bank = ("exact", "gaussian")[number % 2]
-        return ["panda-train", "fit", str(folder / "sample"), "--out", str(out), "--bank", bank, "--input-size", "64",
-                "--neighbors", "4", "--device", "cpu", "--hold-out", "0"]  # fmt: skip
+        bank = (["exact", "--neighbors", "4"], ["gaussian"])[number % 2]
+        return ["panda-train", "fit", str(folder / "sample"), "--out", str(out), "--bank", *bank, "--input-size", "64",
+                "--device", "cpu", "--hold-out", "0"]  # fmt: skip
 
     def check(ended: bool) -> None:
         check_bundle(out)
