@@ -1,7 +1,8 @@
 """Kills commands at random moments and looks at what is left: python -m benchmarks.killed [COMMAND…] [--times N]
 
 Each command runs in a fork of this process, which has imported what takes long, and gets SIGKILL once it has had a
-random share of the processor time that it needs, so that a busy machine moves no kill. Resumable: the rows of
+random share of the processor time that the last such run needed, so that a busy machine moves no kill. A run that ends
+before its kill counts as `ended_before`, and as the measure of those to come. Resumable: the rows of
 benchmarks/results/killed.json count, and a command that has had its N kills is left alone. A state that is neither the
 old nor the new one ends the program with 1.
 """
@@ -20,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.conditions import commit
-from benchmarks.killed_subjects import SUBJECTS, Subject, make_data
+from benchmarks.killed_subjects import SUBJECTS, YOUNG, Subject, make_data
 from benchmarks.results_file import ResultsFile
 
 TIMES = 200
@@ -50,33 +51,45 @@ def import_what_takes_long() -> None:
 
 def kill_often(name: str, subject: Subject, times: int, rows: ResultsFile) -> int:
     """Kills runs of a command until `times` have died. Returns how often something was not whole, 0 or 1."""
-    done = rows.get(name).get("killed", 0)
+    row = rows.get(name)
+    done, ended = row.get("killed", 0), row.get("ended_before", 0)
     if done >= times:
         return 0
-    chance = random.Random(f"{name} {done}")
-    needed, number = run(subject.arguments(0), None), 1
-    subject.check(True)
-    ended = 0
-    while done < times:
-        spent = run(subject.arguments(number), chance.uniform(0, needed))
+    chance, number = random.Random(f"{name} {done}"), 0
+    needed: dict[tuple[int, int], float] = {}  # processor seconds, by turn and by what killed runs have done before
+
+    def run_next(killed: bool) -> bool:
+        """One run and its check. Returns whether it died."""
+        nonlocal number
+        kind, began = (number % 2, subject.done()), time.time()
+        most = needed.get(kind, needed.get((kind[0], 0), 0.0))
+        spent = run(subject.arguments(number), chance.uniform(0, most) if killed else None)
         number += 1
-        died = spent is None
-        try:
-            subject.check(not died)
-            if died and done % 20 == 19:  # what is left over goes with the next run that ends
-                run(subject.arguments(number), None)
-                number += 1
-                subject.check(True)
-        except AssertionError as error:
-            print(f"{name}: after {done} kills: {error}")
-            rows.update(name, wrong=str(error)[:300])
-            return 1
-        done, ended = done + died, ended + (not died)
-        if died and (done % 10 == 0 or done == times):
-            rows.update(name, killed=done, not_whole=0, processor_seconds=round(needed or 0, 2), commit=commit(),
-                        command=f"python -m benchmarks.killed {name}", cores=os.cpu_count(),
-                        when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))  # fmt: skip
-            print(f"{name}: {done} of {times} killed, {ended} had ended before", flush=True)
+        if spent is not None:
+            needed[kind] = spent
+        subject.check(None if spent is None else began)
+        return spent is None
+
+    try:
+        run_next(killed=False), run_next(killed=False)  # both turns are measured
+        while done < times:
+            if not run_next(killed=True):
+                ended += 1
+                continue
+            done += 1
+            if done % 20 == 0:  # what is left over goes with the next run that ends
+                time.sleep(YOUNG + 1)
+                run_next(killed=False)
+            if done % 10 == 0 or done == times:
+                rows.update(name, killed=done, ended_before=ended, not_whole=0,
+                            processor_seconds=round(max(needed.values()), 2), commit=commit(),
+                            command=f"python -m benchmarks.killed {name}", cores=os.cpu_count(),
+                            when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))  # fmt: skip
+                print(f"{name}: {done} of {times} killed, {ended} had ended before", flush=True)
+    except AssertionError as error:
+        print(f"{name}: after {done} kills: {error}")
+        rows.update(name, wrong=str(error)[:300])
+        return 1
     return 0
 
 

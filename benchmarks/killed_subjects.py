@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,18 @@ import numpy as np
 from PIL import Image
 
 _PAPER_ROWS = 4  # two methods, for each two figures of one class
+YOUNG = 5.0  # seconds: a younger folder may be of another process that is about to lock it, and stays
 
 
 @dataclass(frozen=True)
 class Subject:
     """arguments: of the n-th run, program first. check: raises AssertionError where what is left is not whole; told
-    whether the run before ended by itself."""
+    when the run before began if it ended by itself (seconds since 1970), None where it was killed. done: how much of
+    the work killed runs have left behind for the next, which needs the less time."""
 
     arguments: Callable[[int], list[str]]
-    check: Callable[[bool], None]
+    check: Callable[[float | None], None]
+    done: Callable[[], int] = lambda: 0
 
 
 def make_data(folder: Path) -> Path:
@@ -53,19 +55,20 @@ def fit(folder: Path, out: Path | None = None) -> Subject:
         return ["panda-train", "fit", str(folder / "sample"), "--out", str(out), "--bank", *bank, "--input-size", "64",
                 "--device", "cpu", "--hold-out", "0"]  # fmt: skip
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         check_bundle(out)
-        check_left(out, ended)
+        check_left(out, began)
 
     return Subject(arguments, check)
 
 
-def check_left(out: Path, ended: bool) -> None:
-    """A run that ends takes away what killed ones left, but for folders younger than 5 s when it looks: these may be of
-    another process that is about to lock them."""
-    before = time.time() - 60
-    left = [path.name for path in out.parent.iterdir() if path.name != out.name and path.stat().st_mtime < before]
-    assert not ended or not left, f"left over: {left}"
+def check_left(out: Path, began: float | None) -> None:
+    """A run that ends takes away what killed ones left, all that was not young when it began."""
+    if began is None:
+        return
+    beside = [path for path in out.parent.iterdir() if path.name != out.name]
+    left = [path.name for path in beside if path.stat().st_mtime < began - YOUNG]
+    assert not left, f"left over: {left}"
 
 
 def check_bundle(path: Path) -> None:
@@ -105,7 +108,7 @@ def sign(folder: Path) -> Subject:
     def arguments(number: int) -> list[str]:
         return ["panda-train", "sign", str(bundle), "--key", str(folder / "line.key"), "--comment", f"number {number}"]
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         try:
             signature = open_bundle(bundle, folder / "line.pub").signature
         except PandaError as error:
@@ -113,7 +116,7 @@ def sign(folder: Path) -> Subject:
         assert signature is not None
         assert signature.comment.startswith("number "), signature.comment
         left = list(bundle.glob(".*"))
-        assert not ended or not left, f"left over: {left}"
+        assert began is None or not left, f"left over: {left}"
 
     return Subject(arguments, check)
 
@@ -127,10 +130,10 @@ def extend(folder: Path) -> Subject:
     def arguments(number: int) -> list[str]:
         return ["panda-edge", "extend", str(bundle), str(pictures[number % 2]), "--out", str(out)]
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         assert (bundle / "manifest.json").read_bytes() == before, "the bundle that was extended has changed"
         check_bundle(out)
-        check_left(out, ended)
+        check_left(out, began)
 
     return Subject(arguments, check)
 
@@ -142,12 +145,12 @@ def segment(folder: Path) -> Subject:
     def arguments(number: int) -> list[str]:
         return ["panda-edge", "segment", str(bundle), str(folder / "sample" / "test"), "--out", str(out)]
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         files = [path for path in out.rglob("*") if path.is_file()]
         whole = [path for path in files if not path.name.endswith(".part")]
         for path in whole:
             _load(path)
-        assert not ended or len(files) == len(whole) == 2 * pictures, f"{len(files)} files, {len(whole)} whole"
+        assert began is None or len(files) == len(whole) == 2 * pictures, f"{len(files)} files, {len(whole)} whole"
 
     return Subject(arguments, check)
 
@@ -168,7 +171,7 @@ def evaluate(folder: Path) -> Subject:
     bundle, sample = _fitted(folder), folder / "sample"
     before = {path: path.read_bytes() for path in sample.rglob("*") if path.is_file()}
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         check_bundle(bundle)
         after = {path: path.read_bytes() for path in sample.rglob("*") if path.is_file()}
         assert before == after, "the data set has changed"
@@ -185,20 +188,20 @@ def paper(folder: Path) -> Subject:
         return ["panda-train", "paper", "flowers", "--data", str(folder / "classes"), "--out", str(out), "--methods",
                 "dn2,centre", "--classes", "one", "--train-images", "16", "--device", "cpu"]  # fmt: skip
 
-    def check(ended: bool) -> None:
+    def check(began: float | None) -> None:
         files = list(out.glob("*.json")) if out.exists() else []
         assert len(files) <= 1, f"{files}"
         rows = json.loads(files[0].read_text()) if files else []
         assert rows[: len(had[0])] == had[0], f"{len(had[0])} rows became {len(rows)}"
         had[0] = rows
-        if ended:
+        if began is not None:
             assert len(rows) == _PAPER_ROWS, f"{len(rows)} rows"
             assert not list(out.glob("*.part")), f"{list(out.iterdir())}"
         if len(rows) == _PAPER_ROWS:
             shutil.rmtree(out)
             had[0] = []
 
-    return Subject(arguments, check)
+    return Subject(arguments, check, done=lambda: len(had[0]))
 
 
 SUBJECTS = {"fit": fit, "sign": sign, "extend": extend, "segment": segment, "evaluate": evaluate, "paper": paper}
