@@ -27,8 +27,8 @@ WORK = ROOT / "build" / "fuzz"
 
 # Inputs of each, a million together; in C under AddressSanitizer and UndefinedBehaviorSanitizer first.
 KERNELS = {"flat": 250_000, "pyramid": 150_000, "maps": 350_000, "bundle": 100_000}
-SHARES = {**KERNELS, "manifest": 20_000, "array": 20_000, "calibration": 20_000, "selftest": 20_000, "image": 20_000,
-          "mask": 20_000, "hnsw": 20_000, "signature": 20_000}  # fmt: skip
+PYTHON = ("whole", "manifest", "array", "calibration", "selftest", "image", "mask", "hnsw", "signature")
+SHARES = {**KERNELS, **dict.fromkeys(PYTHON, 20_000)}
 _KERNEL_MB = 1024  # of the whole process, the sanitizers' own included
 _ROUND = 25_000  # inputs: what is lost at most when the run is killed
 _WALL_SECONDS = 600  # for one input on a machine that does other things; processor time is counted by the targets

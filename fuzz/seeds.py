@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from fuzz import whole_folder
 from fuzz.small_bundles import KINDS, LEVELS, SIZE, VECTORS, write_graph
-from fuzz.targets import folder, small_bundle
+from fuzz.targets import folder, small_bundle, whole_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.bundle.signature import PublicKey, Signature, signature_text
@@ -147,6 +148,15 @@ def _signatures() -> Iterator[bytes]:
     yield f"untrusted comment: a key\n{PublicKey(b'12345678', bytes(32)).text()}\n".encode()
 
 
+def _folders() -> Iterator[bytes]:
+    """Each bundle as it is, then with one file after the other that is as it was."""
+    for kind, name in enumerate(KINDS):
+        _, own = whole_bundle(name)
+        yield whole_folder.pack(kind, [])
+        for number, content in enumerate(own.values()):
+            yield whole_folder.pack(kind, [(number, content)])
+
+
 def _files() -> Iterator[bytes]:
     """For the C library: the number of a file, then its content (fuzz/kernels/bundle.c)."""
     files = (MANIFEST_NAME, MANIFEST_NAME, EMBEDDINGS_FILE, *(level_file(LEVELS[i]) for i in (0, 2)), CALIBRATION_FILE)
@@ -159,6 +169,7 @@ def _files() -> Iterator[bytes]:
 _SEEDS = {
     "manifest": _manifests,
     "bundle": _files,
+    "whole": _folders,
     "array": lambda: _arrays(EMBEDDINGS_FILE),
     "calibration": lambda: _arrays(CALIBRATION_FILE),
     "selftest": _selftests,

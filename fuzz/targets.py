@@ -10,32 +10,43 @@ import json
 import shutil
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from fuzz import whole_folder
 from fuzz.small_bundles import KINDS, SIZE, VECTORS, write_small_bundle
+from fuzz.small_model import write_model
 from panda_edge.bundle.folder import Bundle, open_bundle, sha256
-from panda_edge.bundle.manifest import MANIFEST_NAME, FileEntry, check_seal
+from panda_edge.bundle.manifest import MANIFEST_NAME, FileEntry, check_seal, read_manifest
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key, read_signature
+from panda_edge.commands.each_image import decided
 from panda_edge.decide.calibration import CALIBRATION_FILE, open_calibration
 from panda_edge.decide.decision import Decider
+from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
 from panda_edge.examine.info import describe
+from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import measure_quality
 from panda_edge.images.reading import image_size, open_image_bytes
 from panda_edge.images.tiling import Tiling
+from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
 from panda_edge.search.scoring import Scorer
+from panda_edge.show.overlay import color_scale, overlay
 from panda_train.data.folders import read_mask
 
 SECONDS = 5.0
 _MOST_VALUES = 1_000_000  # of a frame's features, beyond which a target does not score what it has opened
+_MOST_FRAMES = 64  # of a picture; a bundle may ask for 4,096, each of which costs what it costs
+_PICTURE = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,7 @@ def folder() -> Path:
 def remove_folder() -> None:
     """Removes it, and all that was kept of it: the next target makes its own."""
     shutil.rmtree(folder(), ignore_errors=True)
-    for kept in (folder, small_bundle, opened):
+    for kept in (folder, small_bundle, whole_bundle, opened):
         kept.cache_clear()
 
 
@@ -87,6 +98,15 @@ def small_bundle(kind: str, purpose: str = "seed") -> Path:
     path = folder() / f"{purpose}-{kind}.panda"
     write_small_bundle(path, kind)
     return path
+
+
+@cache
+def whole_bundle(kind: str) -> tuple[Path, dict[str, bytes]]:
+    """A small bundle with a model, and its files but that: the manifest first."""
+    path = small_bundle(kind, "whole")
+    write_model(path / MODEL_FILE)
+    names = (MANIFEST_NAME, *(name for name in write_manifest(path, read_manifest(path)).files if name != MODEL_FILE))
+    return path, {name: (path / name).read_bytes() for name in names}
 
 
 @cache
@@ -120,6 +140,40 @@ def manifest(data: bytes) -> None:
         Decider(calibration, 0.01).decide(1.0, None, found.preprocessing.alone)
     found.preprocessing.view((640, 480))
     check_seal(path)
+
+
+def whole(data: bytes) -> None:
+    """A folder some of whose files are somebody else's, their hashes made good again, at work as the commands let it.
+    Its model stays: onnxruntime's own readers are not ours (SECURITY.md)."""
+    number, changed = whole_folder.unpack(data)
+    path, own = whole_bundle(KINDS[number % len(KINDS)])
+    names = list(own)
+    files = {names[which % len(names)]: content for which, content in changed}
+    manifest = files.pop(MANIFEST_NAME, own[MANIFEST_NAME])
+    whole_folder.write(path, files, manifest)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            _at_work(path)
+    finally:
+        whole_folder.write(path, {name: own[name] for name in files}, own[MANIFEST_NAME])
+
+
+def _at_work(path: Path) -> None:
+    """verify, detect and segment. A warning of numpy's would stand on a user's stderr, and is an error here."""
+    with suppress(PandaError):  # a self-test that is not met says nothing of what `detect` does
+        json.dumps(verify(path, 1), allow_nan=False)
+    detector = load(path, 1)
+    if detector.preprocessing.view((_PICTURE.shape[1], _PICTURE.shape[0])).count > _MOST_FRAMES:
+        return
+    seen, mapped = detector.detect(_PICTURE), detector.segment(_PICTURE)
+    for result in (seen, mapped):
+        json.dumps({"score": result.score, **decided(result)}, allow_nan=False)
+        if result.p_value is not None and not 0 < result.p_value <= 1:
+            raise Find(f"a p-value of {result.p_value}")
+    if np.isinf(mapped.heatmap_on_image()).any():
+        raise Find("a heat map that is not finite")
+    overlay(_PICTURE, mapped, color_scale(detector.bundle.manifest.segmentation))
 
 
 def array(data: bytes) -> None:
@@ -193,6 +247,7 @@ def signature(data: bytes) -> None:
 # The process itself has 150 to 250 MB. A picture of 100 megapixels with transparency is 400 MB, and is laid on white.
 TARGETS = {
     "manifest": Target(manifest, 20_000, 1024),
+    "whole": Target(whole, 40_000, 1024),
     "array": Target(array, 4096, 512),
     "calibration": Target(calibration, 4096, 512),
     "selftest": Target(selftest, 100_000, 512),

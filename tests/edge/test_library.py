@@ -144,6 +144,20 @@ def test_an_altered_byte_is_one_line(example: Path, bundle_copy: Callable[..., P
         path.write_bytes(whole)
 
 
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
+def test_scores_that_cannot_be(
+    example: Path, calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+) -> None:
+    bundle = Path(shutil.copytree(calibrated_bundles["exact"], tmp_path / "copy.panda"))
+    stored = np.load(bundle / "calibration.npy")
+    stored[2, 0] = value
+    np.save(bundle / "calibration.npy", stored)
+    edit_manifest(bundle, reseal=True)
+    assert refusal(example, bundle).endswith(
+        "/calibration.npy: holds NaN or what no score can be; export the bundle again"
+    )
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [

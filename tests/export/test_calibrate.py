@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,20 @@ def test_an_altered_calibration_file_is_refused(calibrated_bundles: dict[str, Pa
     stored = (copy / CALIBRATION_FILE).read_bytes()
     (copy / CALIBRATION_FILE).write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))
     with pytest.raises(BundleError, match="sha256"):
+        panda_edge.load(copy)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_scores_that_cannot_be_are_refused(
+    calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+) -> None:
+    """Found by fuzzing: a threshold beyond float32 made numpy warn on stderr, an infinite one is no JSON."""
+    copy = Path(shutil.copytree(calibrated_bundles["gaussian"], tmp_path / "copy.panda"))
+    stored = np.load(copy / CALIBRATION_FILE)
+    stored[1, 2] = value
+    np.save(copy / CALIBRATION_FILE, stored)
+    edit_manifest(copy, reseal=True)
+    with pytest.raises(BundleError, match=r"calibration\.npy: holds NaN or what no score can be"):
         panda_edge.load(copy)
 
 

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz import targets
+from fuzz import targets, whole_folder
 from fuzz.mutate import MUTATORS
 from fuzz.seeds import seeds
+from fuzz.small_bundles import KINDS
 from PIL import Image
 
 from panda_edge.bundle.selftest import SELFTEST_FILE
-from panda_edge.errors import BundleError, DataError, ImageError
+from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 from panda_edge.images.reading import stored_image
+from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_train.data.folders import read_mask
 
-TAKEN = {"manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 22, "hnsw": 1, "signature": 1}
+TAKEN = {"whole": 66, "manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 22, "hnsw": 1,
+         "signature": 1}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,7 +44,9 @@ def test_changed_seeds_get_an_answer(target: str) -> None:
     start = seeds(target)
     taken = 0
     for number in range(300):
-        data = MUTATORS[target](start[number % len(start)], 20_000, number, lambda data, most: data[: most // 3])
+        data = MUTATORS[target](
+            start[number % len(start)], targets.TARGETS[target].most_bytes, number, lambda data, most: data[: most // 3]
+        )
         taken += targets.check(target, data)
     assert 0 < taken < 300
 
@@ -63,6 +68,26 @@ def test_a_find_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "SECONDS", -1.0)
     with pytest.raises(targets.Find, match="processor time"):
         targets.check("array", b"")
+
+
+def test_a_folder_as_an_input() -> None:
+    """What is packed is unpacked; what a target is given is written, with its hash, and is gone for the next one."""
+    files = [(1, b"x"), (3, b""), (1, b"again")]
+    assert whole_folder.unpack(whole_folder.pack(2, files)) == (2, files)
+    assert whole_folder.unpack(whole_folder.pack(2, files)[:-2]) == (2, [*files[:2], (1, b"aga")])
+    assert whole_folder.unpack(b"") == (0, [])
+    kind = KINDS.index("exact")
+    path, own = targets.whole_bundle("exact")
+    number = list(own).index(EMBEDDINGS_FILE)
+    assert not targets.check("whole", whole_folder.pack(kind, [(number, own[EMBEDDINGS_FILE][:-1])]))
+    far = np.load(path / EMBEDDINGS_FILE)
+    far[:] = 3e38
+    stream = io.BytesIO()
+    np.save(stream, far)
+    with pytest.raises(PandaError, match="distances are not finite"):  # it comes past the hashes, to the search
+        targets.whole(whole_folder.pack(kind, [(number, stream.getvalue())]))
+    assert {name: (path / name).read_bytes() for name in own} == own
+    assert targets.check("whole", whole_folder.pack(kind, []))
 
 
 def test_a_self_test_is_no_bomb() -> None:

@@ -1,4 +1,5 @@
 /* libpanda_edge's functions: the banks of a bundle, mapped, and one frame's score by them. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,8 +80,10 @@ static bool map_banks(panda_edge_bundle *b, const panda_source *source, panda_ed
         (calibration[1] > 0 && !npy_map(source, "calibration.npy", "<f8", calibration, 2, &b->calibration, error)))
         return false;
     for (size_t i = 0; i < SCORES * calibration[1]; i++)
-        if (isnan(((const double *)b->calibration.data)[i]))
-            return panda_edge_fail(error, "%s/calibration.npy: holds NaN; export the bundle again", source->folder);
+        if (!(fabs(((const double *)b->calibration.data)[i]) <= (double)FLT_MAX))
+            return panda_edge_fail(error,
+                                   "%s/calibration.npy: holds NaN or what no score can be; export the bundle again",
+                                   source->folder);
     return b->m.gaussian ? map_gaussians(b, source, error) : map_pyramids(b, source, error);
 }
 

@@ -23,6 +23,7 @@ RULES = ("max", "top1", "embedding", "combined")
 MAP_RULES = ("max", "top1")  # of the heat map alone, so that they can leave out what lies outside a roi
 DEFAULT_RULE = "max"
 
+_LARGEST = float(np.finfo(np.float32).max)  # of a score; a heat map is float32, and JSON has no infinity
 _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
 
 
@@ -141,6 +142,6 @@ def open_calibration(bundle: Bundle) -> Calibration | None:
         raise BundleError(f"{path}: calibration.images is {str(images)[:60]!r}, expected a whole number from 1")
     bundle.checked_file(CALIBRATION_FILE)
     stored = np.array(bundle.array(CALIBRATION_FILE, (len(SCORES), images), "float64"))
-    if np.isnan(stored).any():
-        raise BundleError(f"{path / CALIBRATION_FILE}: holds NaN; export the bundle again")
+    if not (np.abs(stored) <= _LARGEST).all():
+        raise BundleError(f"{path / CALIBRATION_FILE}: holds NaN or what no score can be; export the bundle again")
     return Calibration(rule, dict(zip(SCORES, stored, strict=True)))
