@@ -389,6 +389,15 @@ class TestScores:
         white = (values - whitening.mean) @ whitening.matrix
         np.testing.assert_allclose(np.cov(white.T), np.eye(6), atol=1e-2)
 
+    def test_whitening_by_few_images_is_that_by_the_whole_covariance(self) -> None:
+        values = np.random.default_rng(0).standard_normal((9, 20)).astype(np.float32)
+        covariance = np.cov(values.T.astype(np.float64))
+        metric = np.linalg.inv(covariance + 0.3 * covariance.diagonal().mean() * np.eye(20))
+        whitening = whiten(values, ridge=0.3)
+        np.testing.assert_allclose(whitening.matrix @ whitening.matrix.T, metric, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(whitening.mean, values.mean(axis=0), rtol=1e-5)
+        assert np.isfinite(whiten(np.ones((3, 8), np.float32)).matrix).all()  # images that are all alike
+
     def test_whitened_embedding_comes_out_of_the_model(
         self, backbone: backbones.Backbone, normal: Source, frames: np.ndarray
     ) -> None:

@@ -58,6 +58,16 @@ def test_whitened_neighbours_are_by_the_mahalanobis_distance() -> None:
     assert np.abs(expected / comparators.nearest_neighbours(NORMAL, QUERIES) - 1).max() > 0.5
 
 
+def test_rooted_neighbours_are_whitened_ones_of_roots() -> None:
+    normal, queries = NORMAL - NORMAL.min(), QUERIES - min(NORMAL.min(), QUERIES.min())
+    roots = [np.sqrt(values / values.sum(axis=1, keepdims=True)).astype(np.float64) for values in (normal, queries)]
+    covariance = np.cov(roots[0].T)
+    metric = np.linalg.inv(covariance + covariance.diagonal().mean() * np.eye(6))
+    difference = roots[1][:, None] - roots[0][None]
+    expected = np.sort(np.einsum("qnd,de,qne->qn", difference, metric, difference), axis=1)[:, :2].mean(axis=1)
+    np.testing.assert_allclose(comparators.rooted_neighbours(normal, queries), expected, rtol=1e-3)
+
+
 def test_one_class_svm_is_that_of_a_kernel_worked_out_by_hand() -> None:
     normal, queries = NORMAL.astype(np.float64), QUERIES.astype(np.float64)
     mean, spread = normal.mean(axis=0), normal.std(axis=0)

@@ -30,7 +30,7 @@ from panda_train.fit import FitOptions, fit
 from panda_train.resolution import Resolution
 
 TOLERANCE = 1e-4
-RIDGE = 0.1  # of whitening, in shares of the mean variance
+RIDGES = {"whitened": 0.1, "rooted": 1.0}  # of whitening, in shares of the mean variance
 SIDE = 64
 CONFIG = AdaptConfig("panda-early", steps=6, batch=8, learning_rate=0.5, clip=0.1, every=1, watch=3)
 
@@ -40,6 +40,8 @@ CASES = (
     ("dn2", "raw", "centre"),
     ("dn2", "unit", "knn"),
     ("dn2", "whitened", "knn"),
+    ("dn2", "rooted", "knn"),
+    ("dn2", "rooted", "centre"),
     ("panda-early", "raw", "knn"),
     ("panda-early", "unit", "centre"),
     ("panda-early", "whitened", "knn"),
@@ -48,6 +50,7 @@ CASES = (
     ("panda-ewc", "unit", "knn"),
     ("panda-msc", "unit", "knn"),
     ("panda-msc", "whitened", "knn"),
+    ("panda-msc", "rooted", "knn"),
     ("panda-oe", "unit", "none"),
     ("panda-oe", "unit", "knn"),
     ("panda-oe", "raw", "knn"),
@@ -180,7 +183,7 @@ def torch_scores(made: Fitted, method: str, embedding: str, distance: str, queri
     heads: list[nn.Module] = [made.backbone.adaptable]
     if made.adapted is not None:
         heads = list(made.adapted.backbone.head.heads)
-    bank, asked = (_embedded(made.backbone, heads, images, embedding != "raw") for images in (made.images, queries))
+    bank, asked = (_embedded(made.backbone, heads, images, embedding) for images in (made.images, queries))
     if method == "panda-ses":  # section 3.2: the largest s(x) / mean s over the checkpoints
         assert len(heads) > 1
         ratios = []
@@ -209,23 +212,23 @@ def torch_scores(made: Fitted, method: str, embedding: str, distance: str, queri
     return _squared(bank[0], asked[0], embedding, distance)
 
 
-def _embedded(
-    backbone: Backbone, heads: list[nn.Module], images: list[Path], unit: bool, side: int = SIDE
-) -> list[Tensor]:
-    """ψ(x) of each head, float64 (N, D)."""
+def _embedded(backbone: Backbone, heads: list[nn.Module], images: list[Path], embedding: str) -> list[Tensor]:
+    """ψ(x) of each head, float64 (N, D), or its root, of unit length where it is not raw."""
     frames = np.stack([Preprocessing(SIDE, SIDE).apply(path) for path in images])
     with torch.no_grad():
         activation = backbone.frozen(backbone.normalise(torch.from_numpy(frames)))[0]
         values = [head(activation)[0].double() for head in heads]
-    return [value / value.norm(dim=1, keepdim=True) for value in values] if unit else values
+    if embedding == "rooted":
+        values = [value.sqrt() for value in values]
+    return values if embedding == "raw" else [value / value.norm(dim=1, keepdim=True) for value in values]
 
 
 def _squared(bank: Tensor, queries: Tensor, embedding: str, distance: str) -> np.ndarray:
     """Squared distance to the centre, or its mean over the two nearest, as a Mahalanobis distance where whitened."""
     metric = torch.eye(bank.shape[1], dtype=torch.float64)
-    if embedding == "whitened":
+    if embedding in RIDGES:
         covariance = torch.cov(bank.T)
-        metric = torch.linalg.inv(covariance + RIDGE * covariance.diagonal().mean() * metric)
+        metric = torch.linalg.inv(covariance + RIDGES[embedding] * covariance.diagonal().mean() * metric)
     others = bank.mean(dim=0, keepdim=True) if distance == "centre" else bank
     difference = queries[:, None] - others[None]
     squared = torch.einsum("qnd,de,qne->qn", difference, metric, difference)
@@ -258,7 +261,7 @@ def test_scores(
     found = np.array([detector.detect(path).score for path in queries])
     assert len(np.unique(found)) == len(found)
     # A whitening or a centre has seen every stored image: only one held out is like a new one.
-    seen = method != "dn2" or embedding == "whitened" or distance == "centre"
+    seen = method != "dn2" or embedding in RIDGES or distance == "centre"
     assert (len(made.images) < 24) == seen
     difference = largest_difference(found, expected)
     record_property("largest relative difference", difference)

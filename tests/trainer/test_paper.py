@@ -130,7 +130,7 @@ class TestRows:
             assert row["seconds"] >= 0
         runs = {(row["method"], row["embedding"]) for row in rows}
         assert {("dn2", "raw"), ("dn2", "unit"), ("oc-svm-pixels", "raw"), ("panda-ewc", "unit")} <= runs
-        assert len(rows) == len(runs) == 2 * 5 + 3 + 6
+        assert len(rows) == len(runs) == 2 * 5 + 1 + 3 + 6
 
     def test_auroc_is_that_of_the_network_run_by_hand(
         self, cifar10: Path, tmp_path: Path, options: PaperOptions
@@ -163,6 +163,13 @@ class TestRows:
         whitened = replace(options, adapt=replace(FAST, embedding="whitened"))
         rows = run_paper("cifar10", cifar10, tmp_path / "b", whitened)
         assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in unit]
+
+    def test_a_root_is_the_same_of_any_length(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
+        rooted = replace(options, methods=("rooted",))
+        (row,) = run_paper("cifar10", cifar10, tmp_path / "unit", rooted)
+        (raw,) = run_paper("cifar10", cifar10, tmp_path / "raw", replace(rooted, adapt=replace(FAST, embedding="raw")))
+        assert (row["method"], row["embedding"], row["knn"]) == ("rooted", "raw", options.knn)
+        assert {**row, "seconds": 0} == {**raw, "seconds": 0}
 
     def test_limits_take_the_first_so_many(self, cifar10: Path, tmp_path: Path, options: PaperOptions) -> None:
         limited = replace(options, train_images=16, test_images=2)

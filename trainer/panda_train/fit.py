@@ -170,7 +170,7 @@ def _backbone(options: FitOptions, speaks: bool) -> Backbone:
 def _fits_scores(options: FitOptions) -> bool:
     """Whether more than the bank comes from the normal images: adapted weights, a whitening, or a centre."""
     adapt_options = options.adapt
-    return options.method != "dn2" or adapt_options.config.embedding == "whitened" or adapt_options.distance != "knn"
+    return options.method != "dn2" or adapt_options.config.embedding in adapt.RIDGES or adapt_options.distance != "knn"
 
 
 def _state_file(out: Path) -> Path:

@@ -9,17 +9,18 @@ from panda_train.adapt.adapted import (
     AdaptedHead,
     last_checkpoint,
     unadapted,
-    whiten,
 )
 from panda_train.adapt.collapse import Look, plot, verdict
 from panda_train.adapt.config import EMBEDDINGS, METHODS, OWN_DEFAULTS, AdaptConfig, config_of
 from panda_train.adapt.methods import Source, adapt, embeddings, trained_images
+from panda_train.adapt.whitening import RIDGES, before_whitening, whiten
 
 __all__ = [
     "EMBEDDINGS",
     "METHODS",
     "OWN_DEFAULTS",
     "PYRAMIDS",
+    "RIDGES",
     "SCORES",
     "AdaptConfig",
     "Adapted",
@@ -30,6 +31,7 @@ __all__ = [
     "Source",
     "StoredActivations",
     "adapt",
+    "before_whitening",
     "config_of",
     "embeddings",
     "keep",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
 from panda_train.adapt.collapse import Look
-from panda_train.adapt.objectives import embed
+from panda_train.adapt.whitening import RIDGES, Whitening, before_whitening, whiten
 from panda_train.backbones import AdaptablePart, Backbone
 
 SCORES = ("knn", "centre", "ses-knn", "ses-centre", "exposure", "exposure-knn")
@@ -21,36 +21,14 @@ _ROWS = 512  # embeddings that are compared at once
 
 
 @dataclass(frozen=True)
-class Whitening:
-    """z = (φ − mean) · matrix, in which normal embeddings have about unit covariance (section 4.3.2).
-
-    mean: float32 (D,); matrix: float32 (D, D).
-    """
-
-    mean: np.ndarray
-    matrix: np.ndarray
-
-
-def whiten(embeddings: np.ndarray, ridge: float = 0.1) -> Whitening:
-    """Fit on normal embeddings (N, D). `ridge`: added to each variance, in shares of the mean variance.
-
-    With fewer images than dimensions the ridge decides how much the unseen directions count.
-    """
-    mean = embeddings.mean(axis=0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(np.cov(embeddings.T.astype(np.float64)))
-    scale = 1 / np.sqrt(np.clip(variances, 0, None) + ridge * max(variances.mean(), 1e-12))
-    return Whitening(mean.astype(np.float32), (directions * scale).astype(np.float32))
-
-
-@dataclass(frozen=True)
 class Adapted:
     """Adapted heads, with what their scores need.
 
     heads: one, or for panda-ses T of them, the earliest first. centres: float32 (T, D) and scales: float32 (T,), the
     mean squared distance s_t of the training images to them. banks: for panda-ses and panda-oe float32 (T, N, D), the
     normal images' embeddings by each head, else None; of them the first `trained` were trained on, the others held
-    out. weight: float32 (D,) of Eq. 5, else None. looks: the watch on collapse. embedding: `raw`, `unit` or `whitened`,
-    the last with its `whitening`.
+    out. weight: float32 (D,) of Eq. 5, else None. looks: the watch on collapse. embedding: `raw`, `unit`, `whitened` or
+    `rooted`, the last two with their `whitening`.
     """
 
     method: str
@@ -122,9 +100,9 @@ def last_checkpoint(adapted: Adapted) -> Adapted:
 
 def unadapted(backbone: Backbone, embedding: str, embeddings: np.ndarray) -> Adapted:
     """DN2: the pretrained head. embeddings: float32 (N, D) of the normal images, raw."""
-    scored = embed(torch.from_numpy(embeddings), embedding != "raw").numpy()
+    scored = before_whitening(torch.from_numpy(embeddings), embedding).numpy()
     centre, scale = centre_and_scale(scored)
-    whitening = whiten(scored) if embedding == "whitened" else None
+    whitening = whiten(scored, RIDGES[embedding]) if embedding in RIDGES else None
     return Adapted(
         "dn2", embedding, [backbone.adaptable], centre[None], np.array([scale], np.float32), whitening=whitening
     )
@@ -161,7 +139,7 @@ class AdaptedHead(nn.Module):
         chosen = slice(None) if ses else slice(-1, None)
         self.heads = nn.ModuleList(list(adapted.heads)[chosen])
         self.score = score
-        self.unit = adapted.embedding != "raw"
+        self.embedding = adapted.embedding
         self.whitened = adapted.whitening is not None and score in ("knn", "centre")
         self.register_buffer("centres", torch.from_numpy(adapted.centres[chosen]))
         self.register_buffer("scales", torch.from_numpy(np.asarray(adapted.scales[chosen], np.float32)))
@@ -201,7 +179,7 @@ class AdaptedHead(nn.Module):
     def embedded(self, activation: Tensor) -> tuple[Tensor, list[Tensor]]:
         """(B, C, h, w) → embeddings by each of the T heads that the score looks at (B, T, D), levels of the first."""
         outputs = [head(activation) for head in self.heads]
-        embeddings = torch.stack([embed(embedding, self.unit) for embedding, _ in outputs], dim=1)
+        embeddings = torch.stack([before_whitening(values, self.embedding) for values, _ in outputs], dim=1)
         if self.whitened:
             embeddings = (embeddings - self.whitening_mean) @ self.whitening_matrix
         return embeddings, outputs[0][1]

@@ -6,7 +6,7 @@ from typing import Any
 from panda_edge.errors import PandaError
 
 METHODS = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
-EMBEDDINGS = ("raw", "unit", "whitened")
+EMBEDDINGS = ("raw", "unit", "whitened", "rooted")
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class AdaptConfig:
 
     steps: mini-batches; epochs, where given, replaces it. batch: images of each source a step. clip: largest norm of
     the whole gradient, 0 for none. embedding: `raw` ψ(x); `unit` ψ(x)/‖ψ(x)‖, both in the loss and in the score;
-    `whitened` trains as `unit` and whitens the adapted embedding for the score. every: epochs between the
-    checkpoints of panda-ses. ewc: λ of Eq. 3 for raw embeddings; divided by their mean squared norm
+    `whitened` and `rooted` (see `before_whitening`) train as `unit` and are whitened for the score. every: epochs
+    between the checkpoints of panda-ses. ewc: λ of Eq. 3 for raw embeddings; divided by their mean squared norm
     where they are of unit length, as the loss is. prior: panda-oe's w is drawn to the direction to the normal images'
     centre, so strongly (`fit_weight`); of unit embeddings alone. Of panda-msc: views, augmented copies of an image that
     are kept, temperature τ, angular, the weight of the angular centre loss (`MeanShifted`), whiten_loss: whether it
@@ -51,6 +51,8 @@ class AdaptConfig:
             raise PandaError(f"--embedding {self.embedding!r}; expected one of {', '.join(EMBEDDINGS)}")
         if self.method == "panda-msc" and self.embedding == "raw":
             raise PandaError("panda-msc compares directions; give --embedding unit or whitened")
+        if self.method in ("panda-ses", "panda-oe") and self.embedding == "rooted":
+            raise PandaError(f"{self.method} scores by unit embeddings; --embedding rooted is for the other methods")
         if self.views < 2:
             raise PandaError(f"--views {self.views}; a contrastive loss compares at least 2")
         for name in ("steps", "batch", "learning_rate", "every", "temperature", "watch"):

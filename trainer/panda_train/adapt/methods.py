@@ -11,7 +11,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
-from panda_train.adapt.adapted import Adapted, centre_and_scale, whiten
+from panda_train.adapt.adapted import Adapted, centre_and_scale
 from panda_train.adapt.batches import Batches, FromEach, TwoViews
 from panda_train.adapt.config import AdaptConfig, steps_an_epoch
 from panda_train.adapt.distributed import Workers
@@ -26,6 +26,7 @@ from panda_train.adapt.objectives import (
     OutlierExposure,
     embed,
 )
+from panda_train.adapt.whitening import RIDGES, before_whitening, whiten
 from panda_train.backbones import AdaptablePart, Backbone
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 64
@@ -197,15 +198,15 @@ def _finished(
 ) -> Adapted:
     centres, scales, banks, whitening = [], [], [], None
     for head in heads:
-        own = embeddings(head, normal.activations, config.unit)
+        own = before_whitening(embeddings(head, normal.activations, unit=False), config.embedding)
         everything = workers.gather_rows(own, normal.count).numpy()
         centre, scale = centre_and_scale(everything)
         centres.append(centre)
         scales.append(scale)
         if config.method in ("panda-ses", "panda-oe"):
             banks.append(everything)
-        if config.embedding == "whitened":
-            whitening = whiten(everything)
+        if config.embedding in RIDGES:
+            whitening = whiten(everything, RIDGES[config.embedding])
     weight = objective.weight.detach().cpu().numpy() if isinstance(objective, OutlierExposure) else None
     return Adapted(
         config.method, config.embedding, heads, np.stack(centres), np.array(scales, np.float32), weight, whitening,

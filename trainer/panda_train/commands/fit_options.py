@@ -187,7 +187,8 @@ Distance = Annotated[
 Embedding = Annotated[
     str | None,
     typer.Option(
-        rich_help_panel=_DECISION, help="raw, unit (divided by its norm) or whitened; raw for dn2, else unit."
+        rich_help_panel=_DECISION,
+        help="raw, unit (divided by its norm), whitened, or rooted (whitened roots); raw for dn2, else unit.",
     ),
 ]
 

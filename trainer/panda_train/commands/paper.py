@@ -20,7 +20,7 @@ def paper(
     methods: Annotated[
         str,
         typer.Option(
-            help="With commas between; also centre, kmeans, whitened, oc-svm, oc-svm-pixels, deep-svdd, mhrot, "
+            help="With commas between; also centre, kmeans, whitened, rooted, oc-svm, oc-svm-pixels, deep-svdd, mhrot, "
             "panda-msc, panda-oe, jo."
         ),
     ] = "dn2,panda-early,panda-ses,panda-ewc",
@@ -30,7 +30,7 @@ def paper(
     adapt_from: AdaptFrom = None,
     train_images: Annotated[int | None, typer.Option(min=16, help="The first so many of each class; all.")] = None,
     test_images: Annotated[int | None, typer.Option(min=1, help="The first so many of each class; all.")] = None,
-    embedding: Annotated[str, typer.Option(help="raw, unit or whitened.")] = "unit",
+    embedding: Annotated[str, typer.Option(help="raw, unit, whitened or rooted.")] = "unit",
     knn: Annotated[int, typer.Option(min=1, help="Neighbours the score averages.")] = 2,
     steps: Annotated[int | None, typer.Option(help="Mini-batches of adaptation; 2300, or 200 of panda-msc.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of SGD; 0.01, or 0.001 of panda-msc.")] = None,

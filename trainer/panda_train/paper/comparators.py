@@ -4,8 +4,9 @@ Arrays are float32 (N, D); scores float64 (N,), higher = more anomalous.
 """
 
 import numpy as np
+import torch
 
-from panda_train.adapt import whiten
+from panda_train.adapt import RIDGES, before_whitening, whiten
 
 
 def nearest_neighbours(normal: np.ndarray, queries: np.ndarray, k: int = 2) -> np.ndarray:
@@ -33,7 +34,17 @@ def nearest_mean(normal: np.ndarray, queries: np.ndarray, means: int = 50, seed:
 
 def whitened_neighbours(normal: np.ndarray, queries: np.ndarray, k: int = 2) -> np.ndarray:
     """`nearest_neighbours` after linear whitening."""
-    whitening = whiten(normal)
+    return _whitened(normal, queries, k, RIDGES["whitened"])
+
+
+def rooted_neighbours(normal: np.ndarray, queries: np.ndarray, k: int = 2) -> np.ndarray:
+    """`whitened_neighbours`, with the ridge of their own, of the embeddings' roots (see `before_whitening`)."""
+    roots = [before_whitening(torch.from_numpy(values), "rooted").numpy() for values in (normal, queries)]
+    return _whitened(roots[0], roots[1], k, RIDGES["rooted"])
+
+
+def _whitened(normal: np.ndarray, queries: np.ndarray, k: int, ridge: float) -> np.ndarray:
+    whitening = whiten(normal, ridge)
     white = [(values - whitening.mean) @ whitening.matrix for values in (normal, queries)]
     return nearest_neighbours(white[0], white[1], k)
 

@@ -8,10 +8,12 @@ from typing import Any
 from panda_train import backbones
 from panda_train.adapt import METHODS, AdaptConfig
 
-COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "oc-svm", "oc-svm-pixels", "deep-svdd", "mhrot")
+COMPARATORS = ("dn2", "centre", "kmeans", "whitened", "rooted", "oc-svm", "oc-svm-pixels", "deep-svdd", "mhrot")
 ON_PIXELS = ("oc-svm-pixels", "deep-svdd", "mhrot")
 ALL_METHODS = (*COMPARATORS, *METHODS)
-SCORED_BY_NEIGHBOURS = ("dn2", "whitened", "panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
+SCORED_BY_NEIGHBOURS = (
+    "dn2", "whitened", "rooted", "panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

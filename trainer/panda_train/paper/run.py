@@ -49,6 +49,7 @@ def _compare(method: str, bank: np.ndarray, queries: np.ndarray, knn: int) -> np
         "centre": comparators.centre_distance,
         "kmeans": comparators.nearest_mean,
         "whitened": lambda normal, others: comparators.whitened_neighbours(normal, others, knn),
+        "rooted": lambda normal, others: comparators.rooted_neighbours(normal, others, knn),
         "oc-svm": comparators.one_class_svm,
     }
     return rules[method](bank, queries)

@@ -1,6 +1,6 @@
 """The runs of a class, and what tells one from another."""
 
-from panda_train.adapt import METHODS
+from panda_train.adapt import METHODS, RIDGES
 from panda_train.paper.features import Features
 from panda_train.paper.options import COMPARATORS, ON_PIXELS, SCORED_BY_NEIGHBOURS, PaperOptions
 from panda_train.paper.rows import Row
@@ -9,14 +9,15 @@ from panda_train.paper.rows import Row
 def runs_of(options: PaperOptions) -> list[tuple[str, str]]:
     """Method and embedding of each run of a class: comparators on raw features as in the paper, and on the others'.
 
-    Whitening is a comparator of its own; beside whitened embeddings, comparators are run on what was whitened.
+    Whitening and rooting are comparators of their own; beside embeddings of that name, comparators are run on unit
+    ones. A root is of the raw features, and the same of those of unit length.
     """
     runs = []
     for method in options.methods:
-        if method in COMPARATORS and options.adapt.embedding != "raw":
+        if (method in COMPARATORS and options.adapt.embedding != "raw") or method == "rooted":
             runs.append((method, "raw"))
-        if method not in ON_PIXELS:
-            whitened = options.adapt.embedding == "whitened" and method in COMPARATORS
+        if method not in (*ON_PIXELS, "rooted"):
+            whitened = options.adapt.embedding in RIDGES and method in COMPARATORS
             runs.append((method, "unit" if whitened else options.adapt.embedding))
     return runs
 
