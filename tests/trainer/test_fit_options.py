@@ -60,7 +60,7 @@ def test_the_table_speaks_of_options_and_values_that_there_are() -> None:
 def test_an_option_is_refused_exactly_where_nobody_reads_it(name: str, other: str, value: str | None) -> None:
     line = [*given(name), *chosen({**reading(name), other: value})]
     if value in READ_WITH[name][other]:
-        check(*line)
+        check(*line, *(["--ewc", "1"] if (name, value) == ("fisher_file", "panda-msc") else []))
         return
     default = value if value is not None else PARAMETERS[other].default
     with pytest.raises(PandaError) as refused:
@@ -76,6 +76,13 @@ def test_an_option_is_refused_exactly_where_nobody_reads_it(name: str, other: st
 def test_defaults_are_never_refused(method: str, bank: str) -> None:
     check("--method", method, "--bank", bank)
     check("--method", method, "--bank", bank, "--seed", "1", "--embedding", "unit")
+
+
+def test_a_fisher_file_is_refused_where_msc_is_not_pulled() -> None:
+    with pytest.raises(PandaError, match="--fisher does nothing with --method panda-msc alone; add --ewc"):
+        check("--method", "panda-msc", "--fisher", "diagonal.pt")
+    check("--method", "panda-msc", "--fisher", "diagonal.pt", "--ewc", "1000")
+    check("--method", "panda-ewc", "--fisher", "diagonal.pt")
 
 
 def test_the_command_refuses_before_any_work() -> None:

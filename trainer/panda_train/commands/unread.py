@@ -65,6 +65,9 @@ def refuse_unread(context: typer.Context) -> None:
         source = context.get_parameter_source(parameter)
         if source is not None and source.name == "COMMANDLINE":
             _refuse_if_unread(context, parameter, context.params)
+    given = context.params
+    if given.get("fisher_file") is not None and given["method"] == "panda-msc" and given["ewc"] is None:
+        raise PandaError("--fisher does nothing with --method panda-msc alone; add --ewc, the strength of the pull")
 
 
 def _refuse_if_unread(context: typer.Context, parameter: str, chosen: Mapping[str, Any]) -> None:
