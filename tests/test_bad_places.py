@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -74,11 +75,54 @@ def test_a_full_disk(full_disk: Path, sample_data: Path, odd_image: Path, exact_
         ("panda-train", "fit", sample_data, "--out", full_disk / "x.panda", "--input-size", "64", "--device", "cpu"),
         ("panda-edge", "segment", exact_bundle, odd_image, "--out", full_disk),
         ("panda-train", "sign", full_disk / "old.panda", "--key", tmp_path / "line.key"),
+        ("panda-train", "keygen", full_disk / "other.key"),
+        ("panda-train", "sample", full_disk / "made", "--size", "64"),
+        ("panda-edge", "extend", full_disk / "old.panda", odd_image, "--out", full_disk / "old.panda"),
     ]
     for command in commands:
-        assert "No space left" in one_line(*command)
+        line = one_line(*command)
+        assert "No space left" in line
+        assert str(full_disk) in line
         assert sorted(full_disk.rglob("*")) == before
     check_seal(full_disk / "old.panda")
+
+
+@as_root
+def test_a_disk_that_is_full_for_one_picture_is_for_all(full_disk: Path, sample_data: Path, exact_bundle: Path) -> None:
+    """segment stops at the first; watch, which goes on for months, says how many it lost, and ends with 2."""
+    pictures = sample_data / "test"
+    assert "No space left" in one_line("panda-edge", "segment", exact_bundle, pictures, "--out", full_disk / "maps")
+    assert not [path for path in (full_disk / "maps").rglob("*") if path.is_file()]
+    jsonl = full_disk / "watch.jsonl"
+    watch = [BIN / "panda-edge", "watch", exact_bundle, pictures, "--once", "--drift", "0", "--jsonl", jsonl]
+    done = subprocess.run(watch, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    *_, last = done.stderr.splitlines()
+    lost = re.fullmatch(rf"panda-edge watch: {re.escape(str(jsonl))}: No space left on device; (\d+) lost", last)
+    assert lost, last
+    assert int(lost[1]) >= len(list(pictures.rglob("*.png")))  # and notices
+    assert jsonl.read_bytes() == b""
+
+
+@as_root
+def test_temporary_files_without_room(full_disk: Path, sample_data: Path, tmp_path: Path) -> None:
+    """Found: it was said of --out, or of nothing."""
+    fit = ("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--input-size", "64", "--device", "cpu")
+    os.truncate(full_disk / "fill", (full_disk / "fill").stat().st_size - 4 * 4096)  # or Python takes another folder
+    line = one_line(*fit, before=("env", f"TMPDIR={full_disk}"))
+    assert line == f"error: {full_disk}: No space left on device; name another folder in TMPDIR"
+    assert not list(tmp_path.glob("*.panda"))
+
+
+@as_root
+def test_a_mapped_file_without_room_is_an_error(full_disk: Path) -> None:
+    """Found: the first page that the disk had no room for ended the process by SIGBUS."""
+    call = f"reserved_array(Path({str(full_disk / 'x.npy')!r}), 'float32', (1 << 20,))[:] = 1"
+    (full_disk / "fill").write_bytes(bytes(1 << 16))  # room for the header, not for the rest
+    lines = f"from pathlib import Path\nfrom panda_edge.learn.space import reserved_array\n{call}"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "OSError: [Errno 28] No space left on device"
 
 
 @as_root
@@ -118,6 +162,13 @@ def test_too_little_memory(exact_bundle: Path, sample_data: Path, megabytes: int
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
     assert done.returncode in (0, 2), done.stderr
     assert len(done.stderr.splitlines()) == (done.returncode == 2), done.stderr
+
+
+def test_too_little_memory_for_a_library(sample_data: Path, tmp_path: Path) -> None:
+    """Found: torch, which cannot be mapped, was a traceback."""
+    limit = ("prlimit", f"--as={700 << 20}")
+    fit = ("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--input-size", "64", "--device", "cpu")
+    assert "not enough memory" in one_line(*fit, before=limit)
 
 
 def test_two_fits_to_one_path(sample_data: Path, tmp_path: Path) -> None:

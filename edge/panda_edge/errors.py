@@ -17,5 +17,9 @@ class ImageError(PandaError):
     """An image is missing, not an image, truncated, or beyond the size limits."""
 
 
+class DiskError(PandaError):
+    """A disk takes nothing any more, full or read-only: what comes next would fail, too."""
+
+
 class DataError(PandaError):
     """A data set folder does not have one of the layouts that panda-train reads."""

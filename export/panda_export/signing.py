@@ -50,9 +50,15 @@ def make_key(secret: Path) -> PublicKey:
             raise PandaError(f"{path}: exists; a key is never overwritten, choose another name")
     line = base64.b64encode(_PLAIN + made.number + made.seed + made.public.key + _CHECKSUM).decode()
     _write(secret, f"untrusted comment: minisign secret key {key_name(made.number)}\n{line}\n", 0o600)
-    _write(
-        public_file, f"untrusted comment: minisign public key {key_name(made.number)}\n{made.public.text()}\n", 0o644
-    )
+    try:
+        _write(
+            public_file,
+            f"untrusted comment: minisign public key {key_name(made.number)}\n{made.public.text()}\n",
+            0o644,
+        )
+    except PandaError:
+        secret.unlink()  # half a pair is no key
+        raise
     return made.public
 
 
@@ -110,14 +116,18 @@ def _private(seed: bytes):  # type: ignore[no-untyped-def]
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """A new file, on the disk when this returns. Raises PandaError."""
+    """A new file, on the disk when this returns, or none. Raises PandaError."""
+    made = False
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        made = True
         with os.fdopen(handle, "w") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(handle)
     except OSError as error:
+        if made:
+            path.unlink(missing_ok=True)
         raise PandaError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
@@ -136,4 +146,5 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         raise PandaError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

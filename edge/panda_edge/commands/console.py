@@ -16,6 +16,8 @@ from panda_edge.errors import PandaError
 
 T = TypeVar("T")
 
+_NOT_MAPPED = "failed to map segment"  # the linker's words where a library finds no room in memory
+
 # ClickException, which a wrong command line raises: typer exports only a subclass of it, and click need not be there.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
 
@@ -74,7 +76,15 @@ def run(app: typer.Typer) -> None:
         print_error(f"{error.filename or 'output'}: {error.strerror or error}")
         sys.exit(2)
     except MemoryError as error:
-        print_error(f"not enough memory ({error or 'none is left'}); free some, or use a smaller bundle or picture")
+        print_error(
+            f"not enough memory ({str(error) or 'none is left'}); free some, or use a smaller bundle or picture"
+        )
+        sys.exit(2)
+    except ImportError as error:
+        said = [line.strip() for line in str(error).splitlines() if _NOT_MAPPED in line]
+        if not said:
+            raise
+        print_error(f"not enough memory for a library ({said[0]}); free some")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

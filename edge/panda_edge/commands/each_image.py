@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from panda_edge.commands.console import print_error, print_json
-from panda_edge.errors import PandaError
+from panda_edge.errors import DiskError, PandaError
 
 if TYPE_CHECKING:
     from panda_edge.detector import Detector, Result
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool) -> None:
-    """One line of result an image. A bad image is reported and the others go on; exit code 2 tells of it at the end."""
+    """One line of result an image. A bad image is reported and the others go on; exit code 2 tells of it at the end.
+
+    Raises DiskError, which every other image would meet, too.
+    """
     from panda_edge.images.inputs import expand_inputs
 
     failed = done = 0
@@ -27,6 +30,8 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
             if item.error:
                 raise item.error
             result = score(item)
+        except DiskError:
+            raise
         except PandaError as error:
             failed += 1
             print_error(error)

@@ -18,6 +18,7 @@ from panda_edge.bundle.folder import sha256
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.errors import PandaError
+from panda_edge.learn.space import NO_ROOM
 
 SUFFIX = ".panda"
 _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked
@@ -27,8 +28,8 @@ _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is abou
 def staged_bundle(out: Path) -> Iterator[Path]:
     """A temporary sibling folder of `out`; it becomes `out` when the block ends well, and vanishes when it does not.
 
-    A bundle that stands at `out` stays until the new one is whole, then is replaced. Raises PandaError, before the
-    work begins, where `out` is something else or cannot be written.
+    A bundle that stands at `out` stays until the new one is whole, then is replaced. Raises PandaError: before the
+    work begins, where `out` is something else or cannot be written; in it, where the disk is full.
     """
     check_target(out)
     out = Path(os.path.realpath(out))  # a link to a bundle stays a link, to the new one
@@ -45,6 +46,10 @@ def staged_bundle(out: Path) -> Iterator[Path]:
         yield staging
         _sync(staging)
         _replace(staging, out)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise PandaError(f"{out}: cannot be written ({error.strerror}); make room or choose another --out") from error
     finally:
         os.close(claim)
         shutil.rmtree(staging, ignore_errors=True)

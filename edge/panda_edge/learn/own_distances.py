@@ -13,6 +13,7 @@ from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.progress import Progress
+from panda_edge.learn.space import reserved_array
 from panda_edge.learn.stored import stored_embeddings
 from panda_edge.learn.team import ALONE, Team, shared
 from panda_edge.search import kernel
@@ -40,7 +41,7 @@ def with_own_distances(staging: Path, manifest: Manifest, progress: Progress, te
     found = progress(shared(team, pictures, work), "own distances", len(pictures))
     if team.first:
         shape = maps.count, finest.height, finest.width
-        file = np.lib.format.open_memmap(staging / OWN_DISTANCES_FILE, "w+", np.dtype(OWN_DISTANCES_DTYPE), shape)
+        file = reserved_array(staging / OWN_DISTANCES_FILE, OWN_DISTANCES_DTYPE, shape)
         for frames, distances in zip(pictures, found, strict=True):
             file[frames.start : frames.stop] = distances
         file.flush()

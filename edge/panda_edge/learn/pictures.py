@@ -22,6 +22,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
+from panda_edge.learn.space import temporary_room
 
 _READERS = 4  # Pillow releases the interpreter while it decodes
 _AHEAD = 32  # pictures that are decoded before they are asked for; of large ones, which are cut, _READERS
@@ -60,7 +61,7 @@ class Pictures:
         self._kept_numbers: set[int] = set()
         self._kept: dict[int, tuple[int, View]] = {}
         # Its name is gone at once, its space with this object, or with the process, however it ends.
-        with tempfile.TemporaryFile(prefix="panda-pictures-") as unnamed:
+        with temporary_room(), tempfile.TemporaryFile(prefix="panda-pictures-") as unnamed:
             self._file = os.dup(unnamed.fileno())
         weakref.finalize(self, os.close, self._file)
         self._written = 0
@@ -157,7 +158,7 @@ class Pictures:
     def _store(self, picture: Picture) -> None:
         if picture.number not in self._kept_numbers or picture.number in self._kept:
             return
-        with os.fdopen(os.dup(self._file), "wb") as end:
+        with temporary_room(), os.fdopen(os.dup(self._file), "wb") as end:
             end.seek(self._written)
             end.write(np.ascontiguousarray(picture.canvas).data)
         self._kept[picture.number] = self._written, picture.view

@@ -10,6 +10,7 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features, default_threads
+from panda_edge.learn.space import reserved_array
 from panda_edge.search import kernel
 from panda_edge.search.level_files import level_file, scales_file
 
@@ -86,7 +87,7 @@ def keep_images(bundle: Path, levels: Sequence[Level], kept: np.ndarray) -> None
         if len(stored) == len(kept):
             continue
         smaller = path.with_suffix(".kept.npy")
-        target = np.lib.format.open_memmap(smaller, "w+", stored.dtype, (len(kept), *stored.shape[1:]))
+        target = reserved_array(smaller, stored.dtype, (len(kept), *stored.shape[1:]))
         for row, number in enumerate(kept):
             target[row] = stored[number]
         target.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import DiskError, PandaError
 
 
 def make_folder(path: Path) -> None:
@@ -41,7 +42,10 @@ def _lives(process: int) -> bool:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file through a temporary sibling and a rename, so that no reader sees half of it. Raises PandaError."""
+    """Write a file through a temporary sibling and a rename, so that no reader sees half of it.
+
+    Raises DiskError, PandaError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +54,8 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise PandaError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
+        kind = DiskError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else PandaError
+        raise kind(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

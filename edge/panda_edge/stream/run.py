@@ -46,7 +46,8 @@ class RunOptions:
 
 
 def run_watch(options: RunOptions) -> bool:
-    """Watch until every source has ended or a signal says so; False where a source failed. Raises PandaError."""
+    """Watch until every source has ended or a signal says so. Returns False where a source failed, or a sink until the
+    end. Raises PandaError."""
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     check_drift(options.drift, options.drift_state)
     raw = None if options.raw is None else parse_raw(options.raw)
@@ -95,7 +96,7 @@ def run_watch(options: RunOptions) -> bool:
             if any(getattr(sink, "broken", False) for sink in sinks):
                 raise BrokenPipeError
         systemd.notify("STOPPING=1")
-    return not loop.failed
+    return not loop.failed and not any(getattr(sink, "gave_up", False) for sink in sinks)
 
 
 def _warn_of(detector: Detector) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from panda_edge.errors import PandaError
+from panda_edge.learn.space import reserve, reserved_array, temporary_room
 from panda_train.backbones import Backbone
 
 BATCH = 16
@@ -116,11 +117,12 @@ def keep(backbone: Backbone, frames: Iterable[np.ndarray], count: int, file: Pat
 
 def _allocate(shape: tuple[int, ...], file: Path | None, limit: int) -> np.ndarray:
     if file is not None:
-        return np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape)
+        return reserved_array(file, np.float32, shape)
     if np.prod(shape) * 4 <= limit:
         return np.empty(shape, np.float32)
     # The name is gone at once, the space when the process ends, however it ends.
-    with tempfile.NamedTemporaryFile(prefix="panda-activations-") as unnamed:
+    with temporary_room(), tempfile.NamedTemporaryFile(prefix="panda-activations-") as unnamed:
+        reserve(unnamed.fileno(), int(np.prod(shape)) * 4)
         return np.memmap(unnamed, np.float32, "w+", shape=shape)
 
 

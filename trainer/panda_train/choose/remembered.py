@@ -15,6 +15,7 @@ import torch
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
+from panda_edge.learn.space import reserve, temporary_room
 from panda_edge.search.level_files import raster_order
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors
@@ -34,7 +35,7 @@ class Remembered:
         self._sizes = [rows * columns for rows, columns in self._shapes]
         self._numbers: dict[bytes, int] = {}
         self._lock = Lock()
-        with tempfile.TemporaryFile(prefix="panda-features-") as unnamed:
+        with temporary_room(), tempfile.TemporaryFile(prefix="panda-features-") as unnamed:
             self._file = os.dup(unnamed.fileno())
         weakref.finalize(self, os.close, self._file)
 
@@ -59,7 +60,9 @@ class Remembered:
                 continue
             row = np.concatenate([features.embedding[i].ravel(), *(level[i].ravel() for level in features.levels)])
             number = len(self._numbers)
-            os.pwrite(self._file, row.astype(np.float32).tobytes(), number * size)
+            with temporary_room():
+                reserve(self._file, (number + 1) * size)
+                os.pwrite(self._file, row.astype(np.float32).tobytes(), number * size)
             self._numbers[name] = number
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from panda_edge.errors import DataError
+from panda_edge.learn.space import NO_ROOM
 from panda_train.data import large_sample
 from panda_train.data.defects import DEFECTS
 from panda_train.data.textures import TEXTURES, crop, light, photograph, save
@@ -67,9 +68,14 @@ def make_sample(
         facts["files"] = sorted(str(path.relative_to(building)) for path in building.rglob("*.png"))
         (building / _OWN).write_text(json.dumps(facts, indent=1) + "\n")
         _put_in_place(building, out)
-    except BaseException:
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DataError(
+            f"{out}: cannot be written ({error.strerror or error}); make room or choose another folder"
+        ) from error
+    finally:
         shutil.rmtree(building, ignore_errors=True)
-        raise
     return out
 
 

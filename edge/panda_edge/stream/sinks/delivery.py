@@ -56,6 +56,11 @@ class Deliveries:
             thread.start()
 
     @property
+    def gave_up(self) -> bool:
+        """Whether the spool still took nothing when it was closed."""
+        return self._keep.gave_up
+
+    @property
     def lost(self) -> int:
         """Events given up before they were delivered: the spool was full, or could not be written."""
         return self._spool.lost + self._keep.lost

@@ -32,6 +32,11 @@ class JsonLines:
         return self._worker.lost
 
     @property
+    def gave_up(self) -> bool:
+        """Whether it still failed when it was closed."""
+        return self._worker.gave_up
+
+    @property
     def broken(self) -> bool:
         """Nobody reads the pipe any more."""
         return self._worker.broken

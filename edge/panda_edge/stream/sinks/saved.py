@@ -49,6 +49,11 @@ class SavedFrames:
         """Frames not saved, because they came faster than the disk took them or it was full."""
         return self._worker.lost
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether it still failed when it was closed."""
+        return self._worker.gave_up
+
     def outcome(self, outcome: Outcome) -> None:
         if outcome.anomalous:
             self._worker.put(outcome)

@@ -34,7 +34,7 @@ class Worker(Generic[T]):
         """work: raises OSError or PandaError where it failed, and did then nothing of the batch; BrokenPipeError ends
         the worker, as nobody reads any more. say: one line, when it begins to fail and when it works again."""
         self.lost = 0
-        self.broken = False
+        self.broken = self.gave_up = False
         self._work = work
         self._say = say
         self._capacity = capacity
@@ -114,6 +114,7 @@ class Worker(Generic[T]):
                 time.sleep(pause)
             else:
                 self.lost += unfinished + len(self._queue)
+                self.gave_up = True
                 self._say(f"{why}; {self.lost} lost")
                 return False
         return True
