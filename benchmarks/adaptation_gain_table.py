@@ -10,6 +10,7 @@ from scipy import stats
 from benchmarks import tables
 from benchmarks.results_file import FOLDER, ResultsFile
 
+_SAYING = """SAYING"""
 _RULES = ("unit", "whitened", "rooted")
 
 
@@ -30,6 +31,11 @@ def difference(values: Mapping[str, float], others: Mapping[str, float]) -> str:
     return f"{mean:+.1f} ± {half:.1f}"
 
 
+def _course(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Means over the classes of `after`."""
+    return f"{np.mean([before[name] for name in after]):.1f} → {np.mean(list(after.values())):.1f}"
+
+
 def write(rows: ResultsFile) -> None:
     """`adaptation_gain.md`: what was said of the rows, and the rows."""
     found = {name: rows.get(name) for name in rows.names()}
@@ -39,32 +45,29 @@ def write(rows: ResultsFile) -> None:
         picked = {name.rsplit(": ", 1)[1]: row for name, row in found.items() if name.startswith(f"{variant}: ")}
         return {name: row[figure] for name, row in picked.items() if figure in row}
 
-    best = of("unadapted", "rooted")
     lines = []
     for variant in variants:
         cells = []
         for rule in _RULES:
-            values = of(variant, rule)
-            cells += ["–", "–"] if not values else [
-                f"{np.mean(list(values.values())):.1f}", difference(values, of("unadapted", rule))]  # fmt: skip
+            values, before = of(variant, rule), of("unadapted", rule)
+            cells += [_course(before, values), difference(values, before)] if values else ["–", "–"]
         own = of(variant, "own") or of(variant, "ses")
-        cells += [f"{np.mean(list(own.values())):.1f}", difference(own, best)] if own else ["–", "–"]
-        count = sum(name.startswith(f"{variant}: ") for name in found)
+        cells.append(f"{np.mean(list(own.values())):.1f}" if own else "–")
         seconds = [row["processor_s"] for name, row in found.items() if name.startswith(f"{variant}: ")]
-        lines.append([variant, str(count), *cells, f"{np.mean(seconds):.0f}"])
+        lines.append([variant, str(len(seconds)), *cells, f"{np.mean(seconds):.0f}"])
     first = next(iter(found.values()))
     header = ("", "classes", "2-NN, unit", "gain", "2-NN, whitened", "gain", "2-NN, rooted", "gain",
-              "own score", "against rooted, unadapted", "processor s")  # fmt: skip
+              "own score", "processor s")  # fmt: skip
     parts = [
         "# What adaptation gains, on validation images",
         f"`python -m benchmarks.adaptation_gain CIFAR10 WORK --train {first['train_images']} --held "
         f"{first['judging_images']}`; EfficientNet-Lite0, 256→224 crop, k = 2, seed 0, frozen part by onnxruntime. "
         f"Trained on the first {first['train_images']} training images of the class, judged on "
         f"{first['judging_images']} images of each of the ten classes, training images from number 1,000 on. "
-        "AUROC in percent, mean over classes; "
-        "*gain*: the same rule after less before adaptation, mean of the classes' differences ± half of its 95 % "
-        "interval (Student's t). *Own score*: of panda-oe w·ψ(x) + 2-NN, of MHRot and Deep SVDD their own, of the "
+        "AUROC in percent before → after adaptation, mean over the classes that the row has, in the order of their "
+        "names; *gain*: mean of the classes' differences ± half of its 95 % interval (Student's t). "
+        "*Own score*: of panda-oe w·ψ(x) + 2-NN, of MHRot and Deep SVDD their own, of the "
         "others SES over the checkpoints half way and at the end.",
     ]
-    parts.append(tables.table(header, lines))
+    parts += [_SAYING, tables.table(header, lines)]
     (FOLDER / "adaptation_gain.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")

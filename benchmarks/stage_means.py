@@ -1,8 +1,9 @@
 """Means over space of each stage's feature map, of CIFAR-10's images: made once, kept, read many times.
 
-`python -m benchmarks.stage_means CIFAR10 WORK --backbone NAME --train N --held N --test N` fills WORK, CHUNK images a
-file, and takes up where it stopped. Of each class: the first N training images, N from number HELD_FROM on, which
-judge, and the first N test images. By the exported graph in onnxruntime with one thread.
+`python -m benchmarks.stage_means CIFAR10 WORK --backbone NAME --train N --held N --test N --mirrored N` fills WORK,
+CHUNK images a file, and takes up where it stopped. Of each class: the first N training images, N from number HELD_FROM
+on, which judge, the first N test images, and the first N training images mirrored. By the exported graph in
+onnxruntime with one thread.
 """
 
 from __future__ import annotations
@@ -50,9 +51,12 @@ class StageMeans(nn.Module):
         return moments[-1][:, 0], *moments[1:-1]
 
 
-def chunks(classes: Sequence[str], train: int, held: int, test: int) -> Iterator[tuple[str, str, int]]:
+def chunks(
+    classes: Sequence[str], train: int, held: int, test: int, mirrored: int = 0
+) -> Iterator[tuple[str, str, int]]:
     """Part, class and first image of every file that holds these images, all classes by turns."""
-    ranges = [("train", 0, train), ("train", HELD_FROM, HELD_FROM + held), ("test", 0, test)]
+    ranges = [("train", 0, train), ("train", HELD_FROM, HELD_FROM + held), ("test", 0, test),
+              ("mirrored", 0, mirrored)]  # fmt: skip
     found = [(part, start, name) for part, first, end in ranges for start in range(first, end, CHUNK)
              for name in classes]  # fmt: skip
     yield from ((part, name, start) for part, start, name in dict.fromkeys(found))
@@ -62,19 +66,19 @@ def file_of(folder: Path, backbone: str, part: str, name: str, start: int) -> Pa
     return folder / backbone / f"{part}-{name}-{start:05d}.npz"
 
 
-def fill(data: Path, folder: Path, backbone_name: str, train: int, held: int, test: int) -> None:
+def fill(data: Path, folder: Path, backbone_name: str, train: int, held: int, test: int, mirrored: int = 0) -> None:
     """Make the files that are not there."""
     protocol = open_protocol("cifar10", data)
     model = _model(folder, backbone_name)
     crop = Preprocessing.paper_crop(SIDE, SIDE)
-    for part, name, start in chunks(protocol.classes, train, held, test):
+    for part, name, start in chunks(protocol.classes, train, held, test, mirrored):
         file = file_of(folder, backbone_name, part, name, start)
         if file.exists():
             continue
-        images = (protocol.train if part == "train" else protocol.test)[name][start : start + CHUNK]
+        images = (protocol.test if part == "test" else protocol.train)[name][start : start + CHUNK]
         if not images:
             continue
-        found = [model.run(np.stack([crop.apply(i) for i in images[at : at + _BATCH]]))
+        found = [model.run(np.stack([_turned(crop.apply(i), part) for i in images[at : at + _BATCH]]))
                  for at in range(0, len(images), _BATCH)]  # fmt: skip
         arrays = {"embedding": np.concatenate([f.embedding for f in found])}
         for number in range(len(found[0].levels)):
@@ -83,6 +87,10 @@ def fill(data: Path, folder: Path, backbone_name: str, train: int, held: int, te
         with part_file.open("wb") as stream:
             np.savez(stream, **arrays)
         os.replace(part_file, file)
+
+
+def _turned(frame: np.ndarray, part: str) -> np.ndarray:
+    return frame[:, ::-1] if part == "mirrored" else frame
 
 
 def _model(folder: Path, name: str) -> Model:
@@ -103,5 +111,6 @@ if __name__ == "__main__":
     parser.add_argument("--train", type=int, default=600)
     parser.add_argument("--held", type=int, default=200)
     parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--mirrored", type=int, default=0)
     given = parser.parse_args()
-    fill(given.data, given.work, given.backbone, given.train, given.held, given.test)
+    fill(given.data, given.work, given.backbone, given.train, given.held, given.test, given.mirrored)

@@ -102,6 +102,7 @@ RULES: dict[str, Rule] = {
     "rooted + stage 6 + stage 7": stages({6: 1.0, 7: 1.0}),
     "rooted + stage 5 + stage 6 + stage 7": stages({5: 1.0, 6: 1.0, 7: 1.0}),
 }
+MIRRORED = {f"{rule}, mirrored images stored, too": RULES[rule] for rule in ("unit", "whitened", "rooted")}
 TESTED = ("raw", "unit", "whitened", "rooted")
 _SAYING = """What it says:
 - **The root of each channel, before unit length and whitening (`rooted`), is worth 1.07 over `whitened` on validation
@@ -117,6 +118,7 @@ _SAYING = """What it says:
 # backbone, normal images a class, rules
 ROWS = (
     *(("efficientnet-lite0", 600, rule) for rule in RULES),
+    *(("efficientnet-lite0", 600, rule) for rule in MIRRORED),
     *((f"efficientnet-lite{n}", 200, rule) for n in (0, 1, 2) for rule in TESTED),
     *(("efficientnet-lite0", count, rule) for count in (1000, 2000, 5000) for rule in TESTED),
 )
@@ -127,7 +129,7 @@ def measure(folder: Path) -> None:
     rows = ResultsFile("unadapted_rules")
     for backbone, count, rule in ROWS:
         key = f"{backbone}, {count} images: {rule}"
-        if rows.get(key) or not all(_there(folder, backbone, name, count) for name in CLASSES):
+        if rows.get(key) or not all(_there(folder, backbone, name, count, rule) for name in CLASSES):
             continue
         judged = {"validation": ("train", HELD_FROM)} if count <= HELD_FROM else {}
         if rule in TESTED and backbone == "efficientnet-lite0" and count != 200:
@@ -139,7 +141,11 @@ def measure(folder: Path) -> None:
             labels = np.repeat(np.arange(len(CLASSES)), [len(one["embedding"]) for one in asked])
             found[what] = {}
             for number, name in enumerate(CLASSES):
-                scores = RULES[rule](_read(folder, backbone, "train", name, 0, count), joined)
+                own = _read(folder, backbone, "train", name, 0, count)
+                if rule in MIRRORED:
+                    more = _read(folder, backbone, "mirrored", name, 0, count)
+                    own = {key: np.concatenate([values, more[key]]) for key, values in own.items()}
+                scores = (RULES | MIRRORED)[rule](own, joined)
                 found[what][name] = round(100 * (auroc(scores, labels != number) or 0.0), 2)
         if found:
             rows.update(key, backbone=backbone, images=count, rule=rule, **found)
@@ -147,8 +153,11 @@ def measure(folder: Path) -> None:
             write(rows)
 
 
-def _there(folder: Path, backbone: str, name: str, count: int) -> bool:
-    return all(file_of(folder, backbone, "train", name, start).exists() for start in range(0, count, CHUNK))
+def _there(folder: Path, backbone: str, name: str, count: int, rule: str) -> bool:
+    parts = ("train", "mirrored") if rule in MIRRORED else ("train",)
+    return all(
+        file_of(folder, backbone, part, name, start).exists() for part in parts for start in range(0, count, CHUNK)
+    )
 
 
 @lru_cache(maxsize=64)
