@@ -25,6 +25,12 @@ NAME = "sbom.cdx.json"
 OURS = "panda-edge"
 _UNSAID = {"hnswlib": "Apache-2.0"}  # of what says nothing of its licence in its metadata
 
+# Sources that are compiled into a wheel of ours, THIRD_PARTY.md says from where.
+_INSIDE: dict[str, list[tuple[str, str | None, str]]] = {
+    OURS: [("jsmn", "1.1.0", "MIT")],
+    "hnswlib": [("libc++", None, "Apache-2.0 WITH LLVM-exception"), ("pybind11", None, "BSD-3-Clause")],
+}
+
 
 def write_sbom(wheelhouse: Path) -> Path:
     """The bill of all wheels in a folder, into it."""
@@ -40,9 +46,11 @@ def write_sbom(wheelhouse: Path) -> Path:
     for name, (_, about) in found.items():
         needed = {_name(Requirement(line).name) for line in about.get_all("Requires-Dist", []) if _here(line)}
         bom.register_dependency(components[name], [components[other] for other in sorted(needed & components.keys())])
-    jsmn = Component(name="jsmn", version="1.1.0", type=ComponentType.LIBRARY, bom_ref="jsmn")
-    jsmn.licenses.add(LicenseFactory().make_from_string("MIT"))
-    components[OURS].components.add(jsmn)
+    for name, inside in _INSIDE.items():
+        for part, version, licence in inside if name in components else ():
+            component = Component(name=part, version=version, type=ComponentType.LIBRARY, bom_ref=f"{name}/{part}")
+            component.licenses.add(LicenseFactory().make_from_string(licence))
+            components[name].components.add(component)
     path = wheelhouse / NAME
     path.write_text(JsonV1Dot6(bom).output_as_string(indent=1) + "\n", encoding="utf-8")
     return path

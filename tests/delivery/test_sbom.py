@@ -37,6 +37,9 @@ def test_every_wheel_is_listed(tmp_path: Path) -> None:
     assert [part["name"] for part in ours["components"]] == ["jsmn"]
     parts = {part["name"]: part for part in bill["components"]}
     assert parts.keys() == {"numpy", "hnswlib", "crypt", "torch"}
+    inside = {part["name"]: part["licenses"][0] for part in parts["hnswlib"]["components"]}
+    assert inside["libc++"] == {"expression": "Apache-2.0 WITH LLVM-exception"}
+    assert inside.keys() == {"libc++", "pybind11"}
     assert parts["numpy"]["purl"] == "pkg:pypi/numpy@2.0"
     assert parts["numpy"]["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(numpy.read_bytes()).hexdigest()}]
     licences = {name: next(iter(part["licenses"][0].values())) for name, part in parts.items()}
