@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from benchmarks import tables
 from benchmarks.full_resolution import FIGURES, measured
@@ -18,6 +19,7 @@ from panda_edge.images.reading import image_size
 from panda_train.data.folders import open_dataset
 
 SHARES = ("0", "0.35", "0.5", "0.7")
+HEADER = ("embedding", "map maximum", "top 1 %", "pixel AUROC", "PRO", "false alarms at .05", "found")
 _LARGE = 400
 
 
@@ -35,16 +37,19 @@ def measure(name: str, data: Path, shares: list[str]) -> None:
     write(rows)
 
 
+def cells(row: dict[str, Any]) -> list[str]:
+    """Under HEADER."""
+    alarms = f"{row['false_alarms']} of {row['normal_images']}"
+    return [*(f"{row[figure]:.3f}" for figure in FIGURES), alarms, f"{row['found']:.2f}"]
+
+
 def write(rows: ResultsFile) -> None:
     """The rows as a table."""
     lines = []
     for key in rows.names():
         name, _, share = key.partition(": ")
-        row = rows.get(key)
-        alarms = f"{row['false_alarms']} of {row['normal_images']}"
-        lines.append([name, share, *(f"{row[figure]:.3f}" for figure in FIGURES), alarms, f"{row['found']:.2f}"])
-    header = ("", "--discount", "embedding", "map maximum", "top 1 %", "pixel AUROC", "PRO",
-              "false alarms at .05", "found")  # fmt: skip
+        lines.append([name, share, *cells(rows.get(key))])
+    header = ("", "--discount", *HEADER)
     text = [
         "# What is taken off for a match's own distance",
         "`python -m benchmarks.discount NAME DATA`; exact banks, EfficientNet-Lite0, 224 × 224; the boards in tiles, "

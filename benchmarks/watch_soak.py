@@ -29,7 +29,6 @@ from panda_edge.detector import Detector, Result, load
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
-from panda_edge.stream.sinks.sink import Sink
 
 WANTED = {"stand-in": 1_000_000, "real": 100_000}
 KEYS = {"stand-in": "soak, stand-in for the model", "real": "soak, real bundle"}
@@ -58,48 +57,52 @@ class StandIn:
 
 
 def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None:
-    """One run of at most `seconds`; ends when all frames that are wanted have gone through."""
+    """One run of at most `seconds`, of one loop, as `watch` has; ends when all frames that are wanted have gone
+    through."""
     images = [image.resize((96, 96)) for image in frames(subject, 50)] if kind == "stand-in" else frames(subject, 50)
     real = load(gaussian(subject))
     detector: Any = StandIn(real, images[0]) if kind == "stand-in" else real
     row = rows.get(KEYS[kind])
-    done, runs, until = row.get("frames", 0), row.get("runs", []), time.monotonic() + seconds
+    before, runs, until = row.get("frames", 0), row.get("runs", []), time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        loops = [Loop(lambda: detector, [Endless(images, 1)], LoopOptions(frozen_after=0))]
+        files, threads = open_files(), threading.active_count()
+        loop = Loop(
+            lambda: detector, [Endless(images, WARM[kind] + WANTED[kind] - before)], LoopOptions(frozen_after=0)
+        )
         options = SinkOptions(
             jsonl=str(Path(folder) / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=Path(folder) / "saved",
             quota_bytes=20_000_000, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
             spool_events=1000, http="127.0.0.1:0",
         )  # fmt: skip
-        drift = open_drift(loops[0], DEFAULT_ALPHA)
-        sinks = open_sinks(options, loops[0], True, stack, drift)
-        run_through(detector, images, WARM[kind], sinks)
-        files, threads, warm = open_files(), threading.active_count(), own_mb()
+        sinks = open_sinks(options, loop, True, stack, open_drift(loop, DEFAULT_ALPHA))
         found: list[float] = []
-        while time.monotonic() < until and done < WANTED[kind]:
-            run_through(detector, images, PART[kind], sinks)
-            done += PART[kind]
+        at_work = (0, 0)
+        for seen, outcome in enumerate(loop.outcomes(), 1):
+            for sink in sinks:
+                sink.outcome(outcome)
+            after = seen - WARM[kind]
+            if after < 0 or after % PART[kind]:
+                continue
             gc.collect()
             found.append(own_mb())
+            if after == 0:
+                at_work = open_files(), threading.active_count()
+                continue
             run = {
-                "frames": len(found) * PART[kind],
-                "warm_mb": warm,
-                "most_over_warm": round(max(found) / warm - 1, 4),
-                "last_over_warm": round(found[-1] / warm - 1, 4),
-                "more_files": open_files() - files,
-                "more_threads": threading.active_count() - threads,
+                "frames": after,
+                "warm_mb": found[0],
+                "most_over_warm": round(max(found) / found[0] - 1, 4),
+                "last_over_warm": round(found[-1] / found[0] - 1, 4),
+                "more_files": open_files() - at_work[0],
+                "more_threads": threading.active_count() - at_work[1],
             }
-            rows.update(KEYS[kind], frames=done, wanted=WANTED[kind], runs=[*runs, run], **conditions(subject))
-
-
-def run_through(detector: Any, images: list[Image.Image], count: int, sinks: list[Sink]) -> None:
-    """Frames through a loop of their own, which has to leave nothing behind."""
-    seen = 0
-    for outcome in Loop(lambda: detector, [Endless(images, count)], LoopOptions(frozen_after=0)).outcomes():
-        seen += 1
-        for sink in sinks:
-            sink.outcome(outcome)
-    assert seen == count, (seen, count)
+            rows.update(
+                KEYS[kind], frames=before + after, wanted=WANTED[kind], runs=[*runs, run], **conditions(subject)
+            )
+            if time.monotonic() > until:
+                loop.stop()
+    left = open_files() - files, threading.active_count() - threads
+    say(f"left over when all is closed: {left[0]} files, {left[1]} threads")
 
 
 def own_mb() -> float:

@@ -15,6 +15,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES
+from panda_edge.learn.evened import with_evened_border
 from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
@@ -115,7 +116,8 @@ def write_searchable(
 
     manifest = team.firsts(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    return with_own_distances(staging, manifest, progress, team), banks
+    manifest = with_own_distances(staging, manifest, progress, team)
+    return with_evened_border(staging, manifest, team) if options.bank.border == "even" else manifest, banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:

@@ -109,8 +109,8 @@ def descriptors_of(
         # As PatchCore does it; the finest level is not part of the descriptor.
         sides = [average] * (len(levels) - 1) + [1 if len(levels) > 1 else average]
         return Descriptors(sides, scales, padded=True)
-    if options.border == "zeros":
-        return Descriptors([average] * len(levels), scales, padded=True)
+    if options.border in ("even", "zeros"):
+        return Descriptors([average] * len(levels), scales, padded=options.border == "zeros")
     return Descriptors([averaged_cells(average, level.stride) for level in levels], scales)
 
 

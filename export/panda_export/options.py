@@ -29,7 +29,7 @@ DTYPES = ("float16", "float32", "uint8")
 COMPARE = ("auto", *manifest.COMPARE)
 
 # --border: what an average counts beyond a frame's border.
-BORDERS = ("inside", "zeros")
+BORDERS = ("even", "inside", "zeros")
 
 # --embeddings: how image embeddings are searched where the bank keeps them all.
 EMBEDDINGS = ("auto", "exact", "hnsw")
@@ -42,6 +42,7 @@ HNSW_FROM = 10_000
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
+_OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
 _ZEROS_AVERAGE = 3
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
@@ -53,7 +54,7 @@ class BankOptions:
     tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
     stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
     stride-8 cells (of a coreset: of each level), of the square that descriptors are averaged over, odd; None for the
-    bank's own (3 for gaussian, coreset, and exact banks of tiles, else 1). shrinkage: of a gaussian bank's covariances
+    bank's own (3 for gaussian, coreset, exact banks of tiles, and border `zeros`, else 1). shrinkage: of a gaussian bank's covariances
     (`gaussian.shrunk`). rank: directions kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each
     channel is divided by its spread over normal images. level_weights: of the levels' squared distances, coarse first;
     None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
@@ -62,7 +63,9 @@ class BankOptions:
     pictures that is taken off a position's, 0 to 1; None for 0.5. border: of an exact gallery, one of BORDERS: `inside`
     averages over the cells that are there, about as many pixels of each level; `zeros` as PatchCore does: over each
     level's own cells, and what lies beyond the border counts as zeros, so that cells there, whose features see
-    padding, weigh less."""
+    padding, weigh less; `even` over each level's own cells that are there, and distances near the border are
+    divided by how much larger they are there in normal pictures (`panda_edge.learn.evened`). None for `inside` of tiles
+    and where nothing is discounted, else `even`."""
 
     bank: str = "exact"
     means: int = 50
@@ -80,7 +83,7 @@ class BankOptions:
     compare: str = "auto"
     window: int | None = None
     discount: float | None = None
-    border: str = "inside"
+    border: str | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -101,10 +104,12 @@ class BankOptions:
             )
         if self.discount and not (0 <= self.discount <= 1 and self.gallery == "exact"):
             raise PandaError(f"--discount {self.discount:g}: expected a share from 0 to 1, with --bank exact or hnsw")
-        if self.border not in BORDERS:
+        if self.border not in (None, *BORDERS):
             raise PandaError(f"unknown --border {self.border!r}; expected one of {', '.join(BORDERS)}")
-        if self.border == "zeros" and self.gallery != "exact":
-            raise PandaError(f"--border zeros: expected --bank exact or hnsw, got {self.bank}; leave it out")
+        if self.border in _OWN_CELLS and self.gallery != "exact":
+            raise PandaError(f"--border {self.border}: expected --bank exact or hnsw, got {self.bank}; leave it out")
+        if self.border == "even" and self.discount == 0:
+            raise PandaError("--border even: needs stored cells' own distances; leave out --discount 0, or --border")
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -115,13 +120,18 @@ class BankOptions:
         """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         if self.gallery != "exact":
-            return dataclasses.replace(self, neighbors=neighbors, discount=0.0)
+            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, border="inside")
         discount = _DISCOUNT if self.discount is None else self.discount
+        border = self.border or ("even" if discount and not tiled else "inside")
         if not tiled:
-            return dataclasses.replace(self, neighbors=neighbors, discount=discount)
+            return dataclasses.replace(self, neighbors=neighbors, discount=discount, border=border)
+        if border == "even":
+            raise PandaError("--border even: tiles are joined where their borders count least; leave it out")
         average = _TILE_AVERAGE if self.average is None else self.average
         weights = _TILE_WEIGHTS if self.level_weights is None else self.level_weights
-        return dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights, discount=discount)
+        return dataclasses.replace(
+            self, neighbors=neighbors, average=average, level_weights=weights, discount=discount, border=border
+        )
 
     def kept_levels(self, count: int) -> int:
         """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. The cells of gaussian
@@ -132,7 +142,7 @@ class BankOptions:
 
     @property
     def averaged(self) -> int:
-        """Cells a side that descriptors are averaged over: of a coreset, and with zeros beyond the border, of each
+        """Cells a side that descriptors are averaged over: of a coreset, and with border `even` or `zeros`, of each
         level's own; else of stride 8."""
         usual = _ZEROS_AVERAGE if self.border == "zeros" else _OWN_AVERAGE.get(self.gallery, 1)
         return usual if self.average is None else self.average

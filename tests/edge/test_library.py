@@ -103,7 +103,10 @@ def test_bundles_that_it_cannot_search(example: Path, made_bundles: dict[str, Pa
     ("change", "expected"),
     [
         (lambda plain: plain.update(magic="PK"), "magic is PK"),
-        (lambda plain: plain.update(format_version=4), "format_version is not a whole number from 1 to 3"),
+        (lambda plain: plain.update(format_version=5), "format_version is not a whole number from 1 to 4"),
+        (lambda plain: plain["segmentation"].update(evened=[1.5, -1]), "evened is not a list of at most 64 numbers"),
+        (lambda plain: plain["segmentation"].update(evened=[1.5] * 65), "evened is not a list of at most 64 numbers"),
+        (lambda plain: plain["segmentation"].update(evened={"a": 1}), "evened is not a list of at most 64 numbers"),
         (lambda plain: plain["preprocessing"].update(tiles={"overlap": 0, "scale": 1}), "a bundle of tiles"),
         (lambda plain: plain["preprocessing"].update(resize="fit"), "takes squash and crop"),
         (lambda plain: plain.update(roi={"file": "roi.png", "inside": 0.5}), "takes whole pictures"),

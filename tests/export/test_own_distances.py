@@ -73,7 +73,7 @@ def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
 
 
 def test_own_distances_are_those_to_other_pictures(export: Callable[..., Path]) -> None:
-    bundle = export()
+    bundle = export(border="inside")
     manifest = read_manifest(bundle)
     assert (manifest.segmentation.discount, manifest.format_version) == (0.5, 3)
     own = np.load(bundle / OWN_DISTANCES_FILE)
@@ -106,7 +106,7 @@ def test_other_ways_to_store_the_same(export: Callable[..., Path], options: dict
 
 
 def test_the_device_takes_the_share_off(export: Callable[..., Path], odd_image: Path) -> None:
-    whole, part = export("whole", discount=0.0), export("part", discount=0.25)
+    whole, part = export("whole", discount=0.0), export("part", discount=0.25, border="inside")
     assert not (whole / OWN_DISTANCES_FILE).exists()
     assert read_manifest(whole).format_version == 1
     detectors = [panda_edge.load(bundle) for bundle in (whole, part)]

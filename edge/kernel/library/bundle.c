@@ -179,17 +179,24 @@ static panda_status measure_cells(panda_edge_bundle *b, const float *const *leve
                                    b->threads, b->cells);
 }
 
-/* L2 distances from squared ones, less the share of what their matches have themselves. */
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* L2 distances from squared ones, less the share of what their matches have themselves, evened towards the border. */
 static void finish_cells(panda_edge_bundle *b)
 {
     const uint16_t *own = b->own.data;
-    for (size_t i = 0; i < b->map_h * b->map_w; i++) {
-        b->cells[i] = sqrtf(b->cells[i]);
-        if (own == NULL)
-            continue;
-        float left = b->cells[i] - (float)b->m.discount * half_to_float(own[b->positions[i] < 0 ? 0 : b->positions[i]]);
-        b->cells[i] = left < 0 ? 0 : left;
-    }
+    for (size_t y = 0, i = 0; y < b->map_h; y++)
+        for (size_t x = 0; x < b->map_w; x++, i++) {
+            b->cells[i] = sqrtf(b->cells[i]);
+            if (own != NULL) {
+                const int64_t match = b->positions[i] < 0 ? 0 : b->positions[i];
+                const float left = b->cells[i] - (float)b->m.discount * half_to_float(own[match]);
+                b->cells[i] = left < 0 ? 0 : left;
+            }
+            const size_t from_border = least(least(y, b->map_h - 1 - y), least(x, b->map_w - 1 - x));
+            if (from_border < b->m.evened_count)
+                b->cells[i] /= b->m.evened[from_border];
+        }
 }
 
 /* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction (docs/design.md). */

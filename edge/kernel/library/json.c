@@ -91,17 +91,35 @@ int json_item(const json_text *json, int array, int wanted)
     return JSON_NONE;
 }
 
+static bool is_number(const json_text *json, int i, double low, double high, double *value)
+{
+    if (!is_type(json, i, JSMN_PRIMITIVE) || strchr("-0123456789", json->text[token(json, i)->start]) == NULL)
+        return false;
+    char *end;
+    *value = strtod(json->text + token(json, i)->start, &end);
+    return end == json->text + token(json, i)->end && *value >= low && *value <= high;
+}
+
 bool json_number(const json_text *json, int object, const char *name, double low, double high, double *value,
                  panda_edge_error *error)
 {
-    int i = json_value(json, object, name);
-    if (is_type(json, i, JSMN_PRIMITIVE) && strchr("-0123456789", json->text[token(json, i)->start]) != NULL) {
-        char *end;
-        *value = strtod(json->text + token(json, i)->start, &end);
-        if (end == json->text + token(json, i)->end && *value >= low && *value <= high)
-            return true;
-    }
-    return panda_edge_fail(error, "manifest.json: %s is not a number from %g to %g", name, low, high);
+    return is_number(json, json_value(json, object, name), low, high, value) ||
+           panda_edge_fail(error, "manifest.json: %s is not a number from %g to %g", name, low, high);
+}
+
+bool json_numbers(const json_text *json, int object, const char *name, double low, double high, float *values,
+                  size_t room, size_t *count, panda_edge_error *error)
+{
+    const int array = json_value(json, object, name);
+    *count = 0;
+    if (array == JSON_NONE)
+        return true;
+    bool good = is_type(json, array, JSMN_ARRAY) && token(json, array)->size <= (int)room;
+    double value;
+    for (int item; good && (item = json_item(json, array, (int)*count)) != JSON_NONE; values[(*count)++] = (float)value)
+        good = is_number(json, item, low, high, &value);
+    return good || panda_edge_fail(error, "manifest.json: %s is not a list of at most %zu numbers from %g to %g", name,
+                                   room, low, high);
 }
 
 bool json_whole(const json_text *json, int object, const char *name, long low, long high, size_t *value,

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 3 };
+enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 4 };
 static const long MOST = 1000000000;
 
 static bool present(const json_text *json, int object, const char *name)
@@ -102,6 +102,7 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
         !json_whole(json, object, "neighbors", 1, MOST, &m->neighbors, error) ||
         !json_number(json, object, "sigma", 0, 100, &m->sigma, error) ||
         (present(json, object, "discount") && !json_number(json, object, "discount", 0, 1, &m->discount, error)) ||
+        !json_numbers(json, object, "evened", 1.0 / 16, 16, m->evened, PANDA_MAX_EVENED, &m->evened_count, error) ||
         (present(json, object, "average") && !json_whole(json, object, "average", 1, 99, &m->average, error)) ||
         (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (long)channels, &m->rank, error)) ||
         (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)))
@@ -112,8 +113,8 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
     if (m->average % 2 == 0)
         return panda_edge_fail(error, "manifest.json: segmentation: average is %zu, expected an odd number",
                                m->average);
-    if (m->gaussian && m->discount > 0)
-        return panda_edge_fail(error, "manifest.json: segmentation: a discount of a gaussian bank");
+    if (m->gaussian && (m->discount > 0 || m->evened_count > 0))
+        return panda_edge_fail(error, "manifest.json: segmentation: a discount of a gaussian bank, or a border evened");
     if (!m->gaussian && m->images != m->vectors)
         return panda_edge_fail(error, "manifest.json: %zu images in one bank and %zu in the other", m->images,
                                m->vectors);

@@ -7,19 +7,23 @@
 #include "library/sha256.h"
 #include "panda_kernel.h"
 
+enum { PANDA_MAX_EVENED = 64 };
+
 typedef struct {
     panda_edge_shape shape;
     size_t grid_h, grid_w; /* of the coarsest level */
     size_t strides[PANDA_MAX_LEVELS];
-    size_t vectors, knn;      /* the embedding bank's */
-    bool gaussian;            /* or exact */
-    size_t images, neighbors; /* of an exact bank */
-    panda_dtype dtype;        /* of what is stored */
-    int32_t window;           /* PANDA_EVERYWHERE, or in cells */
-    double discount;          /* share of a match's own distance that is taken off, exact bank */
-    size_t average, rank;     /* of a gaussian bank; rank 0: the whole covariance */
-    double sigma;             /* of the heat map's blur, input pixels */
-    bool by_map;              /* whether the map's maximum decides, or the embedding's score */
+    size_t vectors, knn;            /* the embedding bank's */
+    bool gaussian;                  /* or exact */
+    size_t images, neighbors;       /* of an exact bank */
+    panda_dtype dtype;              /* of what is stored */
+    int32_t window;                 /* PANDA_EVERYWHERE, or in cells */
+    double discount;                /* share of a match's own distance that is taken off, exact bank */
+    float evened[PANDA_MAX_EVENED]; /* what distances so many cells from the border are divided by, exact bank */
+    size_t evened_count;
+    size_t average, rank; /* of a gaussian bank; rank 0: the whole covariance */
+    double sigma;         /* of the heat map's blur, input pixels */
+    bool by_map;          /* whether the map's maximum decides, or the embedding's score */
 } panda_manifest;
 
 /* A bundle that is being opened. */

@@ -17,11 +17,12 @@ from panda_edge.images.roi import MASK_FILE, POLYGONS_FILE
 from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """The newest that is read. A bundle is of the oldest version whose readers understand it: see `version_of`."""
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
 MAX_WINDOW = 65535
+MAX_EVENED = 64
 COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
 
@@ -63,6 +64,7 @@ class Segmentation:
     the stored levels, `uint8` with an offset and a scale a row. window: of an exact bank, how many of the coarsest
     level's cells away from its own place a position is compared with normal ones, None for everywhere. discount:
     of an exact bank, the share of a match's own distance to other normal pictures that is taken off, 0 for nothing.
+    evened: of an exact bank, what distances 0, 1, … finest cells from the frame's border are divided by.
     sigma: Gaussian blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal
     images scored as if new; they fix the overlays' colours.
     """
@@ -80,6 +82,7 @@ class Segmentation:
     compare: str = "anywhere"
     window: int | None = None
     discount: float = 0.0
+    evened: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def check_seal(bundle: Path) -> None:
 # Fields that came after format version 1, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
     "preprocessing": (Preprocessing, "tiles", "rois"),
-    "segmentation": (Segmentation, "compare", "window", "discount"),
+    "segmentation": (Segmentation, "compare", "window", "discount", "evened"),
 }
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
@@ -194,6 +197,7 @@ _SEGMENTATION = table(
     compare=optional(choice(*COMPARE), COMPARE[0]),
     window=optional(whole(0, MAX_WINDOW)),
     discount=optional(number(0, 1), 0.0),
+    evened=optional(rows(number(1 / 16, 16)), ()),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
@@ -248,7 +252,10 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
 
 def version_of(preprocessing: Preprocessing, segmentation: Segmentation, roi: RoiEntry | None = None) -> int:
     """The format version of a bundle: 2 where a reader of version 1 would show the model something else, or search
-    where this does not; 3 where one of version 2 would take nothing off, or look where this does not."""
+    where this does not; 3 where one of version 2 would take nothing off, or look where this does not; 4 where
+    one of version 3 would leave the border uneven."""
+    if segmentation.evened:
+        return 4
     if segmentation.discount or roi is not None:
         return 3
     shown = preprocessing.tiles is not None or preprocessing.resize == "fit"
@@ -291,6 +298,11 @@ def _check_banks(manifest: Manifest, where: str) -> None:
     if maps.discount and maps.bank != "exact":
         raise BundleError(
             f"{where}: segmentation: discount is {maps.discount:g} of a {maps.bank} bank; expected an exact one"
+        )
+    if len(maps.evened) > MAX_EVENED or (maps.evened and (maps.bank != "exact" or manifest.preprocessing.tiles)):
+        raise BundleError(
+            f"{where}: segmentation: evened has {len(maps.evened)} numbers of a {maps.bank} bank; expected at most "
+            f"{MAX_EVENED}, of an exact bank without tiles"
         )
     if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
         raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")

@@ -29,6 +29,7 @@ from panda_edge.images.reading import image_bytes
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target, staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, normal_scores, scored_pictures, set_color_scale
+from panda_edge.learn.evened import with_evened_border
 from panda_edge.learn.extend_banks import check_extendable, extend_banks, held_out_kind
 from panda_edge.learn.held_out import keep_held_out, read_held_out
 from panda_edge.learn.own_distances import with_own_distances
@@ -102,6 +103,8 @@ def extend_bundle(
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
         manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
         manifest = with_own_distances(staging, manifest, progress)
+        if manifest.export.get("border") == "even":
+            manifest = with_evened_border(staging, manifest)
         manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)

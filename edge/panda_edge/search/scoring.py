@@ -12,13 +12,15 @@ from panda_edge.errors import PandaError
 from panda_edge.images.view import View
 from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
+from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, open_gallery
 
 
 @dataclass(frozen=True)
 class FrameScore:
     """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own. distances: L2 distance of
-    each finest cell's descriptor to the nearest normal one, float32 (h, w); None where only the score was wanted."""
+    each finest cell's descriptor to the nearest normal one, evened out towards the border where the bundle says so,
+    float32 (h, w); None where only the score was wanted."""
 
     score: float
     distances: np.ndarray | None
@@ -41,6 +43,8 @@ class Scorer:
             beside._candidates if beside is not None else open_candidates(bundle, threads)
         )
         self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
+        finest = manifest.levels[-1]
+        self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 
     def similar(
         self,
@@ -83,7 +87,8 @@ class Scorer:
             return FrameScore(score, None)
         looked_at = None if view is None else view.looked_at(number, self._stride)
         squared_cells = self._gallery.distances(levels, numbers[: self._neighbors], number, looked_at)
-        return FrameScore(score, np.sqrt(squared_cells))
+        distances = np.sqrt(squared_cells)
+        return FrameScore(score, distances if self._divisors is None else distances / self._divisors)
 
 
 def check_finite(values: np.ndarray | float) -> None:

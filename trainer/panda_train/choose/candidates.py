@@ -39,6 +39,7 @@ MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
 
 _BANKS: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
+    "exact, inside": (BankOptions("exact", border="inside"), None),
     "exact, average 3": (BankOptions("exact", average=3), None),
     "exact, average 5": (BankOptions("exact", average=5), None),
     "exact, average 3, zeros": (BankOptions("exact", border="zeros"), None),

@@ -51,7 +51,7 @@ def fit(
     window: options.Window = None,
     discount: options.Discount = None,
     average: options.Average = None,
-    border: options.Border = "inside",
+    border: options.Border = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
     extendable: options.Extendable = False,

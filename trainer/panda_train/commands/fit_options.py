@@ -146,11 +146,12 @@ Average = Annotated[
     ),
 ]
 Border = Annotated[
-    str,
+    str | None,
     typer.Option(
         rich_help_panel=_BANK,
-        help="What an average counts beyond the border: inside, nothing; zeros, as PatchCore does, so that the border "
-        "weighs less.",
+        help="Features at a frame's border see padding. even: distances there are divided by how much larger they are "
+        "in normal pictures (the default but for tiles); zeros: averages count zeros beyond the border, as "
+        "PatchCore's do; inside: neither.",
     ),
 ]
 Standardise = Annotated[

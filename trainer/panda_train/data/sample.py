@@ -1,8 +1,9 @@
 """A small data set with known defects, made from the photographs that scikit-image ships. No network.
 
-Normal images are crops of real textures (brick, grass, gravel). Training crops come from the left part of each
-photograph and test crops from the right part, with no pixel in common. Defects are drawn into test crops, each with
-the mask of the pixels it changed.
+Normal images are crops of real textures (brick, grass, gravel), from any place of a photograph, for training as for
+tests: two may overlap, as pictures of one product show the same print. So a new normal image is as like the training
+images as these are like one another, which a calibrated false-alarm rate takes for granted. Every crop has a light and
+noise of its own. Defects are drawn into test crops, each with the mask of the pixels it changed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from panda_train.data.defects import DEFECTS
 from panda_train.data.textures import TEXTURES, crop, light, photograph, save
 
 _OWN = "panda-sample.json"  # marks a folder as made here, and lists what was put into it
-_TRAIN_WIDTH = 320  # columns of the 512 that training crops come from; the rest is for tests
+_LARGEST_CROP = 192  # pixels a side of photographs of 512: two crops have little in common
 _TRAIN_IMAGES, _TEST_IMAGES = 60, 12
 _LEAST = 32  # pixels a side
 
@@ -91,10 +92,9 @@ def _textures(given: str, large: bool) -> tuple[str, ...]:
 
 
 def _check_size(size: int) -> None:
-    largest = 512 - _TRAIN_WIDTH
-    if not (_LEAST <= size <= largest or large_sample.LEAST <= size <= large_sample.LARGEST):
+    if not (_LEAST <= size <= _LARGEST_CROP or large_sample.LEAST <= size <= large_sample.LARGEST):
         raise DataError(
-            f"got a sample size of {size} pixels; expected {_LEAST} to {largest}, "
+            f"got a sample size of {size} pixels; expected {_LEAST} to {_LARGEST_CROP}, "
             f"or {large_sample.LEAST} to {large_sample.LARGEST}"
         )
 
@@ -136,16 +136,15 @@ def _write_images(
 ) -> None:
     photographs = {name: photograph(name) for name in TEXTURES}
     for name in textures:
-        left, right = photographs[name][:, :_TRAIN_WIDTH], photographs[name][:, _TRAIN_WIDTH:]
-        others = [photographs[other][:, _TRAIN_WIDTH:] for other in TEXTURES if other != name]
+        whole, others = photographs[name], [photographs[other] for other in TEXTURES if other != name]
         for i in range(train_images):
-            save(root / "train" / "good" / f"{name}-{i:03d}.png", light(crop(left, size, rng), rng))
+            save(root / "train" / "good" / f"{name}-{i:03d}.png", light(crop(whole, size, rng), rng))
         for i in range(test_images):
-            save(root / "test" / "good" / f"{name}-{i:03d}.png", light(crop(right, size, rng), rng))
+            save(root / "test" / "good" / f"{name}-{i:03d}.png", light(crop(whole, size, rng), rng))
         for kind, draw in DEFECTS.items():
             for i in range(test_images):
                 foreign = crop(others[i % len(others)], size, rng)
-                image, mask = draw(crop(right, size, rng), foreign, rng)
+                image, mask = draw(crop(whole, size, rng), foreign, rng)
                 stem = f"{name}-{i:03d}"
                 save(root / "test" / kind / f"{stem}.png", light(image, rng))
                 save(root / "ground_truth" / kind / f"{stem}_mask.png", mask * 255.0)

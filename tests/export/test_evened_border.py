@@ -1,0 +1,166 @@
+"""Distances near the border, divided by how much larger they are there in normal pictures."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import panda_edge
+import panda_export.network
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.detector import MODEL_FILE
+from panda_edge.errors import BundleError, PandaError
+from panda_edge.examine.info import describe, describe_in_words
+from panda_edge.examine.verify import verify
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.tiling import Tiling
+from panda_edge.learn.evened import _divisors
+from panda_edge.search.evened import divisors
+from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_export.export import export_bundle
+from panda_export.network import descriptors_of
+from panda_export.options import BankOptions, ExportOptions
+
+
+@pytest.fixture
+def export(
+    tmp_path: Path,
+    tiny_backbone: Callable[..., Any],
+    normal_images: list[Path],
+    made_bundles: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Path]:
+    """A bundle of the tiny backbone; the model is the same one whatever the border."""
+
+    def call(border: str | None, images: int = 12, tiles: Tiling | None = None, **options: Any) -> Path:
+        out = tmp_path / f"{border}.panda"
+        about = ExportOptions({"name": "dn2"}, BankOptions(border=border, neighbors=4, **options), leave_one_out=True)
+        export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
+        return out
+
+    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
+        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
+        return {}
+
+    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
+    return call
+
+
+def expected(own: np.ndarray, depth: int) -> list[float]:
+    """Cell by cell: the mean so many cells from the border, over that of all cells further inside."""
+    by_ring: dict[int, list[float]] = {}
+    for frame in own.astype(np.float64):
+        for y, row in enumerate(frame):
+            for x, value in enumerate(row):
+                ring = min(y, x, len(frame) - 1 - y, len(row) - 1 - x, depth)
+                by_ring.setdefault(ring, []).append(value)
+    return [float(np.mean(by_ring[ring]) / np.mean(by_ring[depth])) for ring in range(depth)]
+
+
+def test_by_the_own_distances_of_normal_pictures(export: Callable[..., Path], odd_image: Path) -> None:
+    evened, uneven = export("even"), export("inside")
+    manifest = read_manifest(evened)
+    own = np.load(evened / OWN_DISTANCES_FILE)
+    np.testing.assert_array_equal(own, np.load(uneven / OWN_DISTANCES_FILE))
+    assert (len(manifest.segmentation.evened), manifest.format_version) == (4, 4)
+    np.testing.assert_allclose(manifest.segmentation.evened, expected(own, 4), atol=1e-4)
+    assert verify(evened)["ok"]
+    assert "evened towards the border" in describe_in_words(describe(evened))
+    assert "evened" not in read_manifest(uneven).plain()["segmentation"]
+
+    found, plain = (distances(bundle, odd_image) for bundle in (evened, uneven))
+    by_cell = divisors(manifest.segmentation.evened, *plain.shape)
+    assert by_cell is not None
+    assert (by_cell[4:-4, 4:-4] == 1).all()
+    np.testing.assert_allclose(found, plain / by_cell, rtol=1e-6)
+
+
+def distances(bundle: Path, image: Path) -> np.ndarray:
+    detector = panda_edge.load(bundle, threads=1)
+    features = detector.features(detector.preprocessing.apply(image)[None])
+    found = detector._scorer.score(features.embedding[0], [level[0] for level in features.levels]).distances
+    assert found is not None
+    return found
+
+
+def test_maps_calibrate_as_they_will_be_judged(export: Callable[..., Path], normal_images: list[Path]) -> None:
+    bundle = export(None)  # the default
+    assert read_manifest(bundle).segmentation.evened
+    detector = panda_edge.load(bundle)
+    assert detector.decider is not None
+    stored = detector.decider.calibration.normal_scores("max")
+    assert detector.segment(normal_images[0]).map_score < stored.max()
+
+
+@pytest.mark.parametrize("height", [8, 14])
+def test_divisors_are_means_over_rings_within_bounds(height: int) -> None:
+    own = np.random.default_rng(0).uniform(0.5, 1.5, (5, height, 12)).astype(np.float16)
+    own[:, 0] *= 100
+    found = _divisors(own, 16)
+    depth = min(3, height // 4)
+    np.testing.assert_allclose(found, np.clip(expected(own, depth), 0.25, 4), atol=1e-4)
+    assert found[0] == 4
+
+
+def test_where_normal_pictures_tell_nothing(export: Callable[..., Path], odd_image: Path) -> None:
+    single = export("even", images=1)
+    assert (read_manifest(single).segmentation.evened, read_manifest(single).format_version) == ((), 3)
+    assert panda_edge.load(single).segment(odd_image).map_score > 0
+    assert divisors((), 8, 8) is None
+
+
+def test_averages_are_over_each_levels_own_cells_that_are_there() -> None:
+    levels = [SimpleNamespace(stride=stride, channels=2) for stride in (16, 8, 4)]
+    found = descriptors_of(levels, BankOptions(average=3).resolved(tiled=False))
+    assert found is not None
+    assert (found.sides, found.padded) == ([3, 3, 3], False)
+    assert descriptors_of(levels, BankOptions().resolved(tiled=False)) is None
+
+
+def test_what_is_evened() -> None:
+    assert BankOptions().resolved(tiled=False).border == "even"
+    assert BankOptions(bank="hnsw").resolved(tiled=False).border == "even"
+    assert BankOptions(discount=0).resolved(tiled=False).border == "inside"
+    assert BankOptions().resolved(tiled=True).border == "inside"
+    assert BankOptions(bank="coreset").resolved(tiled=False).border == "inside"
+    with pytest.raises(PandaError, match="--border even: tiles are joined"):
+        BankOptions(border="even").resolved(tiled=True)
+    with pytest.raises(PandaError, match="--border even: needs stored cells' own distances"):
+        BankOptions(border="even", discount=0)
+    with pytest.raises(PandaError, match="--border even: expected --bank exact or hnsw, got gaussian"):
+        BankOptions("gaussian", border="even")
+
+
+@pytest.mark.parametrize(
+    ("evened", "message"),
+    [
+        ([1.0] * 65, "evened has 65 numbers"),
+        ([0.0], r"evened\[0\] is 0.0, expected a number from 0.0625 to 16"),
+        ([1.0, -2], r"evened\[1\] is -2"),
+        ([math.nan], r"evened\[0\] is nan|not valid JSON"),
+        (["1"], r"evened\[0\] is '1'"),
+        (1.5, "evened is 1.5, expected a list"),
+    ],
+)
+def test_manifests_that_are_refused(
+    made_bundles: dict[str, Path],
+    bundle_copy: Callable[..., Path],
+    edit_manifest: Callable[..., None],
+    evened: Any,
+    message: str,
+) -> None:
+    bundle = bundle_copy("exact")
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update(evened=evened), reseal=True)
+    with pytest.raises(BundleError, match=message):
+        panda_edge.load(bundle)
+    other = bundle_copy("gaussian")
+    edit_manifest(other, lambda plain: plain["segmentation"].update(evened=[1.5]), reseal=True)
+    with pytest.raises(BundleError, match="evened has 1 numbers of a gaussian bank"):
+        panda_edge.load(other)
