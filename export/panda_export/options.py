@@ -53,19 +53,19 @@ class BankOptions:
     coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all, None for 50, or 20 of
     tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
     stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
-    stride-8 cells (of a coreset: of each level), of the square that descriptors are averaged over, odd; None for the
-    bank's own (3 for gaussian, coreset, exact banks of tiles, and border `zeros`, else 1). shrinkage: of a gaussian bank's covariances
-    (`gaussian.shrunk`). rank: directions kept of them, None for all (see `gaussian.low_rank_factor`). standardise: each
-    channel is divided by its spread over normal images. level_weights: of the levels' squared distances, coarse first;
-    None for 1 each, or 1, 1, 0 of exact banks of tiles. embeddings: one of EMBEDDINGS. compare: one of COMPARE, for
-    tiles. window: of an exact gallery, how many cells of the coarsest level away from its own place a position is
-    compared; None for everywhere. discount: of an exact gallery, the share of a match's own distance to other normal
-    pictures that is taken off a position's, 0 to 1; None for 0.5. border: of an exact gallery, one of BORDERS: `inside`
-    averages over the cells that are there, about as many pixels of each level; `zeros` as PatchCore does: over each
-    level's own cells, and what lies beyond the border counts as zeros, so that cells there, whose features see
-    padding, weigh less; `even` over each level's own cells that are there, and distances near the border are
-    divided by how much larger they are there in normal pictures (`panda_edge.learn.evened`). None for `inside` of tiles
-    and where nothing is discounted, else `even`."""
+    stride-8 cells (of a coreset, and with border `even` or `zeros`: of each level), of the square that descriptors are
+    averaged over, odd; None for the bank's own (3 for gaussian, coreset, exact banks of tiles, and border `zeros`, else
+    1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all
+    (see `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over normal images.
+    level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact banks of tiles.
+    embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles. window: of an exact gallery, how many cells of
+    the coarsest level away from its own place a position is compared; None for everywhere. discount: of an exact
+    gallery, the share of a match's own distance to other normal pictures that is taken off a position's, 0 to 1; None
+    for 0.5. border: of an exact gallery, one of BORDERS: `inside` averages over the cells that are there, about as many
+    pixels of each level; `zeros` as PatchCore does: over each level's own cells, and what lies beyond the border counts
+    as zeros, so that cells there, whose features see padding, weigh less; `even` over each level's own cells that are
+    there, and distances near the border are divided by how much larger they are there in normal pictures
+    (`panda_edge.learn.evened`). None for `inside` of tiles and where nothing is discounted, else `even`."""
 
     bank: str = "exact"
     means: int = 50

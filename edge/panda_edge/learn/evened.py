@@ -21,8 +21,9 @@ _BOUNDS = 0.25, 4.0  # of a divisor
 def with_evened_border(staging: Path, manifest: Manifest, team: Team = ALONE) -> Manifest:
     """The manifest that says what distances near the border are divided by; all processes of the team call this.
 
-    By the own distances of stored cells, which must be there: their mean so many cells from the border, over their
-    mean inside. Unchanged where normal pictures tell nothing.
+    By the own distances of stored cells, which must be there: a picture's mean so many cells from the border, over its
+    mean inside, both medians over all pictures, so that an odd one says nothing. Unchanged where normal pictures tell
+    nothing.
     """
 
     def measured() -> Manifest:
@@ -41,10 +42,10 @@ def _divisors(own: np.ndarray, stride: int) -> tuple[float, ...]:
     height, width = own.shape[1:]
     depth = min(_DEPTH // stride, min(height, width) // 4)
     ring = np.minimum(rings(height, width), depth).ravel()
-    # Frame by frame: the whole file in float64 would not fit everywhere.
-    total = sum((frame.astype(np.float64) for frame in own), np.zeros((height, width)))
-    means = np.bincount(ring, weights=total.ravel()) / np.bincount(ring)
-    if not means.min() > 0:
+    cells = np.bincount(ring)
+    means = np.array([np.bincount(ring, weights=frame.ravel().astype(np.float64)) for frame in own]) / cells
+    usual = np.median(means, axis=0)
+    if not usual.min() > 0:
         return ()
-    shares = np.clip(means[:-1] / means[-1], *_BOUNDS)
+    shares = np.clip(usual[:-1] / usual[-1], *_BOUNDS)
     return tuple(round(float(share), 4) for share in shares)
