@@ -1,12 +1,14 @@
 """Frames through the loop and its sinks for as long as one likes: python -m benchmarks.watch_soak [stand-in|real]
 
 The row in benchmarks/results/watch.json counts the frames of all runs; of each run it says how much memory of its own
-the process had when it was warm, and by how much the most and the last found later differ from that.
+the process had in use when it was warm, and by how much the most and the last found later differ from that. In use:
+what the C library's allocator keeps in reserve is given back before each look; `most_mb` is the most with that reserve.
 PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle at work.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
@@ -76,6 +78,7 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
         )  # fmt: skip
         sinks = open_sinks(options, loop, True, stack, open_drift(loop, DEFAULT_ALPHA))
         found: list[float] = []
+        with_reserve: list[float] = []
         at_work = (0, 0)
         for seen, outcome in enumerate(loop.outcomes(), 1):
             for sink in sinks:
@@ -84,6 +87,8 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             if after < 0 or after % PART[kind]:
                 continue
             gc.collect()
+            with_reserve.append(own_mb())
+            give_back_reserve()
             found.append(own_mb())
             if after == 0:
                 at_work = open_files(), threading.active_count()
@@ -91,6 +96,7 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             run = {
                 "frames": after,
                 "warm_mb": found[0],
+                "most_mb": max(with_reserve),
                 "most_over_warm": round(max(found) / found[0] - 1, 4),
                 "last_over_warm": round(found[-1] / found[0] - 1, 4),
                 "more_files": open_files() - at_work[0],
@@ -103,6 +109,13 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
                 loop.stop()
     left = open_files() - files, threading.active_count() - threads
     say(f"left over when all is closed: {left[0]} files, {left[1]} threads")
+
+
+def give_back_reserve() -> None:
+    """Where the C library is glibc: else nothing is given back, and the figures hold the reserve."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def own_mb() -> float:
