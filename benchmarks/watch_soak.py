@@ -1,8 +1,9 @@
 """Frames through the loop and its sinks for as long as one likes: python -m benchmarks.watch_soak [stand-in|real]
 
 The row in benchmarks/results/watch.json counts the frames of all runs; of each run it says how much memory of its own
-the process had in use when it was warm, and by how much the most and the last found later differ from that. In use:
-what the C library's allocator keeps in reserve is given back before each look; `most_mb` is the most with that reserve.
+the process had in use at most in the first ten looks, `warm_mb`, and by how much the most and the last found later differ
+from that: frames that wait for a sink come and go. In use: what the C library's allocator keeps in reserve is given back
+before each look; `most_mb` is the most with that reserve.
 PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle at work.
 """
 
@@ -34,6 +35,7 @@ from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 
 WANTED = {"stand-in": 1_000_000, "real": 100_000}
 KEYS = {"stand-in": "soak, stand-in for the model", "real": "soak, real bundle"}
+_LOOKS = 10  # that say what is usual
 WARM, PART = {"stand-in": 5000, "real": 3000}, {"stand-in": 5000, "real": 500}
 
 
@@ -92,13 +94,15 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             found.append(own_mb())
             if after == 0:
                 at_work = open_files(), threading.active_count()
+            if len(found) <= _LOOKS:
                 continue
+            warm = max(found[:_LOOKS])
             run = {
                 "frames": after,
-                "warm_mb": found[0],
+                "warm_mb": warm,
                 "most_mb": max(with_reserve),
-                "most_over_warm": round(max(found) / found[0] - 1, 4),
-                "last_over_warm": round(found[-1] / found[0] - 1, 4),
+                "most_over_warm": round(max(found[_LOOKS:]) / warm - 1, 4),
+                "last_over_warm": round(found[-1] / warm - 1, 4),
                 "more_files": open_files() - at_work[0],
                 "more_threads": threading.active_count() - at_work[1],
             }
