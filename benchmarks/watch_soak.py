@@ -1,9 +1,9 @@
 """Frames through the loop and its sinks for as long as one likes: python -m benchmarks.watch_soak [stand-in|real]
 
-The row in benchmarks/results/watch.json counts the frames of all runs; of each run it says how much memory of its own
-the process had in use at most in the first ten looks, `warm_mb`, and by how much the most and the last found later differ
-from that: frames that wait for a sink come and go. In use: what the C library's allocator keeps in reserve is given back
-before each look; `most_mb` is the most with that reserve.
+The row in benchmarks/results/watch.json counts the frames of all runs. Of each run it says how much memory of its own
+the process had in use at most in the first ten looks, `warm_mb`, and by how much the most and the last found later
+differ from that: frames that wait for a sink come and go. In use: what the C library's allocator keeps in reserve is
+given back before each look; `most_mb` is the most with that reserve.
 PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle at work.
 """
 
