@@ -24,7 +24,7 @@ _SAYING = """What it says, where a row has five classes (airplane to deer), with
   ([unadapted rules](unadapted_rules.md)).
 - With a stage more and a Fisher pull deer gains 2.4 on whitened embeddings in 5 steps (its half way) and 1.0 in 10.
 - Not known: panda-msc with hundreds of images and many views, on test images; variants on the other five classes, and
-  the rows of one or two classes on five; MHRot and Deep SVDD beyond the rows here; all 5,000 images of a class."""
+  the rows of one or two classes on five; MHRot and Deep SVDD, which have no row yet; all 5,000 images of a class."""
 _RULES = ("unit", "whitened", "rooted")
 
 
