@@ -78,6 +78,11 @@ class Reference:
         nearest = np.sqrt(squared.min(2))
         if own is not None:
             nearest = np.maximum(nearest - 0.5 * own[squared.argmin(2)], 0)
+        for ring, divisor in enumerate(self.manifest.segmentation.evened):  # cells so far from the border
+            at_ring = np.zeros((side, side), bool)
+            at_ring[ring : side - ring, ring : side - ring] = True
+            at_ring[ring + 1 : side - ring - 1, ring + 1 : side - ring - 1] = False
+            nearest[at_ring] /= divisor
         # Bilinear, half-pixel centres, then Gaussian.
         height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
         rows = (np.arange(height) + 0.5) * side / height - 0.5
