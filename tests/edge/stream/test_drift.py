@@ -213,12 +213,12 @@ def test_wrong_options_are_one_line(bundle_path: Path, tmp_path: Path) -> None:
 
 
 def test_python_is_told(bundle_path: Path, sample_data: Path, tmp_path: Path) -> None:
-    """Test pictures that turn lighter, through `panda_edge.watch`."""
+    """Test pictures that turn noisy, through `panda_edge.watch`."""
     paths = sorted((sample_data / "test" / "good").glob("*.png"))
     random = np.random.default_rng(0)
     for number in range(160):
         image = np.asarray(Image.open(paths[number % len(paths)]).convert("RGB")).astype(float)
-        image = image + random.normal(0, 2, image.shape) + (70 if number >= 60 else 0)
+        image = image + random.normal(0, 60 if number >= 60 else 2, image.shape)
         Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
     notices: list[Notice] = []
     outcomes = list(panda_edge.watch(bundle_path, str(tmp_path), once=True, threads=1, notify=notices.append))

@@ -113,7 +113,7 @@ def until(page: Any, holds: str) -> None:
 
 
 class Moving:
-    """A camera: noise that moves, now and then something bright in it."""
+    """A camera: blocks of all colours, others each time."""
 
     name, live, endless = "camera", True, True
 
@@ -123,7 +123,8 @@ class Moving:
 
         random = np.random.default_rng(0)
         while not stop.wait(0.1):
-            image = Image.fromarray(random.integers(40, 200, (240, 320, 3), dtype=np.uint8))
+            blocks = Image.fromarray(random.integers(40, 200, (12, 16, 3), dtype=np.uint8))
+            image = blocks.resize((320, 240), Image.Resampling.NEAREST)
             yield Picture(OpenedImage(image, image.size), time.monotonic())
 
 
