@@ -106,7 +106,9 @@ def test_is_made_where_it_is_missing_and_then_found(
     assert line == f"no Fisher diagonal of resnet18 yet: made now, once, and kept at {file}"
     expected = fisher.compute(backbone, tmp_path / "other.pt")  # what `panda-train fisher` writes
     again = fisher.load_or_make(backbone, progress=progress)
-    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(made, again, expected, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(made, again, strict=True))
+    for a, c in zip(made, expected, strict=True):  # two runs on busy threads may sum in another order
+        torch.testing.assert_close(a, c, rtol=1e-4, atol=1e-7)
     assert (len(shown), capsys.readouterr().err) == (1, "")
 
 
