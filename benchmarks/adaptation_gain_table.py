@@ -24,7 +24,7 @@ _SAYING = """What it says:
   ([unadapted rules](unadapted_rules.md)).
 - With a stage more and a Fisher pull deer gains 2.4 on whitened embeddings in 5 steps (its half way) and 1.0 in 10.
 - Not known: panda-msc with hundreds of images and many views, on test images; the rows of fewer than ten classes on the
-  others; MHRot and Deep SVDD, which have no row yet; all 5,000 images of a class."""
+  others; MHRot and Deep SVDD, which have no row yet; adapted on all 5,000 images."""
 _RULES = ("unit", "whitened", "rooted")
 
 

@@ -108,9 +108,9 @@ _SAYING = """What it says:
 - **The root of each channel, before unit length and whitening (`rooted`), is worth 1.07 over `whitened` on validation
   images and 0.91 on test images**, where all classes but deer gain: 91.88 on the ten classes; the mark is 92.0. The
   root alone is worth 1.7 over `unit` (90.49 validation), whitening with a ridge of 1 the rest.
-- With more images of a class it gains as much as the others or more: 92.00 with 1,000, 92.37 with 2,000 and **92.98 with
-  all 5,000** on the test images, where `whitened` has 91.63 and `unit` 90.42. Mirrored images stored as well are worth
-  0.1.
+- With more images of a class it gains as much as the others or more: 92.00 with 1,000, 92.37 with 2,000 and **92.98
+  with all 5,000** on the test images, where `whitened` has 91.63 and `unit` 90.42. Mirrored images stored as well are
+  worth 0.1.
 - Exponents of 0.5 to 0.7 and ridges of 0.3 to 3 are within 0.3 of one another; 0.25 loses 2. One or five neighbours
   instead of two: within 0.1.
 - Means of earlier stages add nothing: stage 7's alone are 1.3 below `rooted`, stage 5's 9.9; added with a fifth of the
