@@ -42,7 +42,7 @@ HNSW_FROM = 10_000
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
-_OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
+OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
 _ZEROS_AVERAGE = 3
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
@@ -106,7 +106,7 @@ class BankOptions:
             raise PandaError(f"--discount {self.discount:g}: expected a share from 0 to 1, with --bank exact or hnsw")
         if self.border not in (None, *BORDERS):
             raise PandaError(f"unknown --border {self.border!r}; expected one of {', '.join(BORDERS)}")
-        if self.border in _OWN_CELLS and self.gallery != "exact":
+        if self.border in OWN_CELLS and self.gallery != "exact":
             raise PandaError(f"--border {self.border}: expected --bank exact or hnsw, got {self.bank}; leave it out")
         if self.border == "even" and self.discount == 0:
             raise PandaError("--border even: needs stored cells' own distances; leave out --discount 0, or --border")

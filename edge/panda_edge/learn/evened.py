@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
-from panda_edge.bundle.manifest import Manifest
+from panda_edge.bundle.manifest import Manifest, version_of
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.evened import rings
@@ -31,7 +31,7 @@ def with_evened_border(staging: Path, manifest: Manifest, team: Team = ALONE) ->
         assert own is not None
         evened = _divisors(own.values, manifest.levels[-1].stride)
         segmentation = dataclasses.replace(manifest.segmentation, evened=evened)
-        version = max(manifest.format_version, 4) if evened else manifest.format_version
+        version = version_of(manifest.preprocessing, segmentation, manifest.roi)
         return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation, format_version=version))
 
     return team.firsts(measured)
