@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,44 +12,15 @@ import numpy as np
 import pytest
 
 import panda_edge
-import panda_export.network
 from panda_edge.bundle.manifest import read_manifest
-from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.examine.info import describe, describe_in_words
 from panda_edge.examine.verify import verify
-from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.tiling import Tiling
 from panda_edge.learn.evened import _divisors
 from panda_edge.search.evened import divisors
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_export.export import export_bundle
 from panda_export.network import descriptors_of
-from panda_export.options import BankOptions, ExportOptions
-
-
-@pytest.fixture
-def export(
-    tmp_path: Path,
-    tiny_backbone: Callable[..., Any],
-    normal_images: list[Path],
-    made_bundles: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Path]:
-    """A bundle of the tiny backbone; the model is the same one whatever the border."""
-
-    def call(border: str | None, images: int = 12, tiles: Tiling | None = None, **options: Any) -> Path:
-        out = tmp_path / f"{border}.panda"
-        about = ExportOptions({"name": "dn2"}, BankOptions(border=border, neighbors=4, **options), leave_one_out=True)
-        export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
-        return out
-
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
-    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
-    return call
+from panda_export.options import BankOptions
 
 
 def expected(own: np.ndarray, depth: int) -> list[float]:
@@ -67,8 +37,8 @@ def expected(own: np.ndarray, depth: int) -> list[float]:
     return [float(value / usual[-1]) for value in usual[:-1]]
 
 
-def test_by_the_own_distances_of_normal_pictures(export: Callable[..., Path], odd_image: Path) -> None:
-    evened, uneven = export("even"), export("inside")
+def test_by_the_own_distances_of_normal_pictures(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    evened, uneven = export_bank("even", border="even"), export_bank("inside", border="inside")
     manifest = read_manifest(evened)
     own = np.load(evened / OWN_DISTANCES_FILE)
     np.testing.assert_array_equal(own, np.load(uneven / OWN_DISTANCES_FILE))
@@ -93,8 +63,8 @@ def distances(bundle: Path, image: Path) -> np.ndarray:
     return found
 
 
-def test_maps_calibrate_as_they_will_be_judged(export: Callable[..., Path], normal_images: list[Path]) -> None:
-    bundle = export(None)  # the default
+def test_maps_calibrate_as_they_will_be_judged(export_bank: Callable[..., Path], normal_images: list[Path]) -> None:
+    bundle = export_bank(leave_one_out=True)  # the default border
     assert read_manifest(bundle).segmentation.evened
     detector = panda_edge.load(bundle)
     assert detector.decider is not None
@@ -119,8 +89,8 @@ def test_divisors_are_means_over_rings_within_bounds(height: int) -> None:
     assert found[0] == 4
 
 
-def test_where_normal_pictures_tell_nothing(export: Callable[..., Path], odd_image: Path) -> None:
-    single = export("even", images=1)
+def test_where_normal_pictures_tell_nothing(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    single = export_bank("even", border="even", images=1)
     assert (read_manifest(single).segmentation.evened, read_manifest(single).format_version) == ((), 3)
     assert panda_edge.load(single).segment(odd_image).map_score > 0
     assert divisors((), 8, 8) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,47 +10,19 @@ import numpy as np
 import pytest
 
 import panda_edge
-import panda_export.network
 from panda_edge.bundle.manifest import read_manifest
-from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.examine.info import describe, describe_in_words
 from panda_edge.examine.verify import verify
-from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.level_files import joint_descriptors, level_file, unnest
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import BankOptions
 
 K = 4
-
-
-@pytest.fixture
-def export(
-    tmp_path: Path,
-    tiny_backbone: Callable[..., Any],
-    normal_images: list[Path],
-    made_bundles: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Path]:
-    """A bundle of the tiny backbone with the options given; its model is that of `made_bundles`."""
-
-    def call(name: str = "x", images: int = 12, tiles: Tiling | None = None, **options: Any) -> Path:
-        out = tmp_path / f"{name}.panda"
-        about = ExportOptions({"name": "dn2"}, BankOptions(**{"neighbors": K, **options}))
-        export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
-        return out
-
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
-    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
-    return call
 
 
 def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
@@ -72,8 +43,8 @@ def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
     return np.stack(own)
 
 
-def test_own_distances_are_those_to_other_pictures(export: Callable[..., Path]) -> None:
-    bundle = export(border="inside")
+def test_own_distances_are_those_to_other_pictures(export_bank: Callable[..., Path]) -> None:
+    bundle = export_bank(border="inside")
     manifest = read_manifest(bundle)
     assert (manifest.segmentation.discount, manifest.format_version) == (0.5, 3)
     own = np.load(bundle / OWN_DISTANCES_FILE)
@@ -85,16 +56,16 @@ def test_own_distances_are_those_to_other_pictures(export: Callable[..., Path]) 
     assert "less 0.5 of matches' own distances" in describe_in_words(describe(bundle))
 
 
-def test_tiles_of_the_same_picture_are_not_other_pictures(export: Callable[..., Path]) -> None:
-    bundle = export(tiles=Tiling.grid(2, 2, 64, 64), level_weights=(1.0, 1.0, 1.0), average=1)
+def test_tiles_of_the_same_picture_are_not_other_pictures(export_bank: Callable[..., Path]) -> None:
+    bundle = export_bank(tiles=Tiling.grid(2, 2, 64, 64), level_weights=(1.0, 1.0, 1.0), average=1)
     own = np.load(bundle / OWN_DISTANCES_FILE)
     assert len(own) == 12 * 4
     np.testing.assert_allclose(own, expected_own(bundle, K), rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("options", [{"bank": "hnsw"}, {"dtype": "uint8"}, {"max_bank_mb": 0.03}])
-def test_other_ways_to_store_the_same(export: Callable[..., Path], options: dict[str, Any]) -> None:
-    usual, other = np.load(export() / OWN_DISTANCES_FILE), export("other", **options)
+def test_other_ways_to_store_the_same(export_bank: Callable[..., Path], options: dict[str, Any]) -> None:
+    usual, other = np.load(export_bank() / OWN_DISTANCES_FILE), export_bank("other", **options)
     own = np.load(other / OWN_DISTANCES_FILE)
     assert own.shape == (read_manifest(other).segmentation.count, *usual.shape[1:])
     if "max_bank_mb" in options:
@@ -105,8 +76,8 @@ def test_other_ways_to_store_the_same(export: Callable[..., Path], options: dict
         assert np.abs(own.astype(float) - usual).max() < 0.05 * usual.max()
 
 
-def test_the_device_takes_the_share_off(export: Callable[..., Path], odd_image: Path) -> None:
-    whole, part = export("whole", discount=0.0), export("part", discount=0.25, border="inside")
+def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    whole, part = export_bank("whole", discount=0.0), export_bank("part", discount=0.25, border="inside")
     assert not (whole / OWN_DISTANCES_FILE).exists()
     assert read_manifest(whole).format_version == 1
     detectors = [panda_edge.load(bundle) for bundle in (whole, part)]
@@ -122,14 +93,14 @@ def test_the_device_takes_the_share_off(export: Callable[..., Path], odd_image: 
     np.testing.assert_allclose(scorers[1], np.maximum(np.sqrt(squared) - 0.25 * usual, 0), rtol=1e-4, atol=1e-4)
 
 
-def test_a_single_picture_has_nothing_to_be_compared_with(export: Callable[..., Path], odd_image: Path) -> None:
-    bundle = export(images=1)
+def test_a_single_picture_has_nothing_to_be_compared_with(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    bundle = export_bank(images=1)
     assert not np.load(bundle / OWN_DISTANCES_FILE).any()
     assert panda_edge.load(bundle).segment(odd_image).map_score > 0
 
 
-def test_the_same_bytes_twice(export: Callable[..., Path]) -> None:
-    first, second = export("first"), export("second")
+def test_the_same_bytes_twice(export_bank: Callable[..., Path]) -> None:
+    first, second = export_bank("first"), export_bank("second")
     assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
 
 
@@ -145,8 +116,8 @@ def test_a_bank_without_matches_takes_nothing_off() -> None:
     assert BankOptions(bank="gaussian").resolved(False).discount == 0
 
 
-def test_damaged_bundles(export: Callable[..., Path], odd_image: Path, edit_manifest: Callable[..., None]) -> None:
-    bundle = export()
+def test_damaged_bundles(export_bank: Callable[..., Path], odd_image: Path, edit_manifest: Callable[..., None]) -> None:
+    bundle = export_bank()
     edit_manifest(bundle, lambda plain: plain["segmentation"].update(discount=2), reseal=True)
     with pytest.raises(BundleError, match="segmentation: discount is 2, expected a number from 0 to 1"):
         panda_edge.load(bundle)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,49 +10,20 @@ import numpy as np
 import pytest
 
 import panda_edge
-import panda_export.network
 from panda_edge.bundle.manifest import read_manifest
-from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.examine.info import describe, describe_in_words
 from panda_edge.examine.verify import verify
-from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search import kernel
 from panda_edge.search.level_files import level_file, scales_file
-from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
-
-
-@pytest.fixture
-def export(
-    tmp_path: Path,
-    tiny_backbone: Callable[..., Any],
-    normal_images: list[Path],
-    made_bundles: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Path]:
-    """A bundle of the tiny backbone with the options given; its model is that of `made_bundles`."""
-
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
-    def call(name: str = "x", **options: Any) -> Path:
-        out = tmp_path / f"{name}.panda"
-        bank = BankOptions(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
-        about = ExportOptions({"name": "dn2"}, bank)
-        export_bundle(out, tiny_backbone(), normal_images, Preprocessing(64, 64), about)
-        return out
-
-    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
-    return call
+from panda_export.options import BankOptions
 
 
 @pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans", "kmeans-levels"])
 def test_a_bank_of_bytes_from_fit_to_segment(
-    export: Callable[..., Path], made_bundles: dict[str, Path], odd_image: Path, bank: str
+    export_bank: Callable[..., Path], made_bundles: dict[str, Path], odd_image: Path, bank: str
 ) -> None:
-    small, usual = export(bank=bank, dtype="uint8"), made_bundles[bank]
+    small, usual = export_bank(bank=bank, dtype="uint8"), made_bundles[bank]
     manifest = read_manifest(small)
     matched = bank in ("exact", "hnsw")  # something is taken off
     assert (manifest.segmentation.dtype, manifest.format_version) == ("uint8", 4 if matched else 2)
@@ -72,16 +42,16 @@ def test_a_bank_of_bytes_from_fit_to_segment(
     assert (maps[0] != maps[1]).any()
 
 
-def test_fewer_images_of_bytes_are_kept_with_their_scales(export: Callable[..., Path]) -> None:
-    bundle = export(dtype="uint8", max_bank_mb=0.03)
+def test_fewer_images_of_bytes_are_kept_with_their_scales(export_bank: Callable[..., Path]) -> None:
+    bundle = export_bank(dtype="uint8", max_bank_mb=0.03)
     manifest = read_manifest(bundle)
     assert manifest.segmentation.count < 12
     assert sum(path.stat().st_size for path in (bundle / "bank").iterdir()) <= 30_000 + 7 * 128
     assert verify(bundle)["ok"]
 
 
-def test_a_window_from_fit_to_segment(export: Callable[..., Path], odd_image: Path) -> None:
-    bundle, everywhere = export(window=1, discount=0.0), export("everywhere", discount=0.0)
+def test_a_window_from_fit_to_segment(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    bundle, everywhere = export_bank(window=1, discount=0.0), export_bank("everywhere", discount=0.0)
     manifest = read_manifest(bundle)
     assert (manifest.segmentation.window, manifest.format_version) == (1, 2)
     assert "window" not in read_manifest(everywhere).plain()["segmentation"]
@@ -142,9 +112,9 @@ def test_manifests_refused(
 
 @pytest.mark.parametrize("damage", ["missing", "shape", "dtype"])
 def test_scales_that_are_not_the_manifests(
-    export: Callable[..., Path], edit_manifest: Callable[..., None], damage: str
+    export_bank: Callable[..., Path], edit_manifest: Callable[..., None], damage: str
 ) -> None:
-    bundle = export(dtype="uint8")
+    bundle = export_bank(dtype="uint8")
     path = bundle / scales_file(read_manifest(bundle).levels[0])
     scales = np.load(path)
     if damage == "missing":

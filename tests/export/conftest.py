@@ -1,0 +1,44 @@
+"""Bundles of the tiny backbone with other banks, whose model is exported once for all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import panda_export.network
+from panda_edge.detector import MODEL_FILE
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.tiling import Tiling
+from panda_export.export import export_bundle
+from panda_export.options import BankOptions, ExportOptions
+
+
+@pytest.fixture
+def export_bank(
+    tmp_path: Path,
+    tiny_backbone: Callable[..., Any],
+    normal_images: list[Path],
+    made_bundles: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Path]:
+    """A bundle of the tiny backbone with the bank's options given; its model is that of `made_bundles`."""
+
+    def call(
+        name: str = "x", images: int = 12, tiles: Tiling | None = None, leave_one_out: bool = False, **options: Any
+    ) -> Path:
+        out = tmp_path / f"{name}.panda"
+        bank = BankOptions(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
+        about = ExportOptions({"name": "dn2"}, bank, leave_one_out=leave_one_out)
+        export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
+        return out
+
+    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
+        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
+        return {}
+
+    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
+    return call
