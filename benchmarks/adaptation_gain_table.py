@@ -36,13 +36,13 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
     return float(found.mean()), float(stats.t.ppf(0.975, len(found) - 1) * stats.sem(found))
 
 
-def difference(values: Mapping[str, float], others: Mapping[str, float]) -> str:
+def difference(values: Mapping[str, float], others: Mapping[str, float], digits: int = 1) -> str:
     """Mean of the differences of the classes that both have, ± half of its interval."""
     common = [values[name] - others[name] for name in values if name in others]
     if not common:
         return "–"
     mean, half = mean_and_half(common)
-    return f"{mean:+.1f} ± {half:.1f}"
+    return f"{mean:+.{digits}f} ± {half:.{digits}f}"
 
 
 def _course(before: Mapping[str, float], after: Mapping[str, float]) -> str:

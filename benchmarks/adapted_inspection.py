@@ -25,6 +25,7 @@ from benchmarks.adaptation_gain import EARLY, LATE, diagonals, unit
 from benchmarks.full_resolution import measured
 from benchmarks.kept_activations import SIDE, Keeper
 from benchmarks.results_file import FOLDER, ResultsFile
+from benchmarks.view_rules import weighted_neighbours
 from panda_edge.images.preprocessing import Preprocessing
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, AdaptedHead, Source, adapt, config_of, embeddings
@@ -63,6 +64,7 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "whitened": lambda bank, asked: comparators.whitened_neighbours(unit(bank), unit(asked)),
     "rooted": comparators.rooted_neighbours,
 }
+METRIC = "rooted, classifier's metric"
 MAPS = {
     "pretrained pyramid": "--tiles none",
     "rooted, pretrained pyramid": "--tiles none --embedding rooted",
@@ -84,19 +86,23 @@ def measure(name: str, data: Path, work: Path) -> None:
     train = keeper.keep(f"{name}-train", (frame for _, frame in normal()), with_early=False)
     test = keeper.keep(f"{name}-test", (squash.apply(s.path) for s in dataset.test), with_early=False)
     anomalous = np.array([sample.anomalous for sample in dataset.test])
-    views = keeper.keep(f"{name}-views-{VIEWS}", augment.copies(normal(), VIEWS, 0), with_early=False)
-    made = keeper.keep(f"{name}-made", outliers.made(normal(), "made", 0), with_early=False)
     backbone = backbones.load()
     before = train.embeddings, test.embeddings
     for configuration, config in CONFIGURATIONS.items():
         started = time.process_time()
-        if all(rows.get(f"{name}: {configuration}, {rule}") for rule in (*RULES, "own")):
+        more = {None: [METRIC], "panda-oe": ["own"]}.get(config and config.method, [])
+        if all(rows.get(f"{name}: {configuration}, {rule}") for rule in (*RULES, *more)):
             continue
         bank, asked = before
         own: np.ndarray | None = None
         if config is not None:
-            others = Source(made.late, len(made.late)) if config.method == "panda-oe" else None
-            normal_views = views.late.views(VIEWS) if config.method == "panda-msc" else []
+            others, normal_views = None, []
+            if config.method == "panda-oe":
+                made = keeper.keep(f"{name}-made", outliers.made(normal(), "made", 0), with_early=False)
+                others = Source(made.late, len(made.late))
+            if config.method == "panda-msc":
+                views = keeper.keep(f"{name}-views-{VIEWS}", augment.copies(normal(), VIEWS, 0), with_early=False)
+                normal_views = views.late.views(VIEWS)
             source = Source(train.late, len(train.late), views=normal_views)
             pull = diagonals(backbones.load(adapt_from=EARLY), backbone, work)[LATE] if config.pulled else None
             adapted = adapt(backbone, source, config, others=others, fisher=pull)
@@ -104,6 +110,8 @@ def measure(name: str, data: Path, work: Path) -> None:
             if config.method == "panda-oe":
                 own = through([AdaptedHead(adapted, "exposure-knn")], [test.late], "cpu")[1]["exposure-knn"]
         scores = {rule: score(bank, asked) for rule, score in RULES.items()}
+        if config is None:
+            scores[METRIC] = weighted_neighbours(bank, asked)
         seconds = round(time.process_time() - started, 1)
         for rule, values in {**scores, **({} if own is None else {"own": own})}.items():
             key = f"{name}: {configuration}, {rule}"
