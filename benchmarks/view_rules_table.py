@@ -11,24 +11,24 @@ from benchmarks.pooled_views import VIEWS
 from benchmarks.results_file import FOLDER, ResultsFile
 
 _SAYING = """What it says:
-- **The mark, 92.0 with 600 images, is met, and for nothing: the whole picture, squashed as `fit` does by default, in
-  place of the paper's crop has 92.23 on the test images** (+ 0.35 ± 0.25; validation + 0.36 ± 0.51). A crop takes an
-  eighth off either way, where these pictures have content.
-- Flips at test time, the mirror image stored, too: + 0.32 ± 0.25 on test images (92.21), + 0.29 ± 0.14 on validation;
-  on top of the whole picture + 0.24 (validation). It doubles the network's time on a device, which is nearly all of it. A
-  second pass is better spent on another size: whole at 224 and crop at 160, half a pass more, 92.68 on test images.
+- **The mark, 92.0 with 600 images, is met, and for nothing: the whole picture, squashed as `fit` does by default,
+  in place of the paper's crop has 92.23 on the test images** (+ 0.35 ± 0.25; validation + 0.36 ± 0.51). A crop
+  takes an eighth off either way, where these pictures have content.
+- Flips at test time, the mirror image stored, too: + 0.32 ± 0.25 on test images (92.21), + 0.29 ± 0.14 on
+  validation; on top of the whole picture + 0.24 (validation). It doubles the network's time on a device, which is
+  nearly all of it. A second pass is better spent on another size: whole at 224 and crop at 160, half a pass more,
+  92.68 on test images.
 - Two networks, lite0 and lite1, are the best two passes: **93.11** on test images (validation 93.19, without the
   classifier's metric 93.01). The wish, 93.5, is not reached by what was run.
-- The classifier's metric (embeddings times the root of WᵀW before whitening; it would go into the matrix that a bundle has
-  anyway) is worth 0.23 on validation images but 0.06 on test images, and on inspection 0.002, −0.002 and, on tile, −0.005
-  ([there](adapted_inspection.md)): no option.
-- How the last map is pooled: the mean is best; of roots −0.4, standard deviation −1.3, highest value −2.6 beside both
-  flips. Covariance of a picture's two flips added to the whitening: nothing.
-- **What an embedding lacks is what the others look like.** Multiplied by the root of the other nine classes' covariance
-  before whitening, one pass has 93.59 on validation images, 1.5 above; one class does not have those, so that this is no
-  rule but a bound on what knowing the world is worth. A whitening shared with the other classes does the opposite and
-  loses 18.9. The covariance of 1,024 crops of scikit-image's photographs, in the others' place, gains nothing (by hand:
-  92.1)."""
+- The classifier's metric (embeddings times the root of WᵀW before whitening; it would go into the matrix that a
+  bundle has anyway) is worth 0.23 on validation images but 0.06 on test images, and on inspection 0.002, −0.002
+  and, on tile, −0.005 ([there](adapted_inspection.md)): no option.
+- How the last map is pooled: the mean is best; of roots −0.4, standard deviation −1.3, highest value −2.6 beside
+  both flips. Covariance of a picture's two flips added to the whitening: nothing.
+- **What an embedding lacks is what the others look like.** Multiplied by the root of the other nine classes'
+  covariance before whitening, one pass has 93.59 on validation images, 1.5 above; one class does not have those, so
+  that this is no rule but a bound on what knowing the world is worth. A whitening shared with the other classes
+  does the opposite and loses 18.9."""
 
 
 def write(rows: ResultsFile, order: Sequence[str]) -> None:
