@@ -1,14 +1,18 @@
 """How good `panda-train choose` chooses: `python -m benchmarks.choose NAME DATA [LOOK…]`, rows of every candidate.
 
-Every candidate is fitted to the normal pictures and judged twice through the device's own search: on the labelled test
-pictures, and on held-out normal pictures with painted defects. Rows are kept in `benchmarks/results/choose.json`, so
-that a run takes up where it stopped; `python -m benchmarks.choose table` writes `choose.md` beside it.
+Of class folders NAME is `<name>-<class>`, and the class is the normal one.
+
+Every candidate is fitted to the normal pictures and judged through the device's own search: on the labelled test
+pictures, and on held-out normal pictures with painted defects, as `choose` does when nothing is said of sizes
+(`painted`) and when it is told that they span between a quarter of a picture and nearly all of it (`large`). Rows are
+kept in `benchmarks/results/choose.json`, so that a run takes up where it stopped; `python -m benchmarks.choose table`
+writes `choose.md` beside it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +24,10 @@ from benchmarks.results_file import FOLDER, ResultsFile
 from benchmarks.subject import say
 from panda_train import backbones
 from panda_train.choose.candidates import candidates, looks
-from panda_train.choose.judge import figures
+from panda_train.choose.judge import Figures, best_rule, figures
 from panda_train.choose.pictures import judged
 from panda_train.choose.trial import OpenLook, Shown
-from panda_train.data.folders import Dataset, open_dataset, read_mask
+from panda_train.data.folders import Dataset, Sample, open_dataset, read_mask
 from panda_train.data.held_out import split_normal
 
 FPR = 0.05
@@ -35,70 +39,96 @@ _BANK_MB = 100.0
 def measure(name: str, data: Path, wanted: list[str]) -> None:
     """Fill the rows of one data set that are not there yet."""
     rows = ResultsFile("choose")
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, name.rpartition("-")[2] if not (data / "train" / "good").is_dir() else None)
     kept, held_out = split_normal(dataset.train)
     painted = judged(held_out, None, _PAINTED, seed=0)
-    size = painted.normal[0].picture.shape[1::-1]  # type: ignore[union-attr]
+    size, short = painted.size, min(painted.size)
+    large = judged(held_out, short / 4, _PAINTED, seed=0, largest_defect=short)
     backbone = backbones.load(backbones.DEFAULT, None)
     for look in looks(None, size):
-        todo = [c for c in candidates([look], _BANK_MB) if not rows.get(f"{name}: {c.name}")]
+        todo = [c for c in candidates([look], _BANK_MB) if "large" not in (rows.get(f"{name}: {c.name}") or {})]
         if not todo or (wanted and look.name not in wanted):
             continue
         with OpenLook(look, backbone, kept) as opened:
             for candidate in todo:
-                shown = [*painted.normal, *painted.painted, *_tested(dataset)]
-                tried = opened.try_out(candidate, _FITTED, shown)
-                own = len(painted.normal) + len(painted.painted)
-                real, by_family = figures(tried.seen[own:], FPR), figures(tried.seen[:own], FPR)
+                parts = [painted.normal, painted.painted, large.painted]
+                key, counts = f"{name}: {candidate.name}", [len(part) for part in parts]
+                if rows.get(key):  # before large ones were painted
+                    tried = opened.try_out(candidate, _FITTED, [*parts[0], *parts[2]])
+                    rows.update(key, large=_plain(figures(tried.seen, FPR)))
+                    continue
+                tried = opened.try_out(
+                    candidate, _FITTED, [one for part in parts for one in part] + [*_tested(dataset)]
+                )
+                normal, end, own = counts[0], counts[0] + counts[1], sum(counts)
+                real = figures(tried.seen[own:], FPR)
                 rows.update(
-                    f"{name}: {candidate.name}",
+                    key,
                     real=real["all"].plain(),
-                    painted={family: found.plain() for family, found in by_family.items()},
+                    painted=_plain(figures(tried.seen[:end], FPR)),
+                    large=_plain(figures(tried.seen[:normal] + tried.seen[end:own], FPR)),
                     ms=round(tried.ms, 1),
                     megabytes=round(tried.megabytes, 1),
-                    normal=[len(painted.normal), sum(one.kind is None for one in tried.seen[own:])],
+                    normal=[normal, sum(one.kind is None for one in tried.seen[own:])],
                 )
-                say(f"{name}: {candidate.name}: {real['all'].plain()} {by_family['all'].plain()} {tried.ms:.0f} ms")
+                say(f"{key}: {real['all'].plain()} {tried.ms:.0f} ms")
+
+
+def _plain(by_family: Mapping[str, Figures]) -> dict[str, Any]:
+    return {family: found.plain() for family, found in by_family.items()}
 
 
 def _tested(dataset: Dataset) -> Iterator[Shown]:
-    numbers = np.unique(np.linspace(0, len(dataset.test) - 1, _MOST_TESTED).astype(int))
-    for number in numbers:
-        sample = dataset.test[number]
+    """Spread over all; of class folders, where few are normal, as many normal ones as others."""
+    if dataset.layout == "classes":
+        parts = [[one for one in dataset.test if one.anomalous == anomalous] for anomalous in (False, True)]
+        tested = [one for part in parts for one in _spread(part, _MOST_TESTED // 2)]
+    else:
+        tested = _spread(dataset.test, _MOST_TESTED)
+    for sample in tested:
         mask = None if sample.mask is None else read_mask(sample.mask)
         yield Shown(sample.path, sample.kind if sample.anomalous else None, mask)
 
 
-def regret(rows: Mapping[str, dict[str, Any]], only: str | None = None) -> dict[str, Any]:
-    """What choosing by painted defects costs. rows: candidate → its row; only: a family, None for the mean over all.
+def _spread(samples: Sequence[Sample], most: int) -> list[Sample]:
+    return [samples[number] for number in np.unique(np.linspace(0, len(samples) - 1, most).astype(int))]
+
+
+def regret(rows: Mapping[str, dict[str, Any]], only: str | None = None, sizes: str = "painted") -> dict[str, Any]:
+    """What choosing by painted defects costs. rows: candidate → its row; only: a family, None for the mean over all;
+    sizes: `painted` or `large`.
 
     chosen, best: candidates by painted defects and by real labels, compared as `choose` does. image, pixel: how much
-    AUROC the best candidate of each figure has before the chosen one. rank: Spearman's correlation over candidates.
+    AUROC the best candidate of each figure has before the chosen one; pixel is None where no true pixels are known.
+    rank: Spearman's correlation over candidates.
     """
-    painted = {name: _score(_families(row, only)) for name, row in rows.items()}
+    painted = {name: _score(_families(row[sizes], only), (row["normal"][0], _PAINTED)) for name, row in rows.items()}
     real = {name: _score([row["real"]]) for name, row in rows.items()}
     chosen, best = (max(scores, key=lambda name: scores[name][0]) for scores in (painted, real))
     rule = painted[chosen][1]
     names = list(rows)
+    pixel = [row["real"]["pixel"] for row in rows.values()]
     return {
         "chosen": chosen,
         "best": best,
         "rule": rule,
         "image": max(max(row["real"]["image"].values()) for row in rows.values()) - rows[chosen]["real"]["image"][rule],
-        "pixel": max(row["real"]["pixel"] for row in rows.values()) - rows[chosen]["real"]["pixel"],
+        "pixel": None if None in pixel else max(pixel) - rows[chosen]["real"]["pixel"],
         "rank": float(stats.spearmanr([painted[n][0] for n in names], [real[n][0] for n in names]).statistic),
     }
 
 
-def _families(row: dict[str, Any], only: str | None) -> list[dict[str, Any]]:
-    return [found for family, found in row["painted"].items() if family == only or (only is None and family != "all")]
+def _families(painted: dict[str, Any], only: str | None) -> list[dict[str, Any]]:
+    return [found for family, found in painted.items() if family == only or (only is None and family != "all")]
 
 
-def _score(found: list[dict[str, Any]]) -> tuple[float, str]:
-    """Mean of image and pixel AUROC over kinds of defects, and the score rule that found most."""
+def _score(found: list[dict[str, Any]], counts: tuple[int, int] | None = None) -> tuple[float, str]:
+    """Mean of image and pixel AUROC over kinds of defects (image AUROC alone where no pixels are known), and the score
+    rule that found most. counts: normal and painted pictures, by which `choose` asks whether it found anything."""
     image = {rule: float(np.mean([one["image"][rule] for one in found])) for rule in found[0]["image"]}
-    rule = max(image, key=lambda name: image[name])
-    return (image[rule] + float(np.mean([one["pixel"] for one in found]))) / 2, rule
+    rule = max(image, key=lambda name: image[name]) if counts is None else best_rule(image, *counts)
+    pixel, most = [one["pixel"] for one in found], max(image.values())
+    return most if None in pixel else (most + float(np.mean(pixel))) / 2, rule
 
 
 def write(rows: ResultsFile, file: Path) -> None:
@@ -106,14 +136,20 @@ def write(rows: ResultsFile, file: Path) -> None:
     lines = []
     for name in dict.fromkeys(key.partition(":")[0] for key in rows.names()):
         own = {key.partition(": ")[2]: rows.get(key) for key in rows.names() if key.startswith(f"{name}: ")}
-        for family in (None, *(kind for kind in next(iter(own.values()))["painted"] if kind != "all")):
-            found = regret(own, family)
-            figures = [f"{found[key]:.3f}" for key in ("image", "pixel", "rank")]
-            lines.append(
-                [name, family or "all", str(len(own)), found["chosen"], found["rule"], found["best"], *figures]
-            )
+        kinds = [kind for kind in next(iter(own.values()))["painted"] if kind != "all"]
+        for sizes, family in (("painted", None), ("large", None), *(("painted", kind) for kind in kinds)):
+            if any(sizes not in row for row in own.values()):
+                continue
+            found = regret(own, family, sizes)
+            shown = ["–" if found[key] is None else f"{found[key]:.3f}" for key in ("image", "pixel", "rank")]
+            said = family or ("all, large" if sizes == "large" else "all")
+            lines.append([name, said, str(len(own)), found["chosen"], found["rule"], found["best"], *shown])
     header = ("", "painted", "candidates", "chosen", "by", "best", "image regret", "pixel regret", "rank correlation")
-    text = "`python -m benchmarks.choose NAME DATA`, `python -m benchmarks.choose table`: no time limit."
+    text = (
+        "`python -m benchmarks.choose NAME DATA`, `python -m benchmarks.choose table`: no time limit. *Large*: told "
+        "that defects span between a quarter of a picture and nearly all of it (`--smallest-defect`, "
+        "`--largest-defect`)."
+    )
     file.write_text(f"# What choosing costs\n\n{text}\n\n{tables.table(header, lines)}\n", encoding="utf-8")
 
 

@@ -9,12 +9,15 @@ import pytest
 from benchmarks.choose import regret, write
 from benchmarks.results_file import ResultsFile
 
+from panda_train.choose.judge import best_rule
+
 
 def row(real: tuple[float, float], **painted: float) -> dict[str, Any]:
     def found(image: float, pixel: float) -> dict[str, Any]:
         return {"image": {"max": image, "top1": image - 0.1}, "found": {}, "pixel": pixel, "pro": pixel}
 
-    return {"real": found(*real), "painted": {family: found(value, value) for family, value in painted.items()}}
+    by_family = {family: found(value, value) for family, value in painted.items()}
+    return {"real": found(*real), "painted": by_family, "normal": [30, 40]}
 
 
 ROWS = {
@@ -33,6 +36,25 @@ def test_regret_is_what_the_best_has_before_the_chosen() -> None:
     assert misled["image"] == pytest.approx(0.2)
     assert misled["rank"] == pytest.approx(-0.5)
     assert regret(ROWS, "stain")["rank"] == pytest.approx(0.5)
+
+
+def test_where_nothing_painted_is_found_embeddings_decide() -> None:
+    found = {"max": 0.52, "embedding": 0.51}
+    assert best_rule(found, 100, 140) == "embedding"
+    assert best_rule({**found, "max": 0.6}, 100, 140) == "max"
+    assert best_rule(found, 4, 140) == "max"  # which four pictures cannot say
+
+
+def test_large_defects_and_sets_without_true_pixels() -> None:
+    large = {
+        name: {**fields, "large": ROWS[other]["painted"]}
+        for (name, fields), other in zip(ROWS.items(), "bca", strict=True)
+    }
+    assert regret(large)["chosen"] == "a"
+    assert regret(large, sizes="large")["chosen"] in ("b", "c")  # whose large ones are those of c and a
+    unknown = {name: {**fields, "real": {**fields["real"], "pixel": None}} for name, fields in ROWS.items()}
+    assert regret(unknown)["pixel"] is None
+    assert regret(unknown)["best"] == "a"
 
 
 def test_the_table(tmp_path: Path) -> None:

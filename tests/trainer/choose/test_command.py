@@ -102,6 +102,11 @@ def test_mistakes_are_one_line(run: Run, sample_data: Path, normal_images: list[
     refused(run("choose", few), "5 normal pictures; choosing needs at least 12")
     refused(run("choose", same), "held-out normal pictures are the same")
     refused(run("choose", sample_data, "--ms", 0), "--ms 0: expected a number above 0")
+    refused(run("choose", sample_data, "--largest-defect", 0), "--largest-defect 0: expected pixels, above 0")
+    refused(
+        run("choose", sample_data, "--smallest-defect", 30, "--largest-defect", 30),
+        "--largest-defect 30: expected pixels, more than --smallest-defect 30",
+    )
     refused(run("choose", sample_data, "--ms", 0.001), "no candidate takes at most 0.001 ms a picture; the fastest")
     refused(run("choose", sample_data, "--bank-mb", 0.0001), "no candidate fits: --max-bank-mb 0.0001: too small")
     refused(run("choose", sample_data, "--plot", tmp_path / "x.pdf"), "ends in .png or .svg")

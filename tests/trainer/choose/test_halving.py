@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -179,5 +180,12 @@ def test_the_command_names_what_differs_from_the_defaults() -> None:
         "panda-train fit '/data/my parts' --out 'my parts.panda' --seed 3 --bank exact --neighbors 15 --average 3 "
         "--level-weights 1,1,0 --window 2 --input-size 320 --precision int8"
     )
+    lost = dataclasses.replace(verdict_of(1), rule="embedding", lost=True)
+    assert arguments(Candidate("x", LOOK, BankOptions()), lost)[-4:] == [
+        "--score",
+        "embedding",
+        "--embedding",
+        "rooted",
+    ]
     coreset = arguments(Candidate("x", LOOK, BankOptions("coreset"), share=0.1), verdict_of(1))
     assert coreset == ["--bank", "coreset"]  # 5,000, as by default

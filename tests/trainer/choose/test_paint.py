@@ -54,6 +54,14 @@ def test_spans_begin_at_the_smallest_defect() -> None:
     assert least < most < 16
 
 
+def test_spans_end_at_the_largest_defect() -> None:
+    assert spans_of((1000, 800), None, 300) == (25, 300)
+    assert spans_of((1000, 800), 12, 20) == (12, 20)
+    assert spans_of((1000, 800), 200, 5000) == (200, 720)  # that leaves some of the picture
+    least, most = spans_of((1000, 800), 800, 801)
+    assert least < most <= 720
+
+
 def write(folder: Path, pictures: list[np.ndarray]) -> list[Path]:
     folder.mkdir()
     for i, picture in enumerate(pictures):

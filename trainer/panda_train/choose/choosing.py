@@ -29,8 +29,8 @@ _INT8_FROM, _INT8_TO = 0.5, 1.7  # shares of the budget that the float32 model t
 @dataclass(frozen=True)
 class ChooseOptions:
     """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank. device_speed: what
-    `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect: in pixels of the
-    pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from; None for none."""
+    `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect, largest_defect: in
+    pixels of the pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from, or None."""
 
     ms: float = 30.0
     bank_mb: float = 100.0
@@ -42,11 +42,15 @@ class ChooseOptions:
     weights: Path | None = None
     seed: int = 0
     state: Path | None = None
+    largest_defect: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
             if not value > 0:
                 raise PandaError(f"{name} {value:g}: expected a number above 0")
+        if self.largest_defect is not None and not self.largest_defect > (self.smallest_defect or 0):
+            least = f"more than --smallest-defect {self.smallest_defect:g}" if self.smallest_defect else "above 0"
+            raise PandaError(f"--largest-defect {self.largest_defect:g}: expected pixels, {least}")
 
 
 def choose(data: Path, options: ChooseOptions) -> list[Row]:
@@ -62,7 +66,7 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
             "others out"
         )
     kept, held_out = split_normal(normal, seed=options.seed)
-    pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed)
+    pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect)
     backbone = backbones.load(options.backbone, options.weights)
     state = State(options.state, _settings(normal, options))
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from panda_edge.decide.calibration import RULES, SCORES, Calibration
 from panda_train.choose.trial import Seen, Tried
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores
+
+_MANY = 20  # normal pictures that judge
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ def _together(seen: Sequence[Seen]) -> PixelScores:
 @dataclass(frozen=True)
 class Verdict:
     """What a trial comes to; all plain numbers. score: what candidates are compared by, 0 … 1. rule: the image score
-    that found most. image, pixel, pro: AUROC of the rule, AUROC and PRO of the map, means over the families. found:
-    share of the painted defects called anomalous at the false-alarm rate. ms: of a picture on the device. vectors: of a
-    coreset bank."""
+    that found most, see `best_rule`. image, pixel, pro: AUROC of the rule, AUROC and PRO of the map, means over the
+    families. found: share of the painted defects called anomalous at the false-alarm rate. ms: of a picture on the
+    device. vectors: of a coreset bank. lost: see `are_lost`."""
 
     score: float
     rule: str
@@ -84,6 +87,23 @@ class Verdict:
     ms: float
     megabytes: float
     vectors: int
+    lost: bool = False
+
+
+def best_rule(image: dict[str, float], normal: int, painted: int) -> str:
+    """The score rule with the largest AUROC, image; `embedding` where painted defects are lost (`are_lost`)."""
+    return "embedding" if are_lost(image, normal, painted) else max(image, key=lambda name: image[name])
+
+
+def are_lost(image: dict[str, float], normal: int, painted: int) -> bool:
+    """Whether no score rule's AUROC, image, is beyond what chance may give.
+
+    Then normal pictures differ more from one another than from themselves with a defect: they show things, not one
+    product, and what is anomalous will be another thing. Few pictures say nothing of the kind. normal, painted:
+    pictures that it was measured on.
+    """
+    by_chance = math.sqrt((normal + painted + 1) / (12 * normal * painted))  # standard deviation of Mann-Whitney
+    return normal >= _MANY and max(image.values()) <= 0.5 + 2 * by_chance
 
 
 def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
@@ -91,11 +111,13 @@ def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
     by_family = figures(tried.seen, fpr)
     families = [found for kind, found in by_family.items() if kind != "all"]
     image = {rule: float(np.mean([found.image[rule] for found in families])) for rule in RULES}
-    rule = max(RULES, key=lambda name: image[name])
+    normal = sum(one.kind is None for one in tried.seen)
+    counts = normal, len(tried.seen) - normal
+    rule = best_rule(image, *counts)
     pixel, pro = (float(np.mean([getattr(found, name) or 0.0 for found in families])) for name in ("pixel", "pro"))
     found = float(np.mean([one.found[rule] for one in families]))
     return Verdict(
-        (image[rule] + pixel) / 2,
+        (max(image.values()) + pixel) / 2,
         rule,
         image[rule],
         found,
@@ -104,4 +126,5 @@ def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
         tried.ms * slowness,
         tried.megabytes,
         tried.bank.vectors,
+        are_lost(image, *counts),
     )

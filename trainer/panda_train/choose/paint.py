@@ -131,17 +131,18 @@ def paint(
     return best[1]
 
 
-def spans_of(size: tuple[int, int], smallest_defect: float | None) -> tuple[float, float]:
+def spans_of(
+    size: tuple[int, int], smallest_defect: float | None = None, largest_defect: float | None = None
+) -> tuple[float, float]:
     """Least and largest longest side of painted defects for pictures of (width, height), in their own pixels.
 
-    From the smallest defect that is to be found to four times that; from a 32nd of the picture's shorter side to a
-    quarter where nothing is said.
+    Where nothing is said of the smallest, from a 32nd of the picture's shorter side; of the largest, to four times the
+    smallest, or to a quarter of that side. No larger than fits into the picture.
     """
     short = float(min(size))
-    if smallest_defect is None:
-        return max(4.0, short / 32), max(5.0, short / 4)
-    least = min(max(3.0, smallest_defect), short / 2)
-    return least, min(4 * least, short / 1.5)
+    least = max(4.0, short / 32) if smallest_defect is None else min(max(3.0, smallest_defect), short / 2)
+    usual = max(5.0, short / 4) if smallest_defect is None else min(4 * least, short / 1.5)
+    return least, usual if largest_defect is None else max(1.25 * least, min(largest_defect, 0.9 * short))
 
 
 def _shape(family: str, side: int, span: float, rng: np.random.Generator) -> np.ndarray:

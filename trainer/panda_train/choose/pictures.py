@@ -33,8 +33,14 @@ class Judged:
         return self.normal[:count] + self.painted[:painted]
 
 
-def judged(held_out: Sequence[Path], smallest_defect: float | None, painted: int, seed: int) -> Judged:
-    """Decode held-out pictures and paint into copies of them. painted: how many.
+def judged(
+    held_out: Sequence[Path],
+    smallest_defect: float | None,
+    painted: int,
+    seed: int,
+    largest_defect: float | None = None,
+) -> Judged:
+    """Decode held-out pictures and paint into copies of them. painted: how many; the defects: see `spans_of`.
 
     Raises DataError where fewer than two can be read, or where all are alike.
     """
@@ -59,7 +65,8 @@ def judged(held_out: Sequence[Path], smallest_defect: float | None, painted: int
         number = i % len(pictures)
         other = (number + 1 + (i // len(pictures)) % (len(pictures) - 1)) % len(pictures)
         height, width = pictures[number].shape[:2]
-        done = paint(family, pictures[number], pictures[other], spans_of((width, height), smallest_defect), rng)
+        spans = spans_of((width, height), smallest_defect, largest_defect)
+        done = paint(family, pictures[number], pictures[other], spans, rng)
         shown.append(Shown(done.image, family, done.mask))
     height, width = pictures[0].shape[:2]
     return Judged([Shown(picture) for picture in pictures], shown, (width, height))

@@ -27,6 +27,14 @@ def choose(
         typer.Option(metavar="FILE", help="What `panda-edge bench --json` printed on the device; this machine if not."),
     ] = None,
     smallest_defect: SmallestDefect = None,
+    largest_defect: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="How many pixels, of your own pictures, the largest defect spans; 4 times the smallest, or a quarter "
+            "of the picture, if nothing is said.",
+        ),
+    ] = None,
     fpr: Annotated[float, typer.Option(help="False-alarm rate at which finds are counted.")] = DEFAULT_FPR,
     normal: Normal = None,
     backbone: Backbone = "efficientnet-lite0",
@@ -49,7 +57,9 @@ def choose(
         check_chart(plot)
     rows = choose(
         data,
-        ChooseOptions(ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state),
+        ChooseOptions(
+            ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state, largest_defect
+        ),
     )
     given = [
         *(["--normal", normal] if normal is not None else []),

@@ -123,8 +123,9 @@ def fit(
             weights=weights,
             seed=seed,
         )
-        bank_options, resolution, score, precision = _chosen(data, out, asked)
+        bank_options, resolution, score, precision, rooted = _chosen(data, out, asked)
         bank_options = replace(bank_options, knn=knn, embeddings=embeddings)
+        embedding = embedding or ("rooted" if rooted and method == "dn2" else None)
     config = config_of(
         method if method in METHODS else "panda-early",
         steps=steps,
@@ -188,8 +189,9 @@ def fit(
         print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
 
 
-def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str]:
-    """Bank, resolution, score rule and precision of `--bank auto`; says on stderr what was chosen."""
+def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str, bool]:
+    """Bank, resolution, score rule, precision and whether embeddings are rooted of `--bank auto`; says on stderr what
+    was chosen."""
     from panda_edge.learn.bundle_writer import check_target
     from panda_train.choose.choosing import choose
     from panda_train.choose.fit_command import arguments, bank_of
@@ -198,7 +200,8 @@ def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, R
     best = choose(data, asked)[0]
     print(f"--bank auto: {' '.join(arguments(best.candidate, best.verdict))}", file=sys.stderr)
     look = best.candidate.look
-    return bank_of(best.candidate, best.verdict), look.resolution, best.verdict.rule, look.precision
+    verdict = best.verdict
+    return bank_of(best.candidate, verdict), look.resolution, verdict.rule, look.precision, verdict.lost
 
 
 def _tried(bundle: Path, data: Path, normal: str | None) -> dict[str, Any]:
