@@ -95,8 +95,8 @@ RULES: dict[str, Rule] = {
     "lite0 + lite1 + lite2: whole, classifier's metric": Rule(
         [(name, WHOLE[:1]) for name in (LITE0, LITE1, LITE2)], classifier=0.5, tested=True
     ),
-    "lite0 + lite1 + lite2: whole, both flips, classifier's metric": Rule(
-        [(name, WHOLE) for name in (LITE0, LITE1, LITE2)], classifier=0.5, tested=True
+    "lite0 + lite1 + lite2: whole, + lite0, crop at 160, classifier's metric": Rule(
+        [*((name, WHOLE[:1]) for name in (LITE0, LITE1, LITE2)), (LITE0, ("crop160",))], classifier=0.5, tested=True
     ),
 }
 
