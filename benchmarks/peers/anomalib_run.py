@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +105,15 @@ def compare(
     slow: bool = False,
     images: int = 100,
     rounds: int = 5,
+    names: Sequence[str] = OURS,
+    processes: bool = True,
 ) -> None:
     """Milliseconds from a file to its heat map and score (decode and resize are the same code for all), accuracy,
-    memory and cold start, for anomalib's models and our banks."""
+    memory and cold start, for anomalib's models and our banks. names: of our configurations; processes: whether memory
+    and cold start are measured."""
     exported = export_models(subject, python, slow)
     rows.update(f"{subject.name}: versions", **_versions(python))
-    measured = {c.name: banks.get(key_of(subject, c)) for c in CONFIGURATIONS if c.name in OURS}
+    measured = {c.name: banks.get(key_of(subject, c)) for c in CONFIGURATIONS if c.name in names}
     ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if "accuracy" in measured.get(c.name, {})}
     runs: dict[str, Run] = {name: _our_run(bundle, threads) for name, bundle in ours.items()}
     runs |= {name: _their_run(path, threads) for name, path in exported.items()}
@@ -136,7 +139,7 @@ def compare(
             p95_ms=round(float(np.percentile(times[name], 95)), 2),
             least_ms=round(min(times[name]), 2),
             mb=round(_size(path) / 1e6, 1),
-            processes=_processes(name, path, name in exported, frame, threads, python),
+            processes=_processes(name, path, name in exported, frame, threads, python) if processes else {},
             **facts,
         )
 

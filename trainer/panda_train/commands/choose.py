@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,6 +68,8 @@ def choose(
         *(["--weights", str(weights)] if weights is not None else []),
         *(["--seed", str(seed)] if seed else []),
     ]
+    if rows[0].verdict.lost:
+        print("painted defects are lost in these pictures: whole ones are compared, by embeddings", file=sys.stderr)
     line = command(data, given, arguments(rows[0].candidate, rows[0].verdict))
     if plot is not None:
         draw(rows, ms, plot)
