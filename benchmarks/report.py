@@ -341,9 +341,8 @@ def _write_readme_table(run: Run, folder: Path, readme: bool) -> None:
         return
     words = f"{run.subject.in_words}; EfficientNet-Lite0, 224 × 224. {in_words(facts)}"
     text = tables.readme(rows, run.install.get("panda-edge"), run.install.get("anomalib"))
-    if peers := _anomalib_rows(run):
-        name = run.subject.name
-        text += tables.readme_peers(peers, run.search.get(f"{name}: faiss"), run.search.get(f"{name}: hnswlib"))
+    name = run.subject.name
+    text += tables.readme_search(run.search.get(f"{name}: faiss"), run.search.get(f"{name}: hnswlib"))
     text += f"Conditions: {words}\n"
     (folder / "readme_table.md").write_text(text, encoding="utf-8")
     path = REPOSITORY / "README.md"

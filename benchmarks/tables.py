@@ -156,27 +156,17 @@ def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row) ->
     return text
 
 
-def readme_peers(rows: Sequence[Row], search: Row, graph: Row) -> str:
-    """README's comparison with others: frames beside anomalib's, and the search beside faiss's and hnswlib's."""
-    header = ("same weights, images and run", "frame p50, ms", "image AUROC", "pixel AUROC", "PRO", "MB")
-    lines = [
-        [
-            row["title"], number(row["p50_ms"], 1),
-            *(number(row["accuracy"][figure], 3) for figure in ("image_auroc_map", "pixel_auroc", "pro")),
-            number(row["mb"], 0),
-        ]
-        for row in sorted(rows, key=lambda row: float(row["p50_ms"]))
-    ]  # fmt: skip
-    text = table(header, lines) + "\n\n"
-    if search:
-        text += (
-            f"The search alone, at equal answers: faiss's brute force takes {search['ratio']:.0f} times as long "
-            f"({number(search['faiss_ms']['p50'], 0)} ms, ours {number(search['ours_ms']['p50'], 1)})"
-        )
-        if graph:
-            text += f"; hnswlib {graph['ratio']:.0f} times, for a recall of {graph['recall']:.2f}"
-        text += ".\n\n"
-    return text
+def readme_search(search: Row, graph: Row) -> str:
+    """README's comparison of the search alone with faiss's and hnswlib's; '' where it was not measured."""
+    if not search:
+        return ""
+    text = (
+        f"The search alone, at equal answers: faiss's brute force takes {search['ratio']:.0f} times as long "
+        f"({number(search['faiss_ms']['p50'], 0)} ms, ours {number(search['ours_ms']['p50'], 1)})"
+    )
+    if graph:
+        text += f"; hnswlib {graph['ratio']:.0f} times, for a recall of {graph['recall']:.2f}"
+    return text + ".\n\n"
 
 
 def number(value: float | None, digits: int) -> str:
