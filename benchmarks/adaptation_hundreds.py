@@ -35,7 +35,6 @@ _MSC = config_of("panda-msc", views=VIEWS, steps=200, watch=200)  # batch 64, ra
 _COURSE = (10, 30, 60, 200)  # steps after which the embeddings are judged
 VARIANTS = {
     "default": _MSC,
-    "60 steps": replace(_MSC, steps=60, watch=60),
     "30 steps": replace(_MSC, steps=30, watch=30),
 }
 RULES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
