@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.adaptation_gain import EARLY, LATE, unit
+from benchmarks.adaptation_gain import EARLY, HELD_FROM, LATE, unit
 from benchmarks.adaptation_hundreds_table import write
 from benchmarks.kept_activations import SIDE, Keeper, Kept
 from benchmarks.results_file import ResultsFile
@@ -30,7 +30,6 @@ from panda_train.paper import comparators
 from panda_train.paper.datasets import Protocol, open_protocol
 
 TRAIN, JUDGES, VIEWS = 600, 200, 4
-HELD_FROM = 1000
 _MSC = config_of("panda-msc", views=VIEWS, steps=200, watch=200)  # batch 64, rate 0.001: the defaults
 _COURSE = (10, 30, 60, 200)  # steps after which the embeddings are judged
 VARIANTS = {

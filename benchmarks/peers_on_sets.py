@@ -80,10 +80,9 @@ def _each(rows: Sequence[dict[str, Any]], figure: str, digits: int) -> str:
 def write(rows: ResultsFile) -> None:
     """The table into README.md, between its marks."""
     path = REPOSITORY / "README.md"
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN, 1)
     said = f"Whole pictures at 224 × 224; image AUROC by map maximum. {in_words(rows.get('conditions'))}"
-    text = f"{BEGIN}\n{table(rows)}\n\n{said}\n{END}"
-    path.write_text(before + text + rest.split(END, 1)[1], encoding="utf-8")
+    page = tables.between(path.read_text(encoding="utf-8"), BEGIN, END, f"{table(rows)}\n\n{said}\n")
+    path.write_text(page, encoding="utf-8")
 
 
 def main() -> None:

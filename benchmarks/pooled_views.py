@@ -7,7 +7,6 @@ and takes up where it stopped. Parts: `train`, the first 600 training images; `v
 
 from __future__ import annotations
 
-import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.stage_means import HELD_FROM, moments, parser_of
 from panda_edge.bundle.model import Model
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import ImageLike
@@ -24,7 +24,7 @@ from panda_train import backbones
 from panda_train.backbones import Backbone
 from panda_train.paper.datasets import open_protocol
 
-PARTS = {"train": ("train", 0, 600), "validation": ("train", 1000, 1200), "test": ("test", 0, 200)}
+PARTS = {"train": ("train", 0, 600), "validation": ("train", HELD_FROM, HELD_FROM + 200), "test": ("test", 0, 200)}
 POOLED = ("mean", "mean of roots", "spread", "highest")
 _BATCH = 8
 
@@ -66,8 +66,7 @@ class Pooled(nn.Module):
         for stage in self.stages:
             x = stage(x)
         flat = x.flatten(2).clamp(min=0)
-        mean = flat.mean(dim=2)
-        spread = (flat.square().mean(dim=2) - mean.square()).clamp(min=0).sqrt()
+        mean, spread = moments(flat)
         return mean, torch.stack([flat.sqrt().mean(dim=2), spread, flat.amax(dim=2)], dim=1)
 
 
@@ -106,10 +105,7 @@ def _model(folder: Path, name: str, side: int) -> Model:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pooled_views")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--backbone", default=backbones.DEFAULT)
+    parser = parser_of("pooled_views")
     parser.add_argument("--view", action="append", choices=list(VIEWS), required=True)
     parser.add_argument("--part", action="append", choices=list(PARTS), default=[])
     given = parser.parse_args()

@@ -348,8 +348,7 @@ def _write_readme_table(run: Run, folder: Path, readme: bool) -> None:
     path = REPOSITORY / "README.md"
     page = path.read_text(encoding="utf-8")
     if readme and BEGIN in page and END in page:
-        before, rest = page.split(BEGIN, 1)
-        path.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+        path.write_text(tables.between(page, BEGIN, END, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

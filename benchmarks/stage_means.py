@@ -30,6 +30,21 @@ _BATCH = 8
 HELD_FROM = 1000  # number of the first training image that judges
 
 
+def moments(flat: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over space, (B, C) each, of a flattened map (B, C, N)."""
+    mean = flat.mean(dim=2)
+    return mean, (flat.square().mean(dim=2) - mean.square()).clamp(min=0).sqrt()
+
+
+def parser_of(module: str) -> argparse.ArgumentParser:
+    """What the makers of kept features are all told."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--backbone", default=backbones.DEFAULT)
+    return parser
+
+
 class StageMeans(nn.Module):
     """Frames, uint8 (B, H, W, 3) → embedding (B, D) and of each stage behind the stem but the last (B, 2, C): mean and
     standard deviation over space. The last stage's mean is the embedding."""
@@ -41,14 +56,11 @@ class StageMeans(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         x = self.normalise(frames)
-        moments = []
+        found = []
         for stage in self.stages:
             x = stage(x)
-            flat = x.flatten(2)
-            mean = flat.mean(dim=2)
-            spread = (flat.square().mean(dim=2) - mean.square()).clamp(min=0).sqrt()
-            moments.append(torch.stack([mean, spread], dim=1))
-        return moments[-1][:, 0], *moments[1:-1]
+            found.append(torch.stack(moments(x.flatten(2)), dim=1))
+        return found[-1][:, 0], *found[1:-1]
 
 
 def chunks(
@@ -104,10 +116,7 @@ def _model(folder: Path, name: str) -> Model:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.stage_means")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--backbone", default=backbones.DEFAULT)
+    parser = parser_of("stage_means")
     parser.add_argument("--train", type=int, default=600)
     parser.add_argument("--held", type=int, default=200)
     parser.add_argument("--test", type=int, default=200)

@@ -156,6 +156,12 @@ def readme(rows: Sequence[tuple[Row, Row]], install: Row, peers_install: Row) ->
     return text
 
 
+def between(page: str, begin: str, end: str, text: str) -> str:
+    """The page with `text` between its two marks, which it must have, in place of what was there."""
+    before, rest = page.split(begin, 1)
+    return f"{before}{begin}\n{text}{end}{rest.split(end, 1)[1]}"
+
+
 def readme_search(search: Row, graph: Row) -> str:
     """README's comparison of the search alone with faiss's and hnswlib's; '' where it was not measured."""
     if not search:
