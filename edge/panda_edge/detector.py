@@ -241,7 +241,7 @@ class Detector:
         started = time.perf_counter()
         frame = score_frame(self._scorer, view, features, i, with_map=with_map)
         searched = (time.perf_counter() - started) * 1e3
-        done = joined(view, [frame], self._scorer.sigma)
+        done = joined(view, [frame], self._scorer.maps)
         return Scored(done.score, done.heatmap, {"search": searched, **done.stages_ms})
 
 

@@ -13,6 +13,7 @@ from panda_edge.learn import coreset
 from panda_edge.learn.gaussian import largest_rank
 from panda_edge.search.gaussian import DescriptorGrid
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
+from panda_edge.search.wide import wide_grid
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
@@ -53,7 +54,10 @@ def fit_budget(
     if options.gallery == "exact":
         pyramid = sum(level.height * level.width * _row_bytes(level, options.dtype) for level in levels)
         if options.discount:
-            pyramid += levels[-1].height * levels[-1].width * np.dtype(OWN_DISTANCES_DTYPE).itemsize
+            cells = levels[-1].height * levels[-1].width
+            if options.wide:
+                cells += wide_grid(levels).height * wide_grid(levels).width
+            pyramid += cells * np.dtype(OWN_DISTANCES_DTYPE).itemsize
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")
     if options.gallery in ("kmeans", "kmeans-levels"):

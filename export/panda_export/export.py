@@ -15,12 +15,11 @@ from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES
-from panda_edge.learn.evened import with_evened_border
-from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
 from panda_edge.learn.team import ALONE, Team
+from panda_edge.learn.usual_maps import with_usual_maps
 from panda_export.banks import Banks, write_banks
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
@@ -116,8 +115,7 @@ def write_searchable(
 
     manifest = team.firsts(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    manifest = with_own_distances(staging, manifest, progress, team)
-    return with_evened_border(staging, manifest, team) if options.bank.border == "even" else manifest, banks
+    return with_usual_maps(staging, manifest, pictures.preprocessing, progress, team), banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:
@@ -165,6 +163,8 @@ def _manifest(
             "seed": options.seed,
             "average": bank.averaged,
             "border": bank.border,
+            "wide": bank.wide,
+            "fill": bank.fill,
             "standardise": bank.standardise,
             "level_weights": bank.level_weights and list(bank.level_weights),
             "train_images": banks.pictures,

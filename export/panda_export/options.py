@@ -41,6 +41,7 @@ HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
+_WIDE, _FILL, _MOST_WIDE = 0.5, 48, 100  # of whole pictures: `benchmarks/results/wide.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
 _ZEROS_AVERAGE = 3
@@ -65,7 +66,10 @@ class BankOptions:
     pixels of each level; `zeros` as PatchCore does: over each level's own cells, and what lies beyond the border counts
     as zeros, so that cells there, whose features see padding, weigh less; `even` over each level's own cells that are
     there, and distances near the border are divided by how much larger they are there in normal pictures
-    (`panda_edge.learn.evened`). None for `inside` of tiles and where nothing is discounted, else `even`."""
+    (`panda_edge.learn.evened`). None for `inside` of tiles and where nothing is discounted, else `even`. wide: of an
+    exact gallery, the weight of what a wider look adds (`panda_edge.search.wide`), 0 for nothing. fill: of an exact
+    gallery, how many input pixels between high places of a heat map are raised to them (`panda_edge.search.filled`), 0
+    for none. None for 0 of tiles and where nothing is discounted, else 0.4 and 48."""
 
     bank: str = "exact"
     means: int = 50
@@ -84,6 +88,8 @@ class BankOptions:
     window: int | None = None
     discount: float | None = None
     border: str | None = None
+    wide: float | None = None
+    fill: int | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -110,6 +116,16 @@ class BankOptions:
             raise PandaError(f"--border {self.border}: expected --bank exact or hnsw, got {self.bank}; leave it out")
         if self.border == "even" and self.discount == 0:
             raise PandaError("--border even: needs stored cells' own distances; leave out --discount 0, or --border")
+        if self.wide and not (0 <= self.wide <= _MOST_WIDE and self.gallery == "exact"):
+            raise PandaError(
+                f"--wide {self.wide:g}: expected a weight from 0 to {_MOST_WIDE}, with --bank exact or hnsw"
+            )
+        if self.wide and self.discount == 0:
+            raise PandaError("--wide: needs stored cells' own distances; leave out --discount 0, or --wide")
+        if self.fill and not (0 <= self.fill <= manifest.MAX_FILL and self.gallery == "exact"):
+            raise PandaError(
+                f"--fill {self.fill}: expected 0 to {manifest.MAX_FILL} pixels of the input, with --bank exact or hnsw"
+            )
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -120,18 +136,20 @@ class BankOptions:
         """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         if self.gallery != "exact":
-            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, border="inside")
+            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, border="inside", wide=0.0, fill=0)
         discount = _DISCOUNT if self.discount is None else self.discount
         border = self.border or ("even" if discount and not tiled else "inside")
+        wide, fill = (_WIDE, _FILL) if discount and not tiled else (0.0, 0)
+        wide = wide if self.wide is None else self.wide
+        fill = fill if self.fill is None else self.fill
+        found = dataclasses.replace(self, neighbors=neighbors, discount=discount, border=border, wide=wide, fill=fill)
         if not tiled:
-            return dataclasses.replace(self, neighbors=neighbors, discount=discount, border=border)
+            return found
         if border == "even":
             raise PandaError("--border even: tiles are joined where their borders count least; leave it out")
         average = _TILE_AVERAGE if self.average is None else self.average
         weights = _TILE_WEIGHTS if self.level_weights is None else self.level_weights
-        return dataclasses.replace(
-            self, neighbors=neighbors, average=average, level_weights=weights, discount=discount, border=border
-        )
+        return dataclasses.replace(found, average=average, level_weights=weights)
 
     def kept_levels(self, count: int) -> int:
         """How many of so many levels a bundle has: the finest ones of weight 0 would only cost. The cells of gaussian

@@ -52,7 +52,7 @@ def self_test_differences(bundle: Bundle, threads: int) -> dict[str, float]:
     found: dict[str, list[float]] = {key: [] for key in TOLERANCE}
     for i, frame in enumerate(test.frames):
         features = detector.features(frame[None])
-        scored = joined(alone, [score_frame(scorer, alone, features, 0)], scorer.sigma)
+        scored = joined(alone, [score_frame(scorer, alone, features, 0)], scorer.maps)
         assert scored.heatmap is not None
         found["embedding"].append(_relative(features.embedding[0], test.embeddings[i]))
         found["score"].append(_relative(scored.score, test.scores[i]))

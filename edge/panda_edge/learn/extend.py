@@ -29,14 +29,13 @@ from panda_edge.images.reading import image_bytes
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target, staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, normal_scores, scored_pictures, set_color_scale
-from panda_edge.learn.evened import with_evened_border
 from panda_edge.learn.extend_banks import check_extendable, extend_banks, held_out_kind
 from panda_edge.learn.held_out import keep_held_out, read_held_out
-from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.pictures import Picture, Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import write_selftest
 from panda_edge.learn.stored import read_sizes, scored_without_itself, stored_embeddings
+from panda_edge.learn.usual_maps import with_usual_maps
 from panda_edge.search import kernel
 from panda_edge.search.picture import FeatureFunction
 
@@ -102,9 +101,7 @@ def extend_bundle(
         banked, held = _split(bundle, unseen, hold_out)
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
         manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
-        manifest = with_own_distances(staging, manifest, progress)
-        if manifest.export.get("border") == "even":
-            manifest = with_evened_border(staging, manifest)
+        manifest = with_usual_maps(staging, manifest, preprocessing, progress)
         manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)

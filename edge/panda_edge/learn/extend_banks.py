@@ -32,6 +32,7 @@ from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 from panda_edge.search.level_files import level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.picture import FeatureFunction
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
 
 _NEIGHBORS, _TILE_NEIGHBORS = 50, 20  # of bundles that do not say what was asked for
 _FLOAT32 = 4
@@ -72,7 +73,7 @@ def _sound(manifest: Manifest) -> bool:
     """Whether what `fit` noted can be gone on with."""
     facts = manifest.export
     needed = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("seed", "train_images"))
-    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by")
+    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide", "fill")
     return needed and all(
         facts.get(name) is None or (type(facts[name]) in (int, float) and facts[name] >= 0) for name in noted
     )
@@ -82,7 +83,7 @@ def _known(manifest: Manifest) -> set[str]:
     levels = {name(level) for level in manifest.levels for name in (level_file, scales_file)}
     return levels | {
         EMBEDDINGS_FILE, HNSW_FILE, PLACES_FILE, PICTURES_FILE, MEAN_FILE, FACTOR_FILE,
-        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE, OWN_DISTANCES_FILE,
+        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE, OWN_DISTANCES_FILE, WIDE_OWN_DISTANCES_FILE,
     }  # fmt: skip
 
 

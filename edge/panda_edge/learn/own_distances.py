@@ -32,25 +32,33 @@ def with_own_distances(staging: Path, manifest: Manifest, progress: Progress, te
     """
     if not manifest.segmentation.discount:
         return manifest
-    bundle, maps, finest = Bundle(staging, manifest), manifest.segmentation, manifest.levels[-1]
-    pictures = _frames_of_pictures(bundle)
+    bundle = Bundle(staging, manifest)
+    write_own_distances(bundle, OWN_DISTANCES_FILE, stored_frames(bundle), "own distances", progress, team)
+    return team.firsts(lambda: write_manifest(staging, manifest))
+
+
+def write_own_distances(
+    bundle: Bundle, name: str, stored: Sequence[kernel.Rows], stage: str, progress: Progress, team: Team
+) -> None:
+    """Write the file `name`: of each cell of the finest of these levels of all stored frames, its own distance."""
+    coarsest, maps = bundle.manifest.levels[0], bundle.manifest.segmentation
+    pictures, depth = frames_of_pictures(bundle), len(stored) - 1
+    height, width = coarsest.height << depth, coarsest.width << depth
 
     def work(own: Sequence[range]) -> Iterator[np.ndarray]:
-        return _own_distances(bundle, own)
+        return _own_distances(bundle, stored, own, (height, width))
 
-    found = progress(shared(team, pictures, work), "own distances", len(pictures))
+    found = progress(shared(team, pictures, work), stage, len(pictures))
     if team.first:
-        shape = maps.count, finest.height, finest.width
-        file = reserved_array(staging / OWN_DISTANCES_FILE, OWN_DISTANCES_DTYPE, shape)
+        file = reserved_array(bundle.path / name, OWN_DISTANCES_DTYPE, (maps.count, height, width))
         for frames, distances in zip(pictures, found, strict=True):
             file[frames.start : frames.stop] = distances
         file.flush()
     else:
         deque(found, maxlen=0)
-    return team.firsts(lambda: write_manifest(staging, manifest))
 
 
-def _frames_of_pictures(bundle: Bundle) -> list[range]:
+def frames_of_pictures(bundle: Bundle) -> list[range]:
     """The stored frames of each picture, which lie together."""
     places, count = open_places(bundle), bundle.manifest.segmentation.count
     if places is None:
@@ -59,22 +67,28 @@ def _frames_of_pictures(bundle: Bundle) -> list[range]:
     return [range(begin, end) for begin, end in zip(begins, [*begins[1:], count], strict=True)]
 
 
-def _own_distances(bundle: Bundle, pictures: Sequence[range]) -> Iterator[np.ndarray]:
-    """Of these stored pictures' frames, float16 (frames, height, width)."""
-    manifest, threads = bundle.manifest, default_threads()
-    maps, coarsest, finest = manifest.segmentation, manifest.levels[0], manifest.levels[-1]
-    candidates, places, vectors = open_candidates(bundle, threads), open_places(bundle), stored_embeddings(bundle)
-    stored = stored_frames(bundle)
-    search = kernel.PyramidSearch(stored, (coarsest.height, coarsest.width), threads)
+def similar_frames(bundle: Bundle, pictures: Sequence[range]) -> Iterator[list[np.ndarray]]:
+    """Of each of these stored pictures: of each of its frames, the numbers of the similar ones of other pictures."""
+    candidates, places = open_candidates(bundle, default_threads()), open_places(bundle)
+    vectors, neighbors = stored_embeddings(bundle), bundle.manifest.segmentation.neighbors
     for frames in pictures:
         begin, end = frames.start, frames.stop
         lie = [(0, 0)] * len(frames) if places is None else _rows_and_columns(places.rows[begin:end])
         exclude = begin if places is None else int(places.pictures()[begin])
-        similar = candidates.nearest(vectors[begin:end], maps.neighbors, lie, exclude=exclude)
-        own = np.zeros((len(frames), finest.height, finest.width), OWN_DISTANCES_DTYPE)
-        for i, (_, numbers) in enumerate(similar):
+        yield [numbers for _, numbers in candidates.nearest(vectors[begin:end], neighbors, lie, exclude=exclude)]
+
+
+def _own_distances(
+    bundle: Bundle, stored: Sequence[kernel.Rows], pictures: Sequence[range], shape: tuple[int, int]
+) -> Iterator[np.ndarray]:
+    """Of these stored pictures' frames, float16 (frames, *shape)."""
+    maps, coarsest = bundle.manifest.segmentation, bundle.manifest.levels[0]
+    search = kernel.PyramidSearch(list(stored), (coarsest.height, coarsest.width), default_threads())
+    for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
+        own = np.zeros((len(frames), *shape), OWN_DISTANCES_DTYPE)
+        for i, numbers in enumerate(similar):
             if len(numbers):
-                squared, _ = search.nearest(frame_levels(stored, begin + i), numbers, window=maps.window)
+                squared, _ = search.nearest(frame_levels(stored, frames.start + i), numbers, window=maps.window)
                 own[i] = np.minimum(np.sqrt(squared), _MOST)
         yield own
 

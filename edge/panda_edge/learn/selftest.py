@@ -30,7 +30,7 @@ def write_selftest(staging: Path, manifest: Manifest, frames: np.ndarray, run: F
     scorer, alone = Scorer(Bundle(staging, manifest), default_threads()), manifest.preprocessing.alone
     # One frame at a time, as the device does it: batches round differently.
     features = [run(frame[None]) for frame in frames]
-    scored = [joined(alone, [score_frame(scorer, alone, f, 0)], scorer.sigma) for f in features]
+    scored = [joined(alone, [score_frame(scorer, alone, f, 0)], scorer.maps) for f in features]
     np.savez(
         staging / SELFTEST_FILE,
         frames=frames,

@@ -10,9 +10,11 @@ from threading import Lock
 
 import numpy as np
 
+from panda_edge.bundle.manifest import Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
 from panda_edge.search.candidates import Similar
+from panda_edge.search.filled import filled
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 
@@ -32,9 +34,9 @@ class Scored:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
-def joined(view: View, frames: Sequence[FrameScore | None], sigma: float) -> Scored:
+def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation) -> Scored:
     """One score and one heat map, NaN where nobody looks, from those of all frames of a picture, in their order, None
-    where one is not looked at. Raises PandaError."""
+    where one is not looked at. maps: how the heat map is made of distances. Raises PandaError."""
     started = time.perf_counter()
     score = max(frame.score for frame in frames if frame is not None)
     stitcher = Stitcher(view)
@@ -44,8 +46,10 @@ def joined(view: View, frames: Sequence[FrameScore | None], sigma: float) -> Sco
         if frame.distances is None:
             return Scored(score, None)
         stitcher.add(number, frame.distances)
-    heatmap = stitcher.heatmap(sigma)
+    heatmap = stitcher.heatmap(maps.sigma)
     check_finite(heatmap)
+    if maps.filled is not None:
+        heatmap = filled(heatmap, maps.filled.pixels // view.step, maps.filled.above)
     if view.where is not None:
         heatmap = np.where(view.where.judged, heatmap, np.float32(np.nan))
     return Scored(score, heatmap, {"heatmap": (time.perf_counter() - started) * 1e3})
@@ -77,7 +81,7 @@ class PictureScorer:
 
         spent = list((self._pool.map if self._pool else map)(help_with, self._scorers))
         taken = (time.perf_counter() - started) * 1e3
-        done = joined(view, frames, self._scorers[0].sigma)
+        done = joined(view, frames, self._scorers[0].maps)
         model, search = (sum(seconds) for seconds in zip(*spent, strict=True))
         share = model / ((model + search) or 1.0)
         return Scored(

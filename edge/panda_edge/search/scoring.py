@@ -14,13 +14,14 @@ from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, open_gallery
+from panda_edge.search.wide import WideLook, open_wide
 
 
 @dataclass(frozen=True)
 class FrameScore:
     """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own. distances: L2 distance of
-    each finest cell's descriptor to the nearest normal one, evened out towards the border where the bundle says so,
-    float32 (h, w); None where only the score was wanted."""
+    each finest cell's descriptor to the nearest normal one, evened out towards the border, with what a wider look adds,
+    where the bundle says so, float32 (h, w); None where only the score was wanted."""
 
     score: float
     distances: np.ndarray | None
@@ -33,8 +34,8 @@ class Scorer:
         """beside: another scorer of the same bundle, for another thread: what both only read is shared."""
         kernel.simd_level()  # says in one line where PANDA_SIMD names a level that is not there
         manifest = bundle.manifest
-        self.sigma = manifest.segmentation.sigma
-        """Of the heat map's Gaussian blur, frame pixels."""
+        self.maps = manifest.segmentation
+        """How a picture's heat map is made of its frames' distances."""
         self._knn = manifest.detection.knn
         self._in_graph = manifest.detection.scoring == "graph"
         self._stride = manifest.levels[0].stride
@@ -42,7 +43,9 @@ class Scorer:
         self._candidates: Candidates | NearbyCandidates = (
             beside._candidates if beside is not None else open_candidates(bundle, threads)
         )
-        self._gallery = open_gallery(bundle, SearchOptions(threads, epsilon))
+        options = SearchOptions(threads, epsilon)
+        self._gallery = open_gallery(bundle, options)
+        self._wide: WideLook | None = open_wide(bundle, options, None if beside is None else beside._wide)
         finest = manifest.levels[-1]
         self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 
@@ -86,9 +89,13 @@ class Scorer:
         if not with_map:
             return FrameScore(score, None)
         looked_at = None if view is None else view.looked_at(number, self._stride)
-        squared_cells = self._gallery.distances(levels, numbers[: self._neighbors], number, looked_at)
-        distances = np.sqrt(squared_cells)
-        return FrameScore(score, distances if self._divisors is None else distances / self._divisors)
+        compared = numbers[: self._neighbors]
+        distances = np.sqrt(self._gallery.distances(levels, compared, number, looked_at))
+        if self._divisors is not None:
+            distances /= self._divisors
+        if self._wide is not None:
+            distances += self._wide.excess(levels, compared, number, looked_at)
+        return FrameScore(score, distances)
 
 
 def check_finite(values: np.ndarray | float) -> None:

@@ -26,6 +26,8 @@ def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
         ("--neighbors", bank.neighbors, None),
         ("--average", bank.average, None),
         ("--border", bank.border, usual.border),
+        ("--wide", None if bank.wide is None else f"{bank.wide:g}", None),
+        ("--fill", bank.fill, usual.fill),
         ("--level-weights", bank.level_weights and ",".join(f"{weight:g}" for weight in bank.level_weights), None),
         ("--window", bank.window, None),
         ("--max-bank-mb", None if bank.max_bank_mb is None else f"{bank.max_bank_mb:g}", None),

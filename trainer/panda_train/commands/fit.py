@@ -52,6 +52,8 @@ def fit(
     discount: options.Discount = None,
     average: options.Average = None,
     border: options.Border = None,
+    wide: options.Wide = None,
+    fill: options.Fill = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
     extendable: options.Extendable = False,
@@ -108,6 +110,8 @@ def fit(
         window=window,
         discount=discount,
         border=border,
+        wide=wide,
+        fill=fill,
     )
     refuse_unread(context)
     resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)

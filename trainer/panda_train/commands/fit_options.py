@@ -154,6 +154,24 @@ Border = Annotated[
         "PatchCore's do; inside: neither.",
     ),
 ]
+Wide = Annotated[
+    float | None,
+    typer.Option(
+        metavar="WEIGHT",
+        rich_help_panel=_BANK,
+        help="How much counts what averages over 3 × 3 cells of the coarse levels find beyond the usual, for defects "
+        "whose parts look normal by themselves. 0.4 of whole pictures if not given; 0 for nothing.",
+    ),
+]
+Fill = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PX",
+        rich_help_panel=_BANK,
+        help="What lies between high places of the heat map, at most so many pixels of the input apart, is raised to "
+        "them: the inside of a defect whose rim is odd. 48 of whole pictures if not given; 0 for nothing.",
+    ),
+]
 Standardise = Annotated[
     bool, typer.Option("--standardise", rich_help_panel=_BANK, help="Divide each channel by its spread.")
 ]

@@ -35,6 +35,8 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "extendable": {"bank": ("exact", "hnsw", "coreset", "gaussian")},
     "discount": {"bank": ("exact", "hnsw")},
     "border": {"bank": ("exact", "hnsw")},
+    "wide": {"bank": ("exact", "hnsw")},
+    "fill": {"bank": ("exact", "hnsw")},
     "knn": {"distance": ("knn",)},
     "pyramid": {"method": _ADAPTING},
     "adapt_from": {"method": _ADAPTING},

@@ -1,0 +1,73 @@
+"""What a wider look finds of normal pictures themselves, so that only what is beyond it counts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import Manifest, Wide, version_of
+from panda_edge.bundle.model import default_threads
+from panda_edge.learn.bundle_writer import write_manifest
+from panda_edge.learn.own_distances import frames_of_pictures, similar_frames, write_own_distances
+from panda_edge.learn.progress import Progress
+from panda_edge.learn.team import ALONE, Team
+from panda_edge.search.evened import divisors
+from panda_edge.search.gallery import SearchOptions, frame_levels, open_gallery, stored_frames
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_frames, wide_gallery, widened
+
+_PICTURES = 64  # spread over all, that say what is usual
+_USUAL = 0.9  # quantile of a wider look's distances in normal pictures: what is below adds nothing
+
+
+def with_wider_look(
+    staging: Path, manifest: Manifest, weight: float, progress: Progress, team: Team = ALONE
+) -> Manifest:
+    """Write the wider look's own distances; returns the manifest that says how much is added, and beyond what.
+
+    weight: of a distance at a wider look, each kind over its mean in normal pictures. A stored picture is compared with
+    the others, as if it were new. Unchanged where there are no others, or these tell nothing.
+    """
+    bundle = Bundle(staging, manifest)
+    if len(frames_of_pictures(bundle)) < 2:
+        return manifest
+    stored = wide_frames(bundle)
+    write_own_distances(bundle, WIDE_OWN_DISTANCES_FILE, stored, "wider look", progress, team)
+
+    def measured() -> Manifest:
+        written = write_manifest(staging, manifest)
+        beyond = _usual(Bundle(staging, written), stored, weight)
+        if beyond is None:
+            (staging / WIDE_OWN_DISTANCES_FILE).unlink()
+            return write_manifest(staging, manifest)
+        segmentation = dataclasses.replace(manifest.segmentation, wide=beyond)
+        version = version_of(manifest.preprocessing, segmentation, manifest.roi)
+        return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation, format_version=version))
+
+    return team.firsts(measured)
+
+
+def _usual(bundle: Bundle, stored: list[np.ndarray], weight: float) -> Wide | None:
+    """By the distances of some stored pictures' frames at both looks."""
+    options = SearchOptions(default_threads())
+    gallery, wider = open_gallery(bundle, options), wide_gallery(bundle, stored, options)
+    coarsest, finest = bundle.manifest.levels[0], bundle.manifest.levels[-1]
+    evened = divisors(bundle.manifest.segmentation.evened, finest.height, finest.width)
+    rows, every = stored_frames(bundle), frames_of_pictures(bundle)
+    pictures = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _PICTURES).astype(int))]
+    near: list[float] = []
+    wide: list[np.ndarray] = []
+    for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
+        for number, numbers in zip(frames, similar, strict=True):
+            levels = frame_levels(rows, number)
+            distances = np.sqrt(gallery.distances(levels, numbers))
+            near.append(float((distances if evened is None else distances / evened).mean()))
+            grid = coarsest.height, coarsest.width
+            wide.append(np.sqrt(wider.distances(widened(levels, grid), numbers)))
+    usual = float(np.mean(wide))
+    if not usual > 0 or not np.mean(near) > 0:
+        return None
+    factor = weight * float(np.mean(near)) / usual
+    return Wide(float(f"{factor:.6g}"), float(f"{factor * float(np.quantile(wide, _USUAL)):.6g}"))
