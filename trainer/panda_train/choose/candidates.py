@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from panda_export.options import BankOptions
 from panda_train.resolution import Resolution
@@ -12,11 +13,13 @@ from panda_train.resolution import Resolution
 
 @dataclass(frozen=True)
 class Look:
-    """At what resolution pictures are looked at, and with what numbers the network computes (`fit --precision`)."""
+    """At what resolution pictures are looked at, and with what numbers the network computes (`fit --precision`).
+    usual: what `fit` does by itself."""
 
     name: str
     resolution: Resolution
     precision: str = "float32"
+    usual: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,11 @@ class Candidate:
     bank: BankOptions
     share: float | None = None
 
+    @property
+    def usual(self) -> bool:
+        """Whether it is what `fit` makes when nothing is said of banks."""
+        return self.bank == BankOptions(max_bank_mb=self.bank.max_bank_mb) and self.look.usual
+
     def of_cells(self, cells: int) -> BankOptions:
         """The bank's options where normal pictures have so many cells at stride 8 in all."""
         if self.share is None:
@@ -37,17 +45,24 @@ class Candidate:
 
 MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
 
+
+def _near(**options: Any) -> BankOptions:
+    """An exact bank whose heat map is neither looked at wider nor filled."""
+    return BankOptions("exact", wide=0.0, fill=0, **options)
+
+
 _BANKS: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
-    "exact, inside": (BankOptions("exact", border="inside"), None),
-    "exact, average 3": (BankOptions("exact", average=3), None),
-    "exact, average 5": (BankOptions("exact", average=5), None),
-    "exact, average 3, zeros": (BankOptions("exact", border="zeros"), None),
-    "exact, average 5, zeros": (BankOptions("exact", average=5, border="zeros"), None),
-    "exact, coarse two levels, average 3": (BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
-    "exact, coarse two levels, zeros": (BankOptions("exact", border="zeros", level_weights=(1.0, 1.0, 0.0)), None),
-    "exact, K 15": (BankOptions("exact", neighbors=15), None),
-    "exact, window 2": (BankOptions("exact", window=2), None),
+    "exact, near": (_near(), None),
+    "exact, inside": (_near(border="inside"), None),
+    "exact, average 3": (_near(average=3), None),
+    "exact, average 5": (_near(average=5), None),
+    "exact, average 3, zeros": (_near(border="zeros"), None),
+    "exact, average 5, zeros": (_near(average=5, border="zeros"), None),
+    "exact, coarse two levels, average 3": (_near(average=3, level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, coarse two levels, zeros": (_near(border="zeros", level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, K 15": (_near(neighbors=15), None),
+    "exact, window 2": (_near(window=2), None),
     "gaussian, average 3": (BankOptions("gaussian"), None),
     "gaussian, average 5": (BankOptions("gaussian", average=5), None),
     "gaussian, average 7": (BankOptions("gaussian", average=7), None),
@@ -73,12 +88,12 @@ def looks(smallest_defect: float | None, size: tuple[int, int]) -> list[Look]:
     """Resolutions worth a try for pictures of (width, height): no larger than they are, by more than a fifth; and
     tiles, where a smallest defect is given or the picture has at least twice the input's pixels a side."""
     found = [
-        Look(f"{side}²", Resolution(input_size=side))
+        Look(f"{side}²", Resolution(input_size=side), usual=side == SIZES[0] and smallest_defect is None)
         for side in SIZES
         if side == SIZES[0] or int(side) <= 1.2 * max(size)
     ]
     if smallest_defect is not None:
-        return [*found, Look("tiles", Resolution(smallest_defect=smallest_defect))]
+        return [*found, Look("tiles", Resolution(smallest_defect=smallest_defect), usual=True)]
     if min(size) >= 2 * int(SIZES[0]):
         found.append(Look("tiles", Resolution(tiles="auto")))
     return found

@@ -98,7 +98,7 @@ def _within(of: Sequence[Look], model_ms: Callable[[Look], float], ms: float) ->
         if share < 1:
             found.append(look)
         if _INT8_FROM < share < _INT8_TO:
-            found.append(replace(look, name=f"{look.name} int8", precision="int8"))
+            found.append(replace(look, name=f"{look.name} int8", precision="int8", usual=False))
         if share >= _INT8_TO:
             print(f"{look.name} is left out: the model alone takes {share * ms:.0f} ms a picture", file=sys.stderr)
     return found or list(of[:1])

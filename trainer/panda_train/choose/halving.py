@@ -26,6 +26,9 @@ class Rung:
 
 
 RUNGS = (Rung(120, 40, 70, 9), Rung(300, 70, 140, 3), Rung(600, 100, 210, 1))
+DOUBT = 0.01
+"""Painted defects are not the real ones: what `fit` does by itself, which was found with real ones, is left only for
+what is better than it by more."""
 _SLACK = 1.5  # times the budget of milliseconds, before the last rung: short measurements are noisy
 
 
@@ -38,6 +41,11 @@ class Row:
     rung: int
     verdict: Verdict
     left_out: str
+
+    @property
+    def standing(self) -> float:
+        """What candidates are compared by: the verdict's score, of what is usual with the benefit of the doubt."""
+        return self.verdict.score + (DOUBT if self.candidate.usual else 0.0)
 
 
 @dataclass
@@ -71,19 +79,18 @@ class Halving:
                 behind = [row for row in rows.values() if row.rung < number and row.verdict.ms <= self.ms]
                 if not behind:
                     break
-                next_one = max(behind, key=lambda row: (row.rung, row.verdict.score)).candidate
+                next_one = max(behind, key=lambda row: (row.rung, row.standing)).candidate
                 tried.append(self._row(next_one, number, rung, last))
                 rows[next_one.name] = tried[-1]
-            within = sorted((row for row in tried if not row.left_out), key=lambda row: -row.verdict.score)
+            within = sorted((row for row in tried if not row.left_out), key=lambda row: -row.standing)
             if not within:
                 raise PandaError(self._none_within(rows, failed))
             going = _survivors(within, rung.survivors, self.ms)
             for row in within:
                 if row not in going:
-                    behind_by = within[0].verdict.score - row.verdict.score
-                    rows[row.candidate.name] = replace(row, left_out=f"{behind_by:.3f} behind the best")
+                    rows[row.candidate.name] = replace(row, left_out=_why(within[0], row))
             left = [row.candidate for row in going]
-        return sorted(rows.values(), key=lambda row: (bool(row.left_out), -row.rung, -row.verdict.score))
+        return sorted(rows.values(), key=lambda row: (bool(row.left_out), -row.rung, -row.standing))
 
     def _row(self, candidate: Candidate, number: int, rung: Rung, last: bool) -> Row:
         found = self._verdict(candidate, number, rung)
@@ -111,10 +118,18 @@ class Halving:
         )
 
 
+def _why(best: Row, row: Row) -> str:
+    """Why a row goes no further than the best."""
+    ahead = row.verdict.score - best.verdict.score
+    if ahead > 0:
+        return f"{ahead:.3f} ahead of what is usual, which is no more than chance"
+    return f"{-ahead:.3f} behind the best"
+
+
 def _survivors(within: Sequence[Row], count: int, ms: float) -> list[Row]:
     """The best `count` of those surely within the time; and as many others, better than the last of these, whose
     measured time may be above it by noise. within: best first."""
     sure = [row for row in within if row.verdict.ms <= ms][:count]
-    worst = sure[-1].verdict.score if len(sure) == count else -1.0
-    unsure = [row for row in within if row.verdict.ms > ms and row.verdict.score > worst][:count]
+    worst = sure[-1].standing if len(sure) == count else -1.0
+    unsure = [row for row in within if row.verdict.ms > ms and row.standing > worst][:count]
     return [row for row in within if row in sure or row in unsure]
