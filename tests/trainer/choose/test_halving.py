@@ -14,7 +14,7 @@ import pytest
 from panda_edge.errors import PandaError
 from panda_export.options import BankOptions
 from panda_train.choose import halving
-from panda_train.choose.candidates import Candidate, Look
+from panda_train.choose.candidates import Candidate, Look, candidates, looks
 from panda_train.choose.chart import check_chart, draw, frontier
 from panda_train.choose.fit_command import arguments, command
 from panda_train.choose.halving import RUNGS, Halving, Row
@@ -49,9 +49,15 @@ class Fake:
 def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(halving, "verdict", lambda tried, fpr, slowness: tried)
 
-    def go(fake: Fake, names: list[str], ms: float = 30.0, state: State | None = None) -> list[Row]:
+    def go(
+        fake: Fake,
+        names: list[str],
+        ms: float = 30.0,
+        state: State | None = None,
+        looks: dict[str, Look] | None = None,
+    ) -> list[Row]:
         pictures = Judged([], [], (10, 10))
-        made = [Candidate(name, LOOK, BankOptions()) for name in names]
+        made = [Candidate(name, (looks or {}).get(name, LOOK), BankOptions()) for name in names]
         return Halving(lambda look: fake, pictures, ms, 1.0, 0.01, state or State(None, {})).run(made)  # type: ignore[arg-type,return-value]
 
     return go
@@ -88,6 +94,25 @@ def test_a_little_over_the_time_is_forgiven_until_the_last_rung(run: Any) -> Non
     rows = run(Fake({"slow": (0.9, 33.0), "fast": (0.5, 10.0)}), ["slow", "fast"])
     assert [row.candidate.name for row in rows] == ["fast", "slow"]
     assert rows[1].rung == 3
+
+
+@pytest.mark.parametrize(("other", "chosen"), [(0.509, "usual"), (0.511, "other")])
+def test_what_fit_does_by_itself_is_left_for_what_is_surely_better(run: Any, other: float, chosen: str) -> None:
+    usual = {"usual": replace(LOOK, usual=True)}
+    rows = run(Fake({"usual": (0.5, 10.0), "other": (other, 10.0)}), ["usual", "other"], looks=usual)
+    assert rows[0].candidate.name == chosen
+    assert rows[0].verdict.score == {"usual": 0.5, "other": other}[chosen]  # as it was measured
+    said = "0.009 ahead of what is usual" if chosen == "usual" else "0.011 behind the best"
+    assert rows[1].left_out.startswith(said)
+
+
+def test_what_is_usual() -> None:
+    def usual(smallest: float | None, size: tuple[int, int] = (900, 900)) -> list[str]:
+        return [one.name for one in candidates(looks(smallest, size), 100.0) if one.usual]
+
+    assert usual(None) == ["224²: exact"]
+    assert usual(12.0) == ["tiles: exact"]
+    assert not replace(candidates(looks(None, (300, 300)), 50.0)[0], look=LOOK).usual
 
 
 def test_nothing_within_the_time(run: Any) -> None:
