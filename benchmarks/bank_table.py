@@ -39,20 +39,22 @@ def _option(name: str, family: str, *args: str) -> Configuration:
 
 
 EXACT = _option("exact, K=50", "exact")
+_NEAR = ("--wide", "0", "--fill", "0")
 # One of each kind, for the README.
 README = ("exact, K=50", "k-means, M=50", "coreset, 5000", "gaussian")
 # What `panda-train fit` does not offer is left out of the table by name.
 CONFIGURATIONS = (
     EXACT,
-    *(Configuration(f"exact, K=50, ε={e}", "exact, ε", (), e) for e in (0.05, 0.25)),
-    *(_option(f"exact, K={k}", "exact, K", "--neighbors", k) for k in ("10", "100")),
+    _option("exact, near", "exact", *_NEAR),
+    *(Configuration(f"exact, near, ε={e}", "exact, ε", _NEAR, e) for e in (0.05, 0.25)),
+    *(_option(f"exact, near, K={k}", "exact, K", "--neighbors", k, *_NEAR) for k in ("10", "100")),
     *(_option(f"k-means, M={m}", "k-means", "--bank", "kmeans", "--means", m) for m in ("10", "50", "200", "1000")),
     _option("k-means per level, M=50", "k-means per level", "--bank", "kmeans-levels", "--means", "50"),
     *(_option(f"coreset, {n}", "coreset", "--bank", "coreset", "--vectors", n) for n in ("5000", "20000")),
     *(_option(f"hnsw, {n}", "hnsw", "--bank", "joint-hnsw", "--vectors", n) for n in ("5000", "50000")),
     _option("gaussian", "gaussian", "--bank", "gaussian"),
-    *(_option(f"exact, K=50, {s}²", "input", "--input-size", s) for s in ("160", "320")),
-    _option("exact, K=50, int8", "exact, int8", "--precision", "int8"),
+    *(_option(f"exact, near, {s}²", "input", "--input-size", s, *_NEAR) for s in ("160", "320")),
+    _option("exact, near, int8", "exact, int8", "--precision", "int8", *_NEAR),
     _option("gaussian, int8", "gaussian, int8", "--bank", "gaussian", "--precision", "int8"),
 )
 

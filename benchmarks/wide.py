@@ -1,44 +1,45 @@
-"""What a wider look and filled heat maps are worth: `python -m benchmarks.wide NAME DATA [OPTIONS…]`.
+"""Frame and search of Wide-ResNet-50-2, the paper's backbone for segmentation (levels of 1024 + 512 + 256 channels).
 
-Exact banks of `panda-train fit`, whole pictures at 224 × 224; accuracy by `panda-train evaluate --fpr 0.05`. OPTIONS:
-some of CONFIGURATIONS. Rows go into `benchmarks/results/wide.json`, and are shown in `wide.md`.
+Its weights are random, so that nothing need be fetched: for speed only. The bank holds 60 normal images.
 """
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import numpy as np
 
-from benchmarks.border import fit_each, table_of
-from benchmarks.results_file import FOLDER, ResultsFile
+import panda_edge
+from benchmarks.peers.search import beside_faiss
+from benchmarks.results_file import ResultsFile
+from benchmarks.subject import CACHE, Subject, say
+from panda_edge.images.preprocessing import Preprocessing
+from panda_export.export import export_bundle
+from panda_export.options import ExportOptions
+from panda_train import backbones
 
-CONFIGURATIONS = (
-    "",
-    "--wide 0 --fill 0",
-    "--wide 0",
-    "--fill 0",
-    "--wide 0.25",
-    "--wide 1",
-    "--fill 24",
-    "--fill 96",
-)
+NAME = "wide_resnet50_2"
+_NORMAL = 60
 
 
-def measure(name: str, data: Path, wanted: list[str]) -> None:
-    rows = ResultsFile("wide")
-    for _ in fit_each(rows, name, data, wanted or CONFIGURATIONS):
-        write(rows)
-
-
-def write(rows: ResultsFile) -> None:
-    text = [
-        "# What a wider look and filled heat maps are worth",
-        "`python -m benchmarks.wide NAME DATA`; exact banks, EfficientNet-Lite0, whole pictures at 224 × 224. The "
-        "first three figures are image AUROC by three scores.",
-        table_of(rows),
-    ]
-    (FOLDER / "wide.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    measure(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+def measure_wide(subject: Subject, rows: ResultsFile, threads: int, images: int = 10) -> None:
+    """The row `NAME: wide`: median milliseconds by stage, and our search beside faiss at equal answers."""
+    bundle = CACHE / subject.name / f"{NAME}.panda"
+    if not bundle.exists():
+        say(f"{NAME}: a bundle of {_NORMAL} normal images, random weights")
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        export_bundle(
+            bundle,
+            backbones.untrained(NAME),
+            subject.dataset.train[:_NORMAL],
+            Preprocessing(224, 224),
+            ExportOptions({"name": "dn2"}),
+        )
+    detector = panda_edge.load(bundle, threads)
+    paths = subject.images(images)
+    detector.segment(paths[0])
+    stages = [detector.segment(path).stages_ms for path in paths]
+    say(f"{NAME}: beside faiss, {images} images")
+    rows.update(
+        f"{subject.name}: wide",
+        stages_ms={stage: round(float(np.median([of[stage] for of in stages])), 2) for stage in stages[0]},
+        **beside_faiss(detector, paths, threads),
+    )

@@ -41,7 +41,7 @@ HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
 _DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
-_WIDE, _FILL, _MOST_WIDE = 0.5, 48, 100  # of whole pictures: `benchmarks/results/wide.md`
+_WIDE, _FILL, _MOST_WIDE = 0.5, 48, 100  # of whole pictures: `benchmarks/results/wider_look.md`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
 _ZEROS_AVERAGE = 3
