@@ -33,8 +33,8 @@ def measure(name: str, data: Path, wanted: list[str]) -> None:
 def write(rows: ResultsFile) -> None:
     text = [
         "# What a wider look and filled heat maps are worth",
-        "`python -m benchmarks.wider_look NAME DATA`; exact banks, EfficientNet-Lite0, whole pictures at 224 × 224. The "
-        "first three figures are image AUROC by three scores.",
+        "`python -m benchmarks.wider_look NAME DATA`; exact banks, EfficientNet-Lite0, whole pictures at 224 × 224. "
+        "The first three figures are image AUROC by three scores.",
         table_of(rows),
     ]
     (FOLDER / "wider_look.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
