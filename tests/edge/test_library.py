@@ -103,7 +103,7 @@ def test_bundles_that_it_cannot_search(example: Path, made_bundles: dict[str, Pa
     ("change", "expected"),
     [
         (lambda plain: plain.update(magic="PK"), "magic is PK"),
-        (lambda plain: plain.update(format_version=5), "format_version is not a whole number from 1 to 4"),
+        (lambda plain: plain.update(format_version=6), "format_version is not a whole number from 1 to 5"),
         (lambda plain: plain["segmentation"].update(evened=[1.5, -1]), "evened is not a list of at most 64 numbers"),
         (lambda plain: plain["segmentation"].update(evened=[1.5] * 65), "evened is not a list of at most 64 numbers"),
         (lambda plain: plain["segmentation"].update(evened={"a": 1}), "evened is not a list of at most 64 numbers"),
