@@ -35,7 +35,7 @@ bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
 	$(MAKE) -C tests/kernel
-	@if [ -x $(BIN)/pytest ]; then $(BIN)/python -m pytest -q tests/edge/test_library.py; \
+	@if [ -x $(BIN)/pytest ]; then $(BIN)/python -m pytest -q tests/edge/test_library.py tests/edge/test_library_maps.py; \
 	else echo "SKIPPED: libpanda_edge not compared with Python's numbers, needs $(BIN) (make test)"; fi
 
 FUZZ ?=

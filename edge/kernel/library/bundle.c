@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/half.h"
-#include "library/manifest.h"
-#include "library/npy.h"
+#include "library/fill.h"
+#include "library/own.h"
+#include "library/wide.h"
 
 enum { FACTORS = 0, MEANS = 1 }; /* of `stored`, in a gaussian bank; in an exact one, a level each */
 enum { SCORES = 3 };             /* rows of calibration.npy: embedding, max, top1 */
@@ -24,8 +24,10 @@ struct panda_edge_bundle {
     npy_array embeddings, calibration, stored[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
     npy_array own;          /* distances of what is stored to other normal images, where a share is taken off */
     panda_pyramid *pyramid; /* of an exact bank */
-    size_t joint;           /* channels of all levels */
-    size_t map_h, map_w;    /* cells of the map before it is drawn at the input's size */
+    panda_wide wide;
+    panda_filling filling;
+    size_t joint;        /* channels of all levels */
+    size_t map_h, map_w; /* cells of the map before it is drawn at the input's size */
     axis_bands rows, columns;
     size_t similar; /* normal images that are looked for */
     float *similar_squared;
@@ -61,7 +63,7 @@ static bool map_pyramids(panda_edge_bundle *b, const panda_source *source, panda
     if (b->m.discount > 0 && !npy_map(source, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
         return false;
     b->pyramid = panda_pyramid_new(levels, b->m.shape.level_count, b->m.images, b->m.grid_h, b->m.grid_w, true);
-    return b->pyramid != NULL || out_of_memory(error);
+    return b->pyramid != NULL ? wide_open(source, &b->m, levels, &b->wide, error) : out_of_memory(error);
 }
 
 static bool map_gaussians(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)
@@ -107,7 +109,8 @@ static bool make_room(panda_edge_bundle *b, panda_edge_error *error)
     b->positions = malloc(cells * sizeof *b->positions);
     b->descriptors = b->m.gaussian ? malloc(cells * b->joint * sizeof *b->descriptors) : NULL;
     bool good = b->similar_squared && b->similar_numbers && b->cells && b->positions &&
-                (b->descriptors || !b->m.gaussian) && make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
+                (b->descriptors || !b->m.gaussian) && filling_begin(&b->m, &b->filling) &&
+                make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
                 make_bands(&b->columns, b->map_w, b->m.shape.width, b->m.sigma);
     return good || out_of_memory(error);
 }
@@ -144,6 +147,8 @@ void panda_edge_close(panda_edge_bundle *b)
     if (b == NULL)
         return;
     panda_pyramid_free(b->pyramid);
+    wide_close(&b->wide);
+    filling_end(&b->filling);
     npy_unmap(&b->embeddings);
     npy_unmap(&b->calibration);
     npy_unmap(&b->own);
@@ -159,14 +164,18 @@ void panda_edge_close(panda_edge_bundle *b)
 
 panda_edge_shape panda_edge_shape_of(const panda_edge_bundle *b) { return b->m.shape; }
 
+/* The normal images that a frame is compared with, and where in them. */
+static panda_scope scope_of(const panda_edge_bundle *b)
+{
+    return (panda_scope){b->similar_numbers, b->m.neighbors < b->similar ? b->m.neighbors : b->similar, NULL,
+                         b->m.window};
+}
+
 /* Squared distance of each cell of the map to what is normal there. */
 static panda_status measure_cells(panda_edge_bundle *b, const float *const *levels)
 {
-    if (!b->m.gaussian) {
-        panda_scope scope = {b->similar_numbers, b->m.neighbors < b->similar ? b->m.neighbors : b->similar, NULL,
-                             b->m.window};
-        return panda_pyramid_nearest(b->pyramid, levels, scope, 0, b->threads, b->cells, b->positions);
-    }
+    if (!b->m.gaussian)
+        return panda_pyramid_nearest(b->pyramid, levels, scope_of(b), 0, b->threads, b->cells, b->positions);
     size_t channels[PANDA_MAX_LEVELS];
     for (int l = 0; l < b->m.shape.level_count; l++)
         channels[l] = b->m.shape.levels[l].channels;
@@ -184,15 +193,9 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 /* L2 distances from squared ones, less the share of what their matches have themselves, evened towards the border. */
 static void finish_cells(panda_edge_bundle *b)
 {
-    const uint16_t *own = b->own.data;
     for (size_t y = 0, i = 0; y < b->map_h; y++)
         for (size_t x = 0; x < b->map_w; x++, i++) {
-            b->cells[i] = sqrtf(b->cells[i]);
-            if (own != NULL) {
-                const int64_t match = b->positions[i] < 0 ? 0 : b->positions[i];
-                const float left = b->cells[i] - (float)b->m.discount * half_to_float(own[match]);
-                b->cells[i] = left < 0 ? 0 : left;
-            }
+            b->cells[i] = less_own(b->cells[i], b->positions[i], &b->own, b->m.discount);
             const size_t from_border = least(least(y, b->map_h - 1 - y), least(x, b->map_w - 1 - x));
             if (from_border < b->m.evened_count)
                 b->cells[i] /= b->m.evened[from_border];
@@ -221,24 +224,29 @@ bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float 
                    b->threads, b->similar_squared, b->similar_numbers);
     if (status == PANDA_OK)
         status = measure_cells(b, levels);
+    if (status == PANDA_OK) {
+        finish_cells(b);
+        status = wide_add(&b->wide, &b->m, levels, scope_of(b), b->threads, b->cells);
+    }
     if (status != PANDA_OK)
         return out_of_memory(error);
     *result = (panda_edge_result){0, 0, NAN};
     for (size_t i = 0; i < b->m.knn; i++)
         result->score += b->similar_squared[i];
     result->score /= (float)b->m.knn;
-    finish_cells(b);
     panda_bands rows = {b->rows.weights, b->rows.first, b->rows.taps, b->m.shape.height};
     panda_bands columns = {b->columns.weights, b->columns.first, b->columns.taps, b->m.shape.width};
     if (panda_resample(b->cells, b->map_h, b->map_w, rows, columns, heatmap) != PANDA_OK)
         return out_of_memory(error);
+    const size_t values = b->m.shape.height * b->m.shape.width;
     bool finite = isfinite(result->score);
-    for (size_t i = 0; i < b->m.shape.height * b->m.shape.width; i++) {
+    for (size_t i = 0; i < values; i++)
         finite &= isfinite(heatmap[i]) != 0;
-        result->map_maximum = heatmap[i] > result->map_maximum ? heatmap[i] : result->map_maximum;
-    }
     if (!finite) /* a NaN would pass every threshold unseen */
         return panda_edge_fail(error, "the distances are not finite; features or the bundle's banks are damaged");
+    fill(&b->filling, heatmap);
+    for (size_t i = 0; i < values; i++)
+        result->map_maximum = heatmap[i] > result->map_maximum ? heatmap[i] : result->map_maximum;
     result->p_value = p_value(b, result);
     return true;
 }

@@ -115,7 +115,7 @@ bool json_numbers(const json_text *json, int object, const char *name, double lo
     if (array == JSON_NONE)
         return true;
     bool good = is_type(json, array, JSMN_ARRAY) && token(json, array)->size <= (int)room;
-    double value;
+    double value = 0;
     for (int item; good && (item = json_item(json, array, (int)*count)) != JSON_NONE; values[(*count)++] = (float)value)
         good = is_number(json, item, low, high, &value);
     return good || panda_edge_fail(error, "manifest.json: %s is not a list of at most %zu numbers from %g to %g", name,

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 4 };
+enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 5, MAX_FILL = 4096 };
 static const long MOST = 1000000000;
 
 static bool present(const json_text *json, int object, const char *name)
@@ -87,6 +87,16 @@ static bool read_dtype(const char *name, panda_manifest *m, panda_edge_error *er
     return panda_edge_fail(error, "segmentation.dtype is %s: not one of this bank's", name);
 }
 
+static bool read_wide_and_filled(const json_text *json, int segmentation, panda_manifest *m, panda_edge_error *error)
+{
+    const int wide = json_value(json, segmentation, "wide"), filled = json_value(json, segmentation, "filled");
+    m->wide = wide != JSON_NONE;
+    return (!m->wide || (json_number(json, wide, "factor", 0, 1e6, &m->wide_factor, error) &&
+                         json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error))) &&
+           (filled == JSON_NONE || (json_whole(json, filled, "pixels", 1, MAX_FILL, &m->fill_pixels, error) &&
+                                    json_number(json, filled, "above", 0, 1e12, &m->fill_above, error)));
+}
+
 static bool read_segmentation(const json_text *json, panda_manifest *m, panda_edge_error *error)
 {
     int object = json_value(json, JSON_TOP, "segmentation");
@@ -105,7 +115,8 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
         !json_numbers(json, object, "evened", 1.0 / 16, 16, m->evened, PANDA_MAX_EVENED, &m->evened_count, error) ||
         (present(json, object, "average") && !json_whole(json, object, "average", 1, 99, &m->average, error)) ||
         (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (long)channels, &m->rank, error)) ||
-        (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)))
+        (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)) ||
+        !read_wide_and_filled(json, object, m, error))
         return false;
     m->gaussian = strcmp(bank, "gaussian") == 0;
     if (!m->gaussian && strcmp(bank, "exact") != 0)
@@ -113,8 +124,9 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
     if (m->average % 2 == 0)
         return panda_edge_fail(error, "manifest.json: segmentation: average is %zu, expected an odd number",
                                m->average);
-    if (m->gaussian && (m->discount > 0 || m->evened_count > 0))
-        return panda_edge_fail(error, "manifest.json: segmentation: a discount of a gaussian bank, or a border evened");
+    if (m->gaussian && (m->discount > 0 || m->evened_count > 0 || m->wide || m->fill_pixels > 0))
+        return panda_edge_fail(error, "manifest.json: segmentation: a gaussian bank with a discount, a border evened, "
+                                      "a wider look or filled maps");
     if (!m->gaussian && m->images != m->vectors)
         return panda_edge_fail(error, "manifest.json: %zu images in one bank and %zu in the other", m->images,
                                m->vectors);

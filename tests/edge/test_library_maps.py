@@ -1,0 +1,205 @@
+"""libpanda_edge's heat maps where a wider look adds to distances, and where maps are filled: as Python's."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from panda_edge.bundle.folder import open_bundle
+from panda_edge.bundle.manifest import Level
+from panda_edge.detector import load
+from panda_edge.search import picture
+from panda_edge.search.kernel import quantise_rows
+from panda_edge.search.scoring import Scorer
+from panda_edge.search.wide import WideLook
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[np.ndarray]]:
+    """What Python's wider look adds, and by how much it fills, from now on."""
+    seen: dict[str, list[np.ndarray]] = {"wide": [], "filled": []}
+    excess, fill = WideLook.excess, picture.filled
+
+    def excess_of(self: WideLook, *about: Any) -> np.ndarray:
+        seen["wide"].append(excess(self, *about))
+        return seen["wide"][-1]
+
+    def filled(heatmap: np.ndarray, reach: int, above: float) -> np.ndarray:
+        done = fill(heatmap, reach, above)
+        seen["filled"].append(done - heatmap)
+        return done
+
+    monkeypatch.setattr(WideLook, "excess", excess_of)
+    monkeypatch.setattr(picture, "filled", filled)
+    return seen
+
+
+def test_a_large_defect(
+    example: Any, bundle: Path, normal_images: list[Path], tmp_path: Path, looked: dict[str, list[np.ndarray]]
+) -> None:
+    """Of a bundle as `fit` makes it: a wider look finds it, and its inside is filled."""
+    plain = open_bundle(bundle).manifest.segmentation
+    assert plain.wide is not None
+    assert plain.filled is not None
+    smeared = np.asarray(Image.open(normal_images[0]).convert("RGB")).copy()
+    smeared[12:52, 8:56] = smeared[12:52, 8:56].mean((0, 1))
+    Image.fromarray(smeared).save(tmp_path / "smeared.png")
+    example.compare(load(bundle, 1), [normal_images[0], tmp_path / "smeared.png"], tmp_path / "features")
+    assert (looked["wide"][-1] > 0).sum() > 20
+    assert (looked["filled"][-1] > 0.01 * plain.filled.above).sum() > 100
+
+
+LEVELS = (Level(32, 2, 3, 6), Level(16, 4, 6, 7), Level(8, 8, 12, 5), Level(4, 16, 24, 3))
+
+
+def random_bundle(path: Path, edit: Callable[..., None], levels: tuple[Level, ...], maps: dict[str, Any]) -> None:
+    """Make a bundle one of frames of 64 × 96 pixels, its banks of random numbers and without calibration."""
+    images, random = 6, np.random.default_rng(0)
+
+    def stored(name: str, values: np.ndarray) -> None:
+        np.save(path / "bank" / name, values)
+
+    shutil.rmtree(path / "bank")
+    (path / "bank").mkdir()
+    stored("embeddings.npy", random.standard_normal((images, 12)).astype(np.float32))
+    for level in levels:
+        values = random.standard_normal((images, level.height * level.width, level.channels)).astype(np.float32)
+        if maps["dtype"] == "uint8":
+            values, scales = quantise_rows(values)
+            stored(f"stride{level.stride:02d}_rows.npy", scales)
+        stored(f"stride{level.stride:02d}.npy", values.astype(maps["dtype"]))
+    for name, level in (("own_distances.npy", levels[-1]), ("wide_own_distances.npy", levels[:2][-1])):
+        stored(name, random.random((images, level.height, level.width)).astype(np.float16))
+
+    def change(plain: dict[str, Any]) -> None:
+        plain["preprocessing"].update(height=64, width=96)
+        plain["levels"] = [dataclasses.asdict(level) for level in levels]
+        plain["detection"].update(count=images)
+        plain["segmentation"].update(count=images, evened=[1.5, 1.25], **maps)
+        plain["calibration"] = None
+
+    edit(path, change, reseal=True)
+
+
+@pytest.mark.parametrize(
+    ("levels", "maps"),
+    [
+        (LEVELS[3:], {"dtype": "float16", "wide": {"factor": 9, "floor": 0.1}, "filled": {"pixels": 1, "above": 0.5}}),
+        (
+            LEVELS[2:],
+            {
+                "dtype": "float32",
+                "discount": 0,
+                "wide": {"factor": 2, "floor": 1},
+                "filled": {"pixels": 4096, "above": 1},
+            },
+        ),
+        (LEVELS[1:], {"dtype": "uint8", "window": 1, "filled": {"pixels": 64, "above": 2}}),
+        (LEVELS[1:], {"dtype": "float16", "filled": None}),
+        (LEVELS, {"dtype": "float32", "filled": {"pixels": 47, "above": 3}}),
+        (LEVELS, {"dtype": "uint8", "wide": None, "filled": {"pixels": 8, "above": 0}}),
+    ],
+)
+def test_shapes_and_types(
+    example: Any,
+    bundle_copy: Callable[..., Path],
+    edit_manifest: Callable[..., None],
+    tmp_path: Path,
+    looked: dict[str, list[np.ndarray]],
+    levels: tuple[Level, ...],
+    maps: dict[str, Any],
+) -> None:
+    """One to four levels, sides that differ, each type of bank, squares from one value to more than the map."""
+    path = bundle_copy("exact")
+    maps = {"discount": 0.5, "wide": {"factor": 2, "floor": 2}, "sigma": 2, **maps}
+    random_bundle(path, edit_manifest, levels, maps)
+    bundle, random = open_bundle(path), np.random.default_rng(1)
+    found = bundle.manifest
+    view = found.preprocessing.view((96, 64))
+    embedding = random.standard_normal(found.embedding_size).astype(np.float32)
+    shapes = [(level.height * level.width, level.channels) for level in levels]
+    features = [random.standard_normal(shape).astype(np.float32) for shape in shapes]
+    scored = picture.joined(view, [Scorer(bundle, 1).score(embedding, features)], found.segmentation)
+    assert scored.heatmap is not None
+    if maps["wide"]:
+        assert 0 < (looked["wide"][-1] > 0).mean() < 1
+    if maps["filled"]:
+        assert (looked["filled"][-1] > 0.01).any() == (maps["filled"]["pixels"] > 1)
+    np.concatenate([embedding, *(level.ravel() for level in features)]).tofile(tmp_path / "features")
+    (score, maximum, p_value), *_ = example.said(path, tmp_path / "features")
+    np.testing.assert_allclose([score, maximum], [scored.score, scored.heatmap.max()], rtol=1e-5)
+    assert np.isnan(p_value)
+    drawn = np.fromfile(tmp_path / "features.maps", np.float32).reshape(scored.heatmap.shape)
+    np.testing.assert_allclose(drawn, scored.heatmap, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("wide", {"factor": 1}, "floor is not a number from 0 to 1e+12"),
+        ("wide", {"factor": 1, "floor": 1e300}, "floor is not a number"),
+        ("wide", {"factor": -1, "floor": 1}, "factor is not a number from 0 to 1e+06"),
+        ("wide", {"factor": "2", "floor": 1}, "factor is not a number"),
+        ("wide", {"factor": np.nan, "floor": 1}, "not the JSON of a manifest"),
+        ("wide", [1, 2], "factor is not a number"),
+        ("wide", True, "factor is not a number"),
+        ("filled", {"above": 1}, "pixels is not a whole number from 1 to 4096"),
+        ("filled", {"pixels": 0, "above": 1}, "pixels is not a whole number"),
+        ("filled", {"pixels": 2**40, "above": 1}, "pixels is not a whole number"),
+        ("filled", {"pixels": 4.5, "above": 1}, "pixels is not a whole number"),
+        ("filled", {"pixels": 4, "above": -1}, "above is not a number from 0 to 1e+12"),
+        ("filled", {"pixels": 4}, "above is not a number"),
+        ("filled", 48, "pixels is not a whole number"),
+    ],
+)
+def test_wrong_numbers(
+    example: Any,
+    bundle_copy: Callable[..., Path],
+    edit_manifest: Callable[..., None],
+    name: str,
+    value: Any,
+    expected: str,
+) -> None:
+    bundle = bundle_copy("exact")
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update({name: value}))
+    assert expected in example.refusal(bundle)
+
+
+@pytest.mark.parametrize("asked", [{"wide": {"factor": 1, "floor": 0}}, {"filled": {"pixels": 9, "above": 0}}])
+def test_a_gaussian_bank_looks_no_wider(
+    example: Any, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], asked: dict[str, Any]
+) -> None:
+    bundle = bundle_copy("gaussian")
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update(asked))
+    assert "a gaussian bank with" in example.refusal(bundle)
+
+
+@pytest.mark.parametrize("damage", ["none", "coarser", "float32", "short"])
+def test_wrong_own_distances_of_a_wider_look(
+    example: Any, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], damage: str
+) -> None:
+    """With size and hash as the manifest has them."""
+    bundle = bundle_copy("exact")
+    path = bundle / "bank" / "wide_own_distances.npy"
+    own = np.load(path)
+    if damage == "none":
+        path.unlink()
+        assert "wide_own_distances.npy: cannot be read" in example.refusal(bundle)
+        edit_manifest(bundle, reseal=True)
+        assert "wide_own_distances.npy is missing" in example.refusal(bundle)
+        return
+    whole = path.read_bytes()
+    np.save(path, own[:, ::2, ::2] if damage == "coarser" else own.astype(np.float32))
+    if damage == "short":
+        path.write_bytes(whole[:-2])
+    edit_manifest(bundle, reseal=True)
+    assert "wide_own_distances.npy: not the array of <f2" in example.refusal(bundle)
