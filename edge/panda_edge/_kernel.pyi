@@ -61,6 +61,18 @@ class Pyramid:
         /,
     ) -> None: ...
 
+def widen(
+    levels: Sequence[NDArray[np.float32]], grid_h: int, grid_w: int, out: Sequence[NDArray[np.float32]], /
+) -> None: ...
+def widen_gallery(
+    gallery: Sequence[NDArray[Any]],
+    scales: Sequence[NDArray[np.float32] | None],
+    grid_h: int,
+    grid_w: int,
+    threads: int,
+    out: Sequence[NDArray[np.float16]],
+    /,
+) -> None: ...
 def joint_descriptors(
     levels: Sequence[NDArray[np.float32]], grid_h: int, grid_w: int, average: int, out: NDArray[np.float32], /
 ) -> None: ...

@@ -18,10 +18,11 @@ from panda_edge.errors import BundleError, PandaError
 from panda_edge.examine.info import describe, describe_in_words
 from panda_edge.examine.verify import verify
 from panda_edge.images.tiling import Tiling
+from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.filled import filled
 from panda_edge.search.level_files import level_file, raster_order
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, widened
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
 from panda_export.options import BankOptions
 
 K = 4
@@ -40,7 +41,7 @@ def expected_levels(levels: list[np.ndarray], grid: tuple[int, int]) -> list[np.
 def test_averages_over_neighbours(count: int) -> None:
     rng = np.random.default_rng(count)
     levels = [rng.random((6 * 4**depth, 3 + depth), dtype=np.float32) for depth in range(count)]
-    found = widened(levels, (2, 3))
+    found = kernel.widened(levels, (2, 3))
     wanted = expected_levels(levels, (2, 3))
     assert len(found) == len(wanted) == min(count, 2)
     for depth, (level, raster) in enumerate(zip(found, wanted, strict=True)):

@@ -233,6 +233,8 @@ static PyMethodDef functions[] = {
     {"k_centre", k_centre, METH_VARARGS, "k_centre(points, start, threads, indices)"},
     {"gaussian_distance", gaussian_distance, METH_VARARGS,
      "gaussian_distance(x, mean, factors, rows, triangular, threads, distances)"},
+    {"widen", widen, METH_VARARGS, "widen(levels, grid_h, grid_w, out)"},
+    {"widen_gallery", widen_gallery, METH_VARARGS, "widen_gallery(gallery, scales, grid_h, grid_w, threads, out)"},
     {"joint_descriptors", joint_descriptors, METH_VARARGS, "joint_descriptors(levels, grid_h, grid_w, average, out)"},
     {"heatmap_bands", heatmap_bands, METH_VARARGS, "heatmap_bands(sigma, weights, first) -> taps"},
     {"project", project, METH_VARARGS, "project(rows, mean, basis, threads, out)"},

@@ -28,6 +28,9 @@ PyObject *outcome(panda_status status);
 /* Functions of the module, of binding_maps.c. */
 PyObject *heatmap_bands(PyObject *module, PyObject *args);
 PyObject *joint_descriptors(PyObject *module, PyObject *args);
+/* Of binding_widen.c. */
+PyObject *widen(PyObject *module, PyObject *args);
+PyObject *widen_gallery(PyObject *module, PyObject *args);
 
 /* The types of galleries, and the searches in them: Pyramid, and Flat. */
 PyObject *pyramid_type(void);

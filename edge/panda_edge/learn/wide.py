@@ -14,9 +14,10 @@ from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.own_distances import frames_of_pictures, similar_frames, write_own_distances
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.team import ALONE, Team
+from panda_edge.search import kernel
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, frame_levels, open_gallery, stored_frames
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_frames, wide_gallery, widened
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, grid_of, wide_frames, wide_gallery
 
 _PICTURES = 64  # spread over all, that say what is usual
 _USUAL = 0.9  # quantile of a wider look's distances in normal pictures: what is below adds nothing
@@ -33,7 +34,7 @@ def with_wider_look(
     bundle = Bundle(staging, manifest)
     if len(frames_of_pictures(bundle)) < 2:
         return manifest
-    stored = wide_frames(bundle)
+    stored = wide_frames(bundle, default_threads())
     write_own_distances(bundle, WIDE_OWN_DISTANCES_FILE, stored, "wider look", progress, team)
 
     def measured() -> Manifest:
@@ -53,7 +54,7 @@ def _usual(bundle: Bundle, stored: list[np.ndarray], weight: float) -> Wide | No
     """By the distances of some stored pictures' frames at both looks."""
     options = SearchOptions(default_threads())
     gallery, wider = open_gallery(bundle, options), wide_gallery(bundle, stored, options)
-    coarsest, finest = bundle.manifest.levels[0], bundle.manifest.levels[-1]
+    finest = bundle.manifest.levels[-1]
     evened = divisors(bundle.manifest.segmentation.evened, finest.height, finest.width)
     rows, every = stored_frames(bundle), frames_of_pictures(bundle)
     pictures = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _PICTURES).astype(int))]
@@ -64,8 +65,7 @@ def _usual(bundle: Bundle, stored: list[np.ndarray], weight: float) -> Wide | No
             levels = frame_levels(rows, number)
             distances = np.sqrt(gallery.distances(levels, numbers))
             near.append(float((distances if evened is None else distances / evened).mean()))
-            grid = coarsest.height, coarsest.width
-            wide.append(np.sqrt(wider.distances(widened(levels, grid), numbers)))
+            wide.append(np.sqrt(wider.distances(kernel.widened(levels, grid_of(bundle)), numbers)))
     usual = float(np.mean(wide))
     if not usual > 0 or not np.mean(near) > 0:
         return None

@@ -191,6 +191,42 @@ def joint_descriptors(levels: Sequence[ArrayLike], grid: tuple[int, int], averag
     return out
 
 
+_WIDE_LEVELS = 2
+
+
+def widened(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]:
+    """A frame at a wider look: each value averaged over 3 × 3 cells of its own level, zeros beyond the border; levels
+    finer than the second-coarsest averaged over its cells, behind its own channels.
+
+    Args:
+        levels: coarse first, each (cells, C) in nested order.
+        grid: (height, width) of the coarsest level.
+
+    Returns:
+        At most two levels, float32 (cells, C) in nested order.
+    """
+    rows = [_rows(level) for level in levels]
+    out = [np.empty(shape, np.float32) for shape in _wide_shapes([level.shape for level in rows])]
+    _kernel.widen(rows, *grid, out)
+    return out
+
+
+def widened_gallery(gallery: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> list[NDArray[np.float16]]:
+    """The same of all frames of a gallery: levels as of `PyramidSearch`, each (N, cells, C) → float16 (N, cells, C)."""
+    rows = [level[0] if isinstance(level, tuple) else level for level in gallery]
+    scales = [level[1] if isinstance(level, tuple) else None for level in gallery]
+    out = [np.empty((len(rows[0]), *shape), np.float16) for shape in _wide_shapes([level.shape[1:] for level in rows])]
+    _kernel.widen_gallery(rows, scales, *grid, threads, out)
+    return out
+
+
+def _wide_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """(cells, channels) of each level at a wider look, from those of all levels."""
+    last = min(len(shapes), _WIDE_LEVELS) - 1
+    joint = sum(shape[1] for shape in shapes[last:])
+    return [*((cells, channels) for cells, channels in shapes[:last]), (shapes[last][0], joint)]
+
+
 def quantise_rows(array: ArrayLike) -> tuple[NDArray[np.uint8], Float32]:
     """Rows in 8 bits each value: what a row holds is the float32 nearest to offset + scale * byte.
 
