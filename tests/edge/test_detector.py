@@ -17,6 +17,7 @@ from panda_edge.detector import MODEL_FILE, STAGES
 from panda_edge.errors import BundleError, ImageError, PandaError
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
 
 RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation
 
@@ -46,6 +47,15 @@ def joint(levels: list[np.ndarray], coarse: int) -> np.ndarray:
     return np.concatenate([g.repeat(finest // len(g), 0).repeat(finest // len(g), 1) for g in grids], axis=-1)
 
 
+def wider(levels: list[np.ndarray], coarse: int) -> np.ndarray:
+    """The same of averages over 3 × 3 cells of each level, at the second-coarsest grid, finer ones averaged."""
+    grids = [grid_of(level.astype(np.float64), depth, coarse) for depth, level in enumerate(levels)]
+    means = [ndimage.uniform_filter(grid, (3, 3, 1), mode="constant") for grid in grids]
+    side = 2 * coarse
+    finer = [m.reshape(side, len(m) // side, side, len(m) // side, -1).mean((1, 3)) for m in means[1:]]
+    return np.concatenate([means[0].repeat(2, 0).repeat(2, 1), *finer], axis=-1)
+
+
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(N, D), (M, D) → (N, M), float64."""
     return ((a[:, None, :].astype(np.float64) - b[None].astype(np.float64)) ** 2).sum(-1)
@@ -70,19 +80,46 @@ class Reference:
         distances = np.sort(squared_distances(embedding[None], bank)[0])
         return float(distances[: self.manifest.detection.knn].mean())
 
-    def heatmap(self, levels: list[np.ndarray], descriptors: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+    def nearest(self, query: np.ndarray, descriptors: np.ndarray, own: np.ndarray | None) -> np.ndarray:
         """own: of each descriptor, what half is taken off of."""
-        query = joint(levels, self.coarse)
-        side = len(query)
         squared = np.array([squared_distances(row, descriptors) for row in query])
         nearest = np.sqrt(squared.min(2))
-        if own is not None:
-            nearest = np.maximum(nearest - 0.5 * own[squared.argmin(2)], 0)
+        return nearest if own is None else np.maximum(nearest - 0.5 * own[squared.argmin(2)], 0)
+
+    def excess(self, levels: list[np.ndarray], stored: list[list[np.ndarray]], own: np.ndarray) -> np.ndarray:
+        """What a wider look adds to each finest cell."""
+        wide = self.manifest.segmentation.wide
+        assert wide is not None
+        frames = [wider(frame, self.coarse).astype(np.float16) for frame in stored]
+        descriptors = np.concatenate([frame.reshape(-1, frame.shape[-1]) for frame in frames])
+        found = self.nearest(wider(levels, self.coarse), descriptors, own)
+        return np.maximum(wide.factor * found - wide.floor, 0).repeat(2, 0).repeat(2, 1)
+
+    def filled(self, heatmap: np.ndarray) -> np.ndarray:
+        fill = self.manifest.segmentation.filled
+        assert fill is not None
+        side = 2 * (fill.pixels // 2) + 1
+        high = ndimage.maximum_filter(np.maximum(heatmap - fill.above, 0), side, mode="constant", cval=-np.inf)
+        closed = ndimage.minimum_filter(high, side, mode="constant", cval=np.inf)
+        return np.minimum(np.minimum(heatmap, fill.above) + closed, 1.25 * heatmap)
+
+    def heatmap(
+        self,
+        levels: list[np.ndarray],
+        descriptors: np.ndarray,
+        own: np.ndarray | None = None,
+        excess: np.ndarray | float = 0.0,
+    ) -> np.ndarray:
+        """own: of each descriptor, what half is taken off of. excess: what is added to each cell."""
+        query = joint(levels, self.coarse)
+        side = len(query)
+        nearest = self.nearest(query, descriptors, own)
         for ring, divisor in enumerate(self.manifest.segmentation.evened):  # cells so far from the border
             at_ring = np.zeros((side, side), bool)
             at_ring[ring : side - ring, ring : side - ring] = True
             at_ring[ring + 1 : side - ring - 1, ring + 1 : side - ring - 1] = False
             nearest[at_ring] /= divisor
+        nearest += excess
         # Bilinear, half-pixel centres, then Gaussian.
         height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
         rows = (np.arange(height) + 0.5) * side / height - 0.5
@@ -96,7 +133,7 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
     manifest = read_manifest(exact_bundle)
     reference = Reference(exact_bundle, manifest)
     bank = np.load(exact_bundle / EMBEDDINGS_FILE)
-    own = np.load(exact_bundle / OWN_DISTANCES_FILE)
+    own, wide_own = (np.load(exact_bundle / name) for name in (OWN_DISTANCES_FILE, WIDE_OWN_DISTANCES_FILE))
     detector = panda_edge.load(exact_bundle, threads=2)
     for path in test_images[::3]:
         embedding, levels = reference.features(path)
@@ -105,7 +142,9 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
         similar = np.argsort(squared_distances(embedding[None], bank)[0])[: manifest.segmentation.neighbors]
         gallery = [joint([level[n] for level in reference.levels], reference.coarse) for n in similar]
         descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
-        expected = reference.heatmap(levels, descriptors, own[similar].ravel())
+        stored = [[level[n] for level in reference.levels] for n in similar]
+        excess = reference.excess(levels, stored, wide_own[similar].ravel())
+        expected = reference.filled(reference.heatmap(levels, descriptors, own[similar].ravel(), excess))
         assert result.heatmap is not None
         np.testing.assert_allclose(result.heatmap, expected, rtol=RELATIVE)
         assert result.map_score == pytest.approx(expected.max(), rel=RELATIVE)

@@ -378,7 +378,7 @@ def test_pictures_that_are_fitted_in(
             lambda graph, path, *about: shutil.copy(made_bundles["exact"] / MODEL_FILE, path) and {},
         )
         export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
-    assert read_manifest(out).format_version == 4
+    assert read_manifest(out).format_version == 5
     assert verify(out)["ok"]
     detector = panda_edge.load(out)
     picture = np.asarray(Image.open(pictures[0])).copy()
