@@ -3,10 +3,9 @@
 #define PANDA_WIDE_H
 
 #include "library/npy.h"
-#include "library/widen.h"
 
 typedef struct {
-    panda_widening widening;
+    int kept;                            /* levels of the wider look */
     float *query[PANDA_WIDE_LEVELS];     /* a frame's */
     uint16_t *stored[PANDA_WIDE_LEVELS]; /* halves, all images' */
     npy_array own;                       /* distances of what is stored to other normal images */
@@ -17,8 +16,8 @@ typedef struct {
 
 /* Makes what is searched of the bank's levels; nothing where the manifest asks for no wider look. wide_close frees what
  * was taken, whatever the answer. */
-bool wide_open(const panda_source *source, const panda_manifest *m, const panda_level *levels, panda_wide *wide,
-               panda_edge_error *error);
+bool wide_open(const panda_source *source, const panda_manifest *m, const panda_level *levels, int threads,
+               panda_wide *wide, panda_edge_error *error);
 void wide_close(panda_wide *wide);
 /* Adds to the distances of the finest cells, row by row, what the wider look finds beyond the usual. */
 panda_status wide_add(panda_wide *wide, const panda_manifest *m, const float *const *levels, panda_scope scope,

@@ -180,7 +180,7 @@ static void widen_one(void *context, size_t image, int worker)
 panda_status panda_widen_gallery(const panda_level *levels, int level_count, size_t images, size_t grid_h,
                                  size_t grid_w, int threads, uint16_t *const *out)
 {
-    size_t channels[PANDA_MAX_LEVELS];
+    size_t channels[PANDA_MAX_LEVELS] = {0};
     for (int l = 0; l < level_count; l++)
         channels[l] = levels[l].channels;
     gallery_run run = {.w = widening_of(channels, level_count, grid_h, grid_w), .out = out};
