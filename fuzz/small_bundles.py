@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Detection, Level, Manifest, Segmentation
+from panda_edge.bundle.manifest import Detection, Filled, Level, Manifest, Segmentation, Wide
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.images.preprocessing import Preprocessing
@@ -20,6 +20,7 @@ from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.kernel import quantise_rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
 
 SIDE, SIZE, IMAGES, VECTORS = 64, 12, 6, 20  # input pixels; numbers of an embedding; images and descriptors stored
 LEVELS = (Level(16, 4, 4, 7), Level(8, 8, 8, 5), Level(4, 16, 16, 3))
@@ -91,9 +92,9 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
         write_graph(bundle / HNSW_FILE, vectors)
     else:
         np.save(bundle / EMBEDDINGS_FILE, vectors)
-    if kind == "bytes":
-        own = random.random((IMAGES, LEVELS[-1].height, LEVELS[-1].width))
-        np.save(bundle / OWN_DISTANCES_FILE, own.astype(np.float16))
+    if kind in ("exact", "bytes"):
+        for file, level in ((OWN_DISTANCES_FILE, LEVELS[-1]), (WIDE_OWN_DISTANCES_FILE, LEVELS[1])):
+            np.save(bundle / file, random.random((IMAGES, level.height, level.width)).astype(np.float16))
     tiles = None
     if kind == "tiles":
         tiles = Tiling(0.25, height=96, width=96)
@@ -112,7 +113,9 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
             segmentation=Segmentation(
                 bank, count, 4, dtype, 4.0, 0.5, 2.0, ef=20 if kind == "hnsw" else None,
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
-                discount=0.5 if kind == "bytes" else 0.0,
+                discount=0.5 if kind in ("exact", "bytes") else 0.0,
+                wide=Wide(1.0, 0.5) if kind in ("exact", "bytes") else None,
+                filled=Filled(8, 1.0) if kind in ("exact", "bytes") else None,
             ),
             export={"seed": 0},
             calibration={"rule": "max", "images": 20, "kind": "held-out"},

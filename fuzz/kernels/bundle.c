@@ -8,8 +8,9 @@
 #include "library/sha256.h"
 #include "panda_edge.h"
 
-static const char *const NAMES[] = {"manifest.json",     "manifest.json",     "bank/embeddings.npy",
-                                    "bank/stride16.npy", "bank/stride04.npy", "calibration.npy"};
+static const char *const NAMES[] = {
+    "manifest.json",     "manifest.json",   "bank/embeddings.npy",    "bank/stride16.npy",
+    "bank/stride04.npy", "calibration.npy", "bank/own_distances.npy", "bank/wide_own_distances.npy"};
 enum { FILES = sizeof NAMES / sizeof *NAMES, MOST = 1 << 20 };
 
 static char folder[256];
