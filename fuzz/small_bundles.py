@@ -114,7 +114,7 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
                 bank, count, 4, dtype, 4.0, 0.5, 2.0, ef=20 if kind == "hnsw" else None,
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
                 discount=0.5 if kind in ("exact", "bytes") else 0.0,
-                wide=Wide(1.0, 0.5) if kind in ("exact", "bytes") else None,
+                wide=Wide(1.0, 0.5, 0.5) if kind in ("exact", "bytes") else None,
                 filled=Filled(8, 1.0) if kind in ("exact", "bytes") else None,
             ),
             export={"seed": 0},

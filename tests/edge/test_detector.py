@@ -95,6 +95,14 @@ class Reference:
         found = self.nearest(wider(levels, self.coarse), descriptors, own)
         return np.maximum(wide.factor * found - wide.floor, 0).repeat(2, 0).repeat(2, 1)
 
+    def high(self, nearest: np.ndarray) -> np.ndarray:
+        """Finest cells whose coarsest cell holds a high distance."""
+        wide = self.manifest.segmentation.wide
+        assert wide is not None
+        below = len(nearest) // self.coarse
+        blocks = nearest.reshape(self.coarse, below, self.coarse, below).max(axis=(1, 3)) > wide.above
+        return blocks.repeat(below, 0).repeat(below, 1)
+
     def filled(self, heatmap: np.ndarray) -> np.ndarray:
         fill = self.manifest.segmentation.filled
         assert fill is not None
@@ -108,9 +116,9 @@ class Reference:
         levels: list[np.ndarray],
         descriptors: np.ndarray,
         own: np.ndarray | None = None,
-        excess: np.ndarray | float = 0.0,
+        excess: np.ndarray | None = None,
     ) -> np.ndarray:
-        """own: of each descriptor, what half is taken off of. excess: what is added to each cell."""
+        """own: of each descriptor, what half is taken off of. excess: what a wider look adds to each cell."""
         query = joint(levels, self.coarse)
         side = len(query)
         nearest = self.nearest(query, descriptors, own)
@@ -119,7 +127,8 @@ class Reference:
             at_ring[ring : side - ring, ring : side - ring] = True
             at_ring[ring + 1 : side - ring - 1, ring + 1 : side - ring - 1] = False
             nearest[at_ring] /= divisor
-        nearest += excess
+        if excess is not None:
+            nearest += np.where(self.high(nearest), excess, 0)
         # Bilinear, half-pixel centres, then Gaussian.
         height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
         rows = (np.arange(height) + 0.5) * side / height - 0.5

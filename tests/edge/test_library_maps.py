@@ -30,7 +30,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[np.ndarray]]:
     excess, fill = WideLook.excess, picture.filled
 
     def excess_of(self: WideLook, *about: Any) -> np.ndarray:
-        seen["wide"].append(excess(self, *about))
+        seen["wide"].append(np.asarray(excess(self, *about)))
         return seen["wide"][-1]
 
     def filled(heatmap: np.ndarray, reach: int, above: float) -> np.ndarray:
@@ -93,13 +93,20 @@ def random_bundle(path: Path, edit: Callable[..., None], levels: tuple[Level, ..
 @pytest.mark.parametrize(
     ("levels", "maps"),
     [
-        (LEVELS[3:], {"dtype": "float16", "wide": {"factor": 9, "floor": 0.1}, "filled": {"pixels": 1, "above": 0.5}}),
+        (
+            LEVELS[3:],
+            {
+                "dtype": "float16",
+                "wide": {"factor": 9, "floor": 0.1, "above": 0.1},
+                "filled": {"pixels": 1, "above": 0.5},
+            },
+        ),
         (
             LEVELS[2:],
             {
                 "dtype": "float32",
                 "discount": 0,
-                "wide": {"factor": 2, "floor": 1},
+                "wide": {"factor": 2, "floor": 1, "above": 2},
                 "filled": {"pixels": 4096, "above": 1},
             },
         ),
@@ -120,7 +127,7 @@ def test_shapes_and_types(
 ) -> None:
     """One to four levels, sides that differ, each type of bank, squares from one value to more than the map."""
     path = bundle_copy("exact")
-    maps = {"discount": 0.5, "wide": {"factor": 2, "floor": 2}, "sigma": 2, **maps}
+    maps = {"discount": 0.5, "wide": {"factor": 2, "floor": 2, "above": 2.5}, "sigma": 2, **maps}
     random_bundle(path, edit_manifest, levels, maps)
     bundle, random = open_bundle(path), np.random.default_rng(1)
     found = bundle.manifest
@@ -145,11 +152,12 @@ def test_shapes_and_types(
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        ("wide", {"factor": 1, "floor": 1}, "above is not a number"),
         ("wide", {"factor": 1}, "floor is not a number from 0 to 1e+12"),
         ("wide", {"factor": 1, "floor": 1e300}, "floor is not a number"),
-        ("wide", {"factor": -1, "floor": 1}, "factor is not a number from 0 to 1e+06"),
-        ("wide", {"factor": "2", "floor": 1}, "factor is not a number"),
-        ("wide", {"factor": np.nan, "floor": 1}, "not the JSON of a manifest"),
+        ("wide", {"factor": -1, "floor": 1, "above": 0.1}, "factor is not a number from 0 to 1e+06"),
+        ("wide", {"factor": "2", "floor": 1, "above": 0.1}, "factor is not a number"),
+        ("wide", {"factor": np.nan, "floor": 1, "above": 0.1}, "not the JSON of a manifest"),
         ("wide", [1, 2], "factor is not a number"),
         ("wide", True, "factor is not a number"),
         ("filled", {"above": 1}, "pixels is not a whole number from 1 to 4096"),
@@ -174,7 +182,9 @@ def test_wrong_numbers(
     assert expected in example.refusal(bundle)
 
 
-@pytest.mark.parametrize("asked", [{"wide": {"factor": 1, "floor": 0}}, {"filled": {"pixels": 9, "above": 0}}])
+@pytest.mark.parametrize(
+    "asked", [{"wide": {"factor": 1, "floor": 0, "above": 0.1}}, {"filled": {"pixels": 9, "above": 0}}]
+)
 def test_a_gaussian_bank_looks_no_wider(
     example: Any, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], asked: dict[str, Any]
 ) -> None:

@@ -111,18 +111,23 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     usual = np.concatenate([own[j].ravel() for j in similar])[matched].astype(np.float64)
     left = np.maximum(apart - 0.5 * usual, 0).reshape(side, side)
     excess = np.maximum(wide.factor * left - wide.floor, 0).repeat(2, axis=0).repeat(2, axis=1)
+    below = len(plain) // grid[0]
+    high = plain.reshape(grid[0], below, grid[1], below).max(axis=(1, 3)) > wide.above
+    assert 0 < high.mean() < 1
+    excess *= high.repeat(below, axis=0).repeat(below, axis=1)
     assert (excess > 0).any()
     assert (excess == 0).any()
     np.testing.assert_allclose(found, plain + excess, rtol=1e-3, atol=1e-4)
 
 
 def test_normal_pictures_say_what_is_usual(export_bank: Callable[..., Path]) -> None:
-    """A ninth of the cells of stored pictures are beyond the floor, and the weight is of means alike."""
+    """The weight is of means alike, and what is usual does not depend on it."""
     one, two = (read_manifest(export_bank(f"{w}", wide=w, fill=0)).segmentation.wide for w in (1.0, 2.0))
     assert one is not None
     assert two is not None
     assert two.factor == pytest.approx(2 * one.factor, rel=1e-4)
     assert two.floor / two.factor == pytest.approx(one.floor / one.factor, rel=1e-4)
+    assert one.above == two.above > 0
 
 
 def test_maps_are_filled_before_they_calibrate(
@@ -220,8 +225,9 @@ def test_options_that_are_refused(options: dict[str, Any], message: str) -> None
     ("change", "message"),
     [
         ({"wide": {"factor": 1.0}}, "wide"),
-        ({"wide": {"factor": -1.0, "floor": 1.0}}, "factor is -1.0"),
-        ({"wide": {"factor": 1.0, "floor": "1"}}, "floor is '1'"),
+        ({"wide": {"factor": -1.0, "floor": 1.0, "above": 1.0}}, "factor is -1.0"),
+        ({"wide": {"factor": 1.0, "floor": "1", "above": 1.0}}, "floor is '1'"),
+        ({"wide": {"factor": 1.0, "floor": 1.0}}, "above"),
         ({"wide": 1.0}, "wide is 1.0"),
         ({"filled": {"pixels": 0, "above": 1.0}}, "pixels is 0"),
         ({"filled": {"pixels": 5000, "above": 1.0}}, "pixels is 5000"),
@@ -245,7 +251,9 @@ def test_other_banks_and_missing_files_are_refused(
     export_bank: Callable[..., Path], bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None]
 ) -> None:
     other = bundle_copy("gaussian")
-    edit_manifest(other, lambda p: p["segmentation"].update(wide={"factor": 1.0, "floor": 1.0}), reseal=True)
+    edit_manifest(
+        other, lambda p: p["segmentation"].update(wide={"factor": 1.0, "floor": 1.0, "above": 1.0}), reseal=True
+    )
     with pytest.raises(BundleError, match="wide of a gaussian bank"):
         panda_edge.load(other)
     bundle = export_bank()

@@ -92,7 +92,8 @@ static bool read_wide_and_filled(const json_text *json, int segmentation, panda_
     const int wide = json_value(json, segmentation, "wide"), filled = json_value(json, segmentation, "filled");
     m->wide = wide != JSON_NONE;
     return (!m->wide || (json_number(json, wide, "factor", 0, 1e6, &m->wide_factor, error) &&
-                         json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error))) &&
+                         json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error) &&
+                         json_number(json, wide, "above", 0, 1e12, &m->wide_above, error))) &&
            (filled == JSON_NONE || (json_whole(json, filled, "pixels", 1, MAX_FILL, &m->fill_pixels, error) &&
                                     json_number(json, filled, "above", 0, 1e12, &m->fill_above, error)));
 }

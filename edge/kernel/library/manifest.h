@@ -22,7 +22,7 @@ typedef struct {
     float evened[PANDA_MAX_EVENED]; /* what distances so many cells from the border are divided by, exact bank */
     size_t evened_count;
     bool wide; /* what a wider look finds is added, exact bank */
-    double wide_factor, wide_floor;
+    double wide_factor, wide_floor, wide_above;
     size_t fill_pixels; /* of the heat map, between places above `fill_above`; 0: nothing is filled; exact bank */
     double fill_above;
     size_t average, rank; /* of a gaussian bank; rank 0: the whole covariance */

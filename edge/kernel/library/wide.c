@@ -1,6 +1,7 @@
 #include "library/wide.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "library/own.h"
 
@@ -31,6 +32,7 @@ static bool take_room(panda_wide *wide, const panda_manifest *m)
         good &= (wide->stored[l] = room(m->images, numbers, sizeof(uint16_t))) != NULL;
     }
     good &= (wide->cells = room(cells, 1, sizeof *wide->cells)) != NULL;
+    good &= (wide->high = room(m->grid_h, m->grid_w, 1)) != NULL;
     return good && (wide->positions = room(cells, 1, sizeof *wide->positions)) != NULL;
 }
 
@@ -70,14 +72,29 @@ void wide_close(panda_wide *wide)
     }
     free(wide->cells);
     free(wide->positions);
+    free(wide->high);
     *wide = (panda_wide){0};
+}
+
+/* Marks the coarsest cells below which a distance is high; whether there are any. */
+static bool find_high(const panda_wide *wide, const panda_manifest *m, const float *distances)
+{
+    const int finest = m->shape.level_count - 1;
+    bool any = false;
+    memset(wide->high, 0, m->grid_h * m->grid_w);
+    for (size_t y = 0, i = 0; y < m->grid_h << finest; y++)
+        for (size_t x = 0; x < m->grid_w << finest; x++, i++)
+            if (distances[i] > (float)m->wide_above)
+                any = wide->high[(y >> finest) * m->grid_w + (x >> finest)] = true;
+    return any;
 }
 
 panda_status wide_add(panda_wide *wide, const panda_manifest *m, const float *const *levels, panda_scope scope,
                       int threads, float *distances)
 {
-    if (wide->pyramid == NULL)
+    if (wide->pyramid == NULL || !find_high(wide, m, distances))
         return PANDA_OK;
+    scope.cells = wide->high;
     size_t channels[PANDA_MAX_LEVELS];
     for (int l = 0; l < m->shape.level_count; l++)
         channels[l] = m->shape.levels[l].channels;

@@ -12,6 +12,7 @@ typedef struct {
     panda_pyramid *pyramid;              /* of `stored`; NULL: the bundle asks for no wider look */
     float *cells;                        /* of the finer kept level */
     int64_t *positions;
+    uint8_t *high; /* (grid_h, grid_w): coarsest cells where it is taken */
 } panda_wide;
 
 /* Makes what is searched of the bank's levels; nothing where the manifest asks for no wider look. wide_close frees what
@@ -19,7 +20,8 @@ typedef struct {
 bool wide_open(const panda_source *source, const panda_manifest *m, const panda_level *levels, int threads,
                panda_wide *wide, panda_edge_error *error);
 void wide_close(panda_wide *wide);
-/* Adds to the distances of the finest cells, row by row, what the wider look finds beyond the usual. */
+/* Adds to the distances of the finest cells, row by row, what the wider look finds beyond the usual where one is high.
+ */
 panda_status wide_add(panda_wide *wide, const panda_manifest *m, const float *const *levels, panda_scope scope,
                       int threads, float *distances);
 

@@ -56,10 +56,12 @@ class Detection:
 
 @dataclass(frozen=True)
 class Wide:
-    """What a wider look adds to each cell's distance: factor · its own distance − floor, where above 0."""
+    """What a wider look adds to each cell's distance: factor · its own distance − floor, where above 0. above: it is
+    taken where a distance below a coarsest cell is higher."""
 
     factor: float
     floor: float
+    above: float
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ _SEGMENTATION = table(
     window=optional(whole(0, MAX_WINDOW)),
     discount=optional(number(0, 1), 0.0),
     evened=optional(rows(number(1 / 16, 16)), ()),
-    wide=optional(table(Wide, factor=number(0, 1e6), floor=number(0, 1e12))),
+    wide=optional(table(Wide, factor=number(0, 1e6), floor=number(0, 1e12), above=number(0, 1e12))),
     filled=optional(table(Filled, pixels=whole(1, MAX_FILL), above=number(0, 1e12))),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))

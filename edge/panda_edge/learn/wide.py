@@ -20,7 +20,7 @@ from panda_edge.search.gallery import SearchOptions, frame_levels, open_gallery,
 from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, grid_of, wide_frames, wide_gallery
 
 _PICTURES = 64  # spread over all, that say what is usual
-_USUAL = 0.9  # quantile of a wider look's distances in normal pictures: what is below adds nothing
+_USUAL = 0.9  # quantile of normal pictures' distances: where all are below no wider look is taken, or adds nothing
 
 
 def with_wider_look(
@@ -58,16 +58,17 @@ def _usual(bundle: Bundle, stored: list[np.ndarray], weight: float) -> Wide | No
     evened = divisors(bundle.manifest.segmentation.evened, finest.height, finest.width)
     rows, every = stored_frames(bundle), frames_of_pictures(bundle)
     pictures = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _PICTURES).astype(int))]
-    near: list[float] = []
+    near: list[np.ndarray] = []
     wide: list[np.ndarray] = []
     for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
         for number, numbers in zip(frames, similar, strict=True):
             levels = frame_levels(rows, number)
             distances = np.sqrt(gallery.distances(levels, numbers))
-            near.append(float((distances if evened is None else distances / evened).mean()))
+            near.append(distances if evened is None else distances / evened)
             wide.append(np.sqrt(wider.distances(kernel.widened(levels, grid_of(bundle)), numbers)))
-    usual = float(np.mean(wide))
-    if not usual > 0 or not np.mean(near) > 0:
+    usual, wider_usual = float(np.mean(near)), float(np.mean(wide))
+    if not usual > 0 or not wider_usual > 0:
         return None
-    factor = weight * float(np.mean(near)) / usual
-    return Wide(float(f"{factor:.6g}"), float(f"{factor * float(np.quantile(wide, _USUAL)):.6g}"))
+    factor = weight * usual / wider_usual
+    high, wider_high = float(np.quantile(near, _USUAL)), float(np.quantile(wide, _USUAL))
+    return Wide(*(float(f"{value:.6g}") for value in (factor, factor * wider_high, high)))

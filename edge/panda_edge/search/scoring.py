@@ -94,7 +94,7 @@ class Scorer:
         if self._divisors is not None:
             distances /= self._divisors
         if self._wide is not None:
-            distances += self._wide.excess(levels, compared, number, looked_at)
+            distances += self._wide.excess(distances, levels, compared, number, looked_at)
         return FrameScore(score, distances)
 
 

@@ -1,8 +1,8 @@
 """A wider look: averages over neighbouring cells, compared with those of normal pictures.
 
-Inside a large defect each small part may look normal, and only more of it at once does not. What the wider look finds
-beyond the usual is added to the distances, so that it changes nothing where it finds nothing. `learn/wide.py` measures
-what is usual.
+Inside a large defect each small part may look nearly normal, and only more of it at once does not. What the wider look
+finds beyond the usual is added to the distances, so that it changes nothing where it finds nothing; and it is taken
+only where a distance is not low already. `learn/wide.py` measures what is usual.
 """
 
 from __future__ import annotations
@@ -40,12 +40,25 @@ class WideLook:
         self._gallery, self._beyond, self._grid = gallery, beyond, grid_of(bundle)
         levels = bundle.manifest.levels
         self._finer = levels[-1].height // wide_grid(levels).height
+        self._finest = levels[-1].height // levels[0].height
 
     def excess(
-        self, levels: Sequence[np.ndarray], neighbors: np.ndarray | None, number: int, looked_at: np.ndarray | None
-    ) -> np.ndarray:
-        """float32 (h, w) of the finest level, 0 or more. Arguments as of `Gallery.distances`."""
-        squared = self._gallery.distances(kernel.widened(levels, self._grid), neighbors, number, looked_at)
+        self,
+        distances: np.ndarray,
+        levels: Sequence[np.ndarray],
+        neighbors: np.ndarray | None,
+        number: int,
+        looked_at: np.ndarray | None,
+    ) -> np.ndarray | float:
+        """float32 (h, w) of the finest level, 0 or more; or 0 where nothing is high. distances: of the finest cells,
+        (h, w); the rest as of `Gallery.distances`."""
+        height, width = self._grid
+        high = distances.reshape(height, self._finest, width, self._finest).max(axis=(1, 3)) > self._beyond.above
+        if looked_at is not None:
+            high &= looked_at
+        if not high.any():
+            return 0.0
+        squared = self._gallery.distances(kernel.widened(levels, self._grid), neighbors, number, high)
         beyond = np.sqrt(squared) * np.float32(self._beyond.factor) - np.float32(self._beyond.floor)
         found: np.ndarray = np.maximum(beyond, np.float32(0))
         return found.repeat(self._finer, axis=0).repeat(self._finer, axis=1)
