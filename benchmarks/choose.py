@@ -201,8 +201,8 @@ def write(rows: ResultsFile, file: Path) -> None:
     text = (
         "`python -m benchmarks.choose NAME DATA`, `python -m benchmarks.choose table`: no time limit. *Large*: told "
         "that defects span between a quarter of a picture and nearly all of it (`--smallest-defect`, "
-        "`--largest-defect`). Where painted defects are lost, the figure is that of rooted embeddings, which the command "
-        "then asks for."
+        "`--largest-defect`). Where painted defects are lost, the figure is that of rooted embeddings, which the "
+        "command then asks for."
     )
     file.write_text(f"# What choosing costs\n\n{text}\n\n{tables.table(header, lines)}\n", encoding="utf-8")
 
