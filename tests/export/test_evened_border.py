@@ -38,7 +38,8 @@ def expected(own: np.ndarray, depth: int) -> list[float]:
 
 
 def test_by_the_own_distances_of_normal_pictures(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    evened, uneven = export_bank("even", border="even"), export_bank("inside", border="inside")
+    near: dict[str, Any] = {"wide": 0.0, "fill": 0}
+    evened, uneven = (export_bank(border, border=border, **near) for border in ("even", "inside"))
     manifest = read_manifest(evened)
     own = np.load(evened / OWN_DISTANCES_FILE)
     np.testing.assert_array_equal(own, np.load(uneven / OWN_DISTANCES_FILE))

@@ -44,7 +44,7 @@ def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
 
 
 def test_own_distances_are_those_to_other_pictures(export_bank: Callable[..., Path]) -> None:
-    bundle = export_bank(border="inside")
+    bundle = export_bank(border="inside", wide=0.0, fill=0)
     manifest = read_manifest(bundle)
     assert (manifest.segmentation.discount, manifest.format_version) == (0.5, 3)
     own = np.load(bundle / OWN_DISTANCES_FILE)
@@ -77,7 +77,8 @@ def test_other_ways_to_store_the_same(export_bank: Callable[..., Path], options:
 
 
 def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    whole, part = export_bank("whole", discount=0.0), export_bank("part", discount=0.25, border="inside")
+    whole = export_bank("whole", discount=0.0)
+    part = export_bank("part", discount=0.25, border="inside", wide=0.0, fill=0)
     assert not (whole / OWN_DISTANCES_FILE).exists()
     assert read_manifest(whole).format_version == 1
     detectors = [panda_edge.load(bundle) for bundle in (whole, part)]

@@ -26,8 +26,8 @@ def test_a_bank_of_bytes_from_fit_to_segment(
     small, usual = export_bank(bank=bank, dtype="uint8"), made_bundles[bank]
     manifest = read_manifest(small)
     matched = bank in ("exact", "hnsw")  # something is taken off
-    assert (manifest.segmentation.dtype, manifest.format_version) == ("uint8", 4 if matched else 2)
-    assert read_manifest(usual).format_version == (4 if matched else 1)
+    assert (manifest.segmentation.dtype, manifest.format_version) == ("uint8", 5 if matched else 2)
+    assert read_manifest(usual).format_version == (5 if matched else 1)
     assert verify(small)["ok"]
     for level in manifest.levels:
         rows, scales = np.load(small / level_file(level)), np.load(small / scales_file(level))
