@@ -84,8 +84,10 @@ static bool find_high(const panda_wide *wide, const panda_manifest *m, const flo
     memset(wide->high, 0, m->grid_h * m->grid_w);
     for (size_t y = 0, i = 0; y < m->grid_h << finest; y++)
         for (size_t x = 0; x < m->grid_w << finest; x++, i++)
-            if (distances[i] > (float)m->wide_above)
-                any = wide->high[(y >> finest) * m->grid_w + (x >> finest)] = true;
+            if (distances[i] > (float)m->wide_above) {
+                wide->high[(y >> finest) * m->grid_w + (x >> finest)] = 1;
+                any = true;
+            }
     return any;
 }
 
