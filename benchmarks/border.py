@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import tables
@@ -28,17 +28,14 @@ CONFIGURATIONS = (
 _NEAR = ("--wide", "0", "--fill", "0")  # both came later, and are not in these rows
 
 
-def measure(name: str, data: Path, wanted: list[str]) -> None:
-    rows = ResultsFile("border")
-    for _ in fit_each(rows, name, data, wanted or CONFIGURATIONS, _NEAR):
-        write(rows)
+def measure(stem: str, about: tuple[str, str], configurations: Sequence[str], always: Sequence[str] = ()) -> None:
+    """Fill the rows `NAME: OPTIONS` of the command line's data set that are not there yet, and write them as a table.
 
-
-def fit_each(
-    rows: ResultsFile, name: str, data: Path, configurations: Sequence[str], always: Sequence[str] = ()
-) -> Iterator[str]:
-    """Fill the rows of one data set that are not there yet, `NAME: OPTIONS`, and give their keys."""
-    for options in configurations:
+    stem: of the files of results. about: title, and what the rows are of. always: options of every row.
+    """
+    name, data, wanted = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
+    rows = ResultsFile(stem)
+    for options in wanted or configurations:
         key = f"{name}: {options}"
         if rows.get(key):
             continue
@@ -46,7 +43,8 @@ def fit_each(
         with tempfile.TemporaryDirectory() as folder:
             rows.update(key, **measured(data, Path(folder) / "x.panda", asked))
         print(key, json.dumps(rows.get(key)), flush=True)
-        yield key
+        text = "\n\n".join([f"# {about[0]}", about[1], table_of(rows)])
+        (FOLDER / f"{stem}.md").write_text(text + "\n", encoding="utf-8")
 
 
 def table_of(rows: ResultsFile) -> str:
@@ -58,15 +56,14 @@ def table_of(rows: ResultsFile) -> str:
     return tables.table(("", "`panda-train fit` …", *HEADER), lines)
 
 
-def write(rows: ResultsFile) -> None:
-    text = [
-        "# What is done about a frame's border",
-        "`python -m benchmarks.border NAME DATA`; exact banks, EfficientNet-Lite0, whole pictures at 224 × 224, "
-        "`--wide 0 --fill 0`. The first three figures are image AUROC by three scores.",
-        table_of(rows),
-    ]
-    (FOLDER / "border.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    measure(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    measure(
+        "border",
+        (
+            "What is done about a frame's border",
+            "`python -m benchmarks.border NAME DATA`; exact banks, EfficientNet-Lite0, whole pictures at 224 × 224, "
+            "`--wide 0 --fill 0`. The first three figures are image AUROC by three scores.",
+        ),
+        CONFIGURATIONS,
+        _NEAR,
+    )

@@ -69,7 +69,7 @@ class BankOptions:
     (`panda_edge.learn.evened`). None for `inside` of tiles and where nothing is discounted, else `even`. wide: of an
     exact gallery, the weight of what a wider look adds (`panda_edge.search.wide`), 0 for nothing. fill: of an exact
     gallery, how many input pixels between high places of a heat map are raised to them (`panda_edge.search.filled`), 0
-    for none. None for 0 of tiles and where nothing is discounted, else 0.4 and 48."""
+    for none. None for 0 of tiles and where nothing is discounted, else 0.5 and 48."""
 
     bank: str = "exact"
     means: int = 50

@@ -11,11 +11,10 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Filled, Manifest, version_of
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.bundle_writer import write_manifest
+from panda_edge.learn.calibrate import SCALE_IMAGES, normal_scores
 from panda_edge.learn.stored import read_sizes, scored_without_itself
 from panda_edge.learn.team import ALONE, Team
 
-_PICTURES = 64  # spread over all, that say what is usual
-_VALUES = 50_000  # of a map
 _USUAL = 0.99  # quantile of normal heat maps: what is below joins nothing
 
 
@@ -32,12 +31,9 @@ def with_filled_maps(
         count = len(read_sizes(Bundle(staging, manifest)))
         if count < 2:
             return manifest
-        numbers = [int(number) for number in np.unique(np.linspace(0, count - 1, _PICTURES).astype(int))]
-        drawn = []
-        for view, scored in scored_without_itself(staging, manifest, preprocessing, numbers):
-            assert scored.heatmap is not None
-            values = view.compared(scored.heatmap).ravel()
-            drawn.append(values[:: max(1, values.size // _VALUES)])
+        numbers = [int(number) for number in np.unique(np.linspace(0, count - 1, SCALE_IMAGES).astype(int))]
+        shown = scored_without_itself(staging, manifest, preprocessing, numbers)
+        drawn = [normal_scores(*one).values for one in shown]
         above = float(np.quantile(np.concatenate(drawn), _USUAL))
         segmentation = dataclasses.replace(manifest.segmentation, filled=Filled(pixels, float(f"{above:.6g}")))
         version = version_of(manifest.preprocessing, segmentation, manifest.roi)

@@ -16,8 +16,8 @@ from panda_edge.learn.progress import Progress
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.search import kernel
 from panda_edge.search.evened import divisors
-from panda_edge.search.gallery import SearchOptions, frame_levels, open_gallery, stored_frames
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, grid_of, wide_frames, wide_gallery
+from panda_edge.search.gallery import SearchOptions, frame_levels, grid_of, open_gallery, stored_frames
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_frames, wide_gallery
 
 _PICTURES = 64  # spread over all, that say what is usual
 _USUAL = 0.9  # quantile of normal pictures' distances: where all are below no wider look is taken, or adds nothing

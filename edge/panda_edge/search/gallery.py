@@ -56,19 +56,19 @@ def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
 def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
     stored = stored_frames(bundle)
     window, own = bundle.manifest.segmentation.window, open_own_distances(bundle)
-    return PyramidGallery(stored, _grid(bundle), options.threads, options.epsilon, window, own)
+    return PyramidGallery(stored, grid_of(bundle), options.threads, options.epsilon, window, own)
 
 
 def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:
     stored = level_arrays(bundle, [(level.channels,) for level in bundle.manifest.levels])
-    return FlatGallery(stored, _grid(bundle), options.threads)
+    return FlatGallery(stored, grid_of(bundle), options.threads)
 
 
 def _open_level_means(bundle: Bundle, options: SearchOptions) -> Gallery:
     levels = bundle.manifest.levels
     stored = level_arrays(bundle, [(level.channels,) for level in levels])
     cells = [level.height * level.width for level in levels]
-    return LevelMeansGallery(stored, cells, _grid(bundle), options.threads)
+    return LevelMeansGallery(stored, cells, grid_of(bundle), options.threads)
 
 
 def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
@@ -80,7 +80,7 @@ def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
         manifest.segmentation.count,
         channels,
         manifest.segmentation.ef,
-        _grid(bundle),
+        grid_of(bundle),
         options.threads,
     )
 
@@ -148,6 +148,7 @@ def level_arrays(bundle: Bundle, shapes: Sequence[tuple[int, ...]]) -> list[Rows
     return stored
 
 
-def _grid(bundle: Bundle) -> tuple[int, int]:
+def grid_of(bundle: Bundle) -> tuple[int, int]:
+    """(height, width) of the coarsest level."""
     coarsest = bundle.manifest.levels[0]
     return coarsest.height, coarsest.width

@@ -14,7 +14,7 @@ import numpy as np
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Wide
 from panda_edge.search import kernel
-from panda_edge.search.gallery import SearchOptions, stored_frames
+from panda_edge.search.gallery import SearchOptions, grid_of, stored_frames
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OwnDistances
 from panda_edge.search.pyramid import PyramidGallery
 
@@ -82,9 +82,3 @@ def wide_gallery(bundle: Bundle, stored: Sequence[np.ndarray], options: SearchOp
         shape = maps.count, cells.height, cells.width
         own = OwnDistances(bundle.array(WIDE_OWN_DISTANCES_FILE, shape, OWN_DISTANCES_DTYPE), maps.discount)
     return PyramidGallery(list(stored), grid_of(bundle), options.threads, options.epsilon, maps.window, own)
-
-
-def grid_of(bundle: Bundle) -> tuple[int, int]:
-    """(height, width) of the coarsest level."""
-    coarsest = bundle.manifest.levels[0]
-    return coarsest.height, coarsest.width

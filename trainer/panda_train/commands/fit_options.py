@@ -160,7 +160,7 @@ Wide = Annotated[
         metavar="WEIGHT",
         rich_help_panel=_BANK,
         help="How much counts what averages over 3 × 3 cells of the coarse levels find beyond the usual, for defects "
-        "whose parts look normal by themselves. 0.4 of whole pictures if not given; 0 for nothing.",
+        "whose parts look normal by themselves. 0.5 of whole pictures if not given; 0 for nothing.",
     ),
 ]
 Fill = Annotated[
