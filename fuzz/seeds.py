@@ -36,7 +36,7 @@ def _manifests() -> Iterator[bytes]:
         for huge in HUGE:
             yield bytes([number]) + json.dumps(_all_numbers(json.loads(text), huge)).encode()
     yield b"\0" + b"[" * 10_000 + b"]" * 10_000
-    yield b'\0{"magic": "panda-edge bundle", "format_version": 1, "files": {"a": {}, "a": {}}}'
+    yield b'\0{"magic": "panda-edge bundle", "format_version": 6, "files": {"a": {}, "a": {}}}'
 
 
 def _all_numbers(plain: object, value: object) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Detection, Filled, Level, Manifest, Segmentation, Wide
+from panda_edge.bundle.manifest import Detection, Level, Manifest, Segmentation, Wide
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.images.preprocessing import Preprocessing
@@ -115,7 +115,6 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
                 discount=0.5 if kind in ("exact", "bytes") else 0.0,
                 wide=Wide(1.0, 0.5, 0.5) if kind in ("exact", "bytes") else None,
-                filled=Filled(8, 1.0) if kind in ("exact", "bytes") else None,
             ),
             export={"seed": 0},
             calibration={"rule": "max", "images": 20, "kind": "held-out"},

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from panda_edge import __version__
-from panda_edge.bundle.manifest import Manifest, RoiEntry, version_of
+from panda_edge.bundle.manifest import Manifest, RoiEntry
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
@@ -115,7 +115,7 @@ def write_searchable(
 
     manifest = team.firsts(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    return with_usual_maps(staging, manifest, pictures.preprocessing, progress, team), banks
+    return with_usual_maps(staging, manifest, progress, team), banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:
@@ -162,9 +162,7 @@ def _manifest(
             "precision": network.precision,
             "seed": options.seed,
             "average": bank.averaged,
-            "border": bank.border,
             "wide": bank.wide,
-            "fill": bank.fill,
             "standardise": bank.standardise,
             "level_weights": bank.level_weights and list(bank.level_weights),
             "train_images": banks.pictures,
@@ -181,6 +179,5 @@ def _manifest(
         evaluation=None,
         files={},
         created_with=f"panda-edge {__version__}",
-        format_version=version_of(preprocessing, banks.segmentation, roi),
         roi=roi,
     )

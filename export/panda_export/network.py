@@ -22,7 +22,7 @@ from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone, LevelSpec
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import write_onnx
-from panda_export.options import OWN_CELLS, BankOptions, ExportOptions
+from panda_export.options import BankOptions, ExportOptions
 
 _SPREAD_PICTURES = 64  # that channels' spreads are taken from
 
@@ -109,8 +109,6 @@ def descriptors_of(
         # As PatchCore does it; the finest level is not part of the descriptor.
         sides = [average] * (len(levels) - 1) + [1 if len(levels) > 1 else average]
         return Descriptors(sides, scales, padded=True)
-    if options.border in OWN_CELLS:
-        return Descriptors([average] * len(levels), scales, padded=options.border == "zeros")
     return Descriptors([averaged_cells(average, level.stride) for level in levels], scales)
 
 

@@ -28,9 +28,6 @@ DTYPES = ("float16", "float32", "uint8")
 # --compare: which normal tiles a tile is compared with; auto lets normal pictures decide (`compare.py`).
 COMPARE = ("auto", *manifest.COMPARE)
 
-# --border: what an average counts beyond a frame's border.
-BORDERS = ("even", "inside", "zeros")
-
 # --embeddings: how image embeddings are searched where the bank keeps them all.
 EMBEDDINGS = ("auto", "exact", "hnsw")
 # auto: a graph from so many images on. Medians of one query on two threads, exact search of float32 (float16) against
@@ -40,36 +37,31 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
-_DISCOUNT = 0.5  # better than none on every data set there was: `benchmarks/results/discount.md`
-_WIDE, _FILL, _MOST_WIDE = 0.5, 48, 100  # of whole pictures: `benchmarks/results/wider_look.md`
+_DISCOUNT, _WIDE, _MOST_WIDE = 0.5, 0.5, 100  # chosen with one set left out: `benchmarks/studies/map_steps`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
-OWN_CELLS = ("even", "zeros")  # whose averages are over each level's own cells
-_ZEROS_AVERAGE = 3
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
 
 @dataclass(frozen=True)
 class BankOptions:
-    """bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
+    """What is kept of the normal images.
+
+    bank: a key of BANKS. means: centres of a k-means bank (kmeans-levels: of each level). vectors: descriptors of a
     coreset or joint-hnsw bank. neighbors: similar images that SPADE searches (K), 0 for all, None for 50, or 20 of
     tiles. knn: neighbours that the image score averages, None for the bank's own (2, or 1 over means). dtype: of the
-    stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes). average: side, in
-    stride-8 cells (of a coreset, and with border `even` or `zeros`: of each level), of the square that descriptors are
-    averaged over, odd; None for the bank's own (3 for gaussian, coreset, exact banks of tiles, and border `zeros`, else
-    1). shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all
-    (see `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over normal images.
+    stored pyramid features. max_bank_mb: the bank's files take at most so many megabytes (10⁶ bytes).
+    average: side of the square that descriptors are averaged over, odd, in stride-8 cells (of a coreset: in cells of
+    each level); None for the bank's own (3 for gaussian, coreset and exact banks of tiles, else 1).
+    shrinkage: of a gaussian bank's covariances (`gaussian.shrunk`). rank: directions kept of them, None for all (see
+    `gaussian.low_rank_factor`). standardise: each channel is divided by its spread over normal images.
     level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact banks of tiles.
     embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles. window: of an exact gallery, how many cells of
-    the coarsest level away from its own place a position is compared; None for everywhere. discount: of an exact
-    gallery, the share of a match's own distance to other normal pictures that is taken off a position's, 0 to 1; None
-    for 0.5. border: of an exact gallery, one of BORDERS: `inside` averages over the cells that are there, about as many
-    pixels of each level; `zeros` as PatchCore does: over each level's own cells, and what lies beyond the border counts
-    as zeros, so that cells there, whose features see padding, weigh less; `even` over each level's own cells that are
-    there, and distances near the border are divided by how much larger they are there in normal pictures
-    (`panda_edge.learn.evened`). None for `inside` of tiles and where nothing is discounted, else `even`. wide: of an
-    exact gallery, the weight of what a wider look adds (`panda_edge.search.wide`), 0 for nothing. fill: of an exact
-    gallery, how many input pixels between high places of a heat map are raised to them (`panda_edge.search.filled`), 0
-    for none. None for 0 of tiles and where nothing is discounted, else 0.5 and 48."""
+    the coarsest level away from its own place a position is compared; None for everywhere.
+    discount: of an exact gallery, the share of a match's leave-one-out distance that is subtracted, 0 to 1; None for
+    0.5. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
+    (`panda_edge.learn.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
+    (`panda_edge.search.wide`); None for 0.5 of whole pictures with a discount, else 0.
+    """
 
     bank: str = "exact"
     means: int = 50
@@ -87,9 +79,7 @@ class BankOptions:
     compare: str = "auto"
     window: int | None = None
     discount: float | None = None
-    border: str | None = None
     wide: float | None = None
-    fill: int | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -109,22 +99,11 @@ class BankOptions:
                 f"--window {self.window}: expected 0 to {manifest.MAX_WINDOW} cells, with --bank exact or hnsw"
             )
         if self.discount and not (0 <= self.discount <= 1 and self.gallery == "exact"):
-            raise PandaError(f"--discount {self.discount:g}: expected a share from 0 to 1, with --bank exact or hnsw")
-        if self.border not in (None, *BORDERS):
-            raise PandaError(f"unknown --border {self.border!r}; expected one of {', '.join(BORDERS)}")
-        if self.border in OWN_CELLS and self.gallery != "exact":
-            raise PandaError(f"--border {self.border}: expected --bank exact or hnsw, got {self.bank}; leave it out")
-        if self.border == "even" and self.discount == 0:
-            raise PandaError("--border even: needs stored cells' own distances; leave out --discount 0, or --border")
-        if self.wide and not (0 <= self.wide <= _MOST_WIDE and self.gallery == "exact"):
+            raise PandaError(f"discount is {self.discount:g}; expected a share from 0 to 1, of an exact or hnsw bank")
+        if self.wide and not (0 <= self.wide <= _MOST_WIDE and self.gallery == "exact" and self.discount != 0):
             raise PandaError(
-                f"--wide {self.wide:g}: expected a weight from 0 to {_MOST_WIDE}, with --bank exact or hnsw"
-            )
-        if self.wide and self.discount == 0:
-            raise PandaError("--wide: needs stored cells' own distances; leave out --discount 0, or --wide")
-        if self.fill and not (0 <= self.fill <= manifest.MAX_FILL and self.gallery == "exact"):
-            raise PandaError(
-                f"--fill {self.fill}: expected 0 to {manifest.MAX_FILL} pixels of the input, with --bank exact or hnsw"
+                f"wide is {self.wide:g}; expected a weight from 0 to {_MOST_WIDE}, of an exact or hnsw bank with a "
+                "discount"
             )
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
@@ -136,17 +115,13 @@ class BankOptions:
         """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         if self.gallery != "exact":
-            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, border="inside", wide=0.0, fill=0)
+            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, wide=0.0)
         discount = _DISCOUNT if self.discount is None else self.discount
-        border = self.border or ("even" if discount and not tiled else "inside")
-        wide, fill = (_WIDE, _FILL) if discount and not tiled else (0.0, 0)
-        wide = wide if self.wide is None else self.wide
-        fill = fill if self.fill is None else self.fill
-        found = dataclasses.replace(self, neighbors=neighbors, discount=discount, border=border, wide=wide, fill=fill)
+        usual = _WIDE if discount and not tiled else 0.0
+        wide = usual if self.wide is None else self.wide
+        found = dataclasses.replace(self, neighbors=neighbors, discount=discount, wide=wide)
         if not tiled:
             return found
-        if border == "even":
-            raise PandaError("--border even: tiles are joined where their borders count least; leave it out")
         average = _TILE_AVERAGE if self.average is None else self.average
         weights = _TILE_WEIGHTS if self.level_weights is None else self.level_weights
         return dataclasses.replace(found, average=average, level_weights=weights)
@@ -160,10 +135,8 @@ class BankOptions:
 
     @property
     def averaged(self) -> int:
-        """Cells a side that descriptors are averaged over: of a coreset, and with border `even` or `zeros`, of each
-        level's own; else of stride 8."""
-        usual = _ZEROS_AVERAGE if self.border == "zeros" else _OWN_AVERAGE.get(self.gallery, 1)
-        return usual if self.average is None else self.average
+        """Cells a side that descriptors are averaged over: of a coreset, of each level's own; else of stride 8."""
+        return _OWN_AVERAGE.get(self.gallery, 1) if self.average is None else self.average
 
     def detection_bank(self, images: int) -> str:
         """How so many images' embeddings are kept."""

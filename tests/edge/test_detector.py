@@ -103,14 +103,6 @@ class Reference:
         blocks = nearest.reshape(self.coarse, below, self.coarse, below).max(axis=(1, 3)) > wide.above
         return blocks.repeat(below, 0).repeat(below, 1)
 
-    def filled(self, heatmap: np.ndarray) -> np.ndarray:
-        fill = self.manifest.segmentation.filled
-        assert fill is not None
-        side = 2 * (fill.pixels // 2) + 1
-        high = ndimage.maximum_filter(np.maximum(heatmap - fill.above, 0), side, mode="constant", cval=-np.inf)
-        closed = ndimage.minimum_filter(high, side, mode="constant", cval=np.inf)
-        return np.minimum(np.minimum(heatmap, fill.above) + closed, 1.25 * heatmap)
-
     def heatmap(
         self,
         levels: list[np.ndarray],
@@ -153,7 +145,7 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
         descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
         stored = [[level[n] for level in reference.levels] for n in similar]
         excess = reference.excess(levels, stored, wide_own[similar].ravel())
-        expected = reference.filled(reference.heatmap(levels, descriptors, own[similar].ravel(), excess))
+        expected = reference.heatmap(levels, descriptors, own[similar].ravel(), excess)
         assert result.heatmap is not None
         np.testing.assert_allclose(result.heatmap, expected, rtol=RELATIVE)
         assert result.map_score == pytest.approx(expected.max(), rel=RELATIVE)

@@ -1,4 +1,4 @@
-"""libpanda_edge's heat maps where a wider look adds to distances, and where maps are filled: as Python's."""
+"""libpanda_edge's heat maps where a wider look adds to distances: as Python's."""
 
 from __future__ import annotations
 
@@ -24,38 +24,29 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C co
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[np.ndarray]]:
-    """What Python's wider look adds, and by how much it fills, from now on."""
-    seen: dict[str, list[np.ndarray]] = {"wide": [], "filled": []}
-    excess, fill = WideLook.excess, picture.filled
+def added(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """What Python's wider look adds from now on."""
+    seen: list[np.ndarray] = []
+    excess = WideLook.excess
 
     def excess_of(self: WideLook, *about: Any) -> np.ndarray:
-        seen["wide"].append(np.asarray(excess(self, *about)))
-        return seen["wide"][-1]
-
-    def filled(heatmap: np.ndarray, reach: int, above: float) -> np.ndarray:
-        done = fill(heatmap, reach, above)
-        seen["filled"].append(done - heatmap)
-        return done
+        seen.append(np.asarray(excess(self, *about)))
+        return seen[-1]
 
     monkeypatch.setattr(WideLook, "excess", excess_of)
-    monkeypatch.setattr(picture, "filled", filled)
     return seen
 
 
 def test_a_large_defect(
-    example: Any, bundle: Path, normal_images: list[Path], tmp_path: Path, looked: dict[str, list[np.ndarray]]
+    example: Any, bundle: Path, normal_images: list[Path], tmp_path: Path, added: list[np.ndarray]
 ) -> None:
-    """Of a bundle as `fit` makes it: a wider look finds it, and its inside is filled."""
-    plain = open_bundle(bundle).manifest.segmentation
-    assert plain.wide is not None
-    assert plain.filled is not None
+    """Of a bundle as `fit` makes it: a wider look finds it."""
+    assert open_bundle(bundle).manifest.segmentation.wide is not None
     smeared = np.asarray(Image.open(normal_images[0]).convert("RGB")).copy()
     smeared[12:52, 8:56] = smeared[12:52, 8:56].mean((0, 1))
     Image.fromarray(smeared).save(tmp_path / "smeared.png")
     example.compare(load(bundle, 1), [normal_images[0], tmp_path / "smeared.png"], tmp_path / "features")
-    assert (looked["wide"][-1] > 0).sum() > 20
-    assert (looked["filled"][-1] > 0.01 * plain.filled.above).sum() > 100
+    assert (added[-1] > 0).sum() > 20
 
 
 LEVELS = (Level(32, 2, 3, 6), Level(16, 4, 6, 7), Level(8, 8, 12, 5), Level(4, 16, 24, 3))
@@ -93,27 +84,12 @@ def random_bundle(path: Path, edit: Callable[..., None], levels: tuple[Level, ..
 @pytest.mark.parametrize(
     ("levels", "maps"),
     [
-        (
-            LEVELS[3:],
-            {
-                "dtype": "float16",
-                "wide": {"factor": 9, "floor": 0.1, "above": 0.1},
-                "filled": {"pixels": 1, "above": 0.5},
-            },
-        ),
-        (
-            LEVELS[2:],
-            {
-                "dtype": "float32",
-                "discount": 0,
-                "wide": {"factor": 2, "floor": 1, "above": 2},
-                "filled": {"pixels": 4096, "above": 1},
-            },
-        ),
-        (LEVELS[1:], {"dtype": "uint8", "window": 1, "filled": {"pixels": 64, "above": 2}}),
-        (LEVELS[1:], {"dtype": "float16", "filled": None}),
-        (LEVELS, {"dtype": "float32", "filled": {"pixels": 47, "above": 3}}),
-        (LEVELS, {"dtype": "uint8", "wide": None, "filled": {"pixels": 8, "above": 0}}),
+        (LEVELS[3:], {"dtype": "float16", "wide": {"factor": 9, "floor": 0.1, "above": 0.1}}),
+        (LEVELS[2:], {"dtype": "float32", "discount": 0, "wide": {"factor": 2, "floor": 1, "above": 2}}),
+        (LEVELS[1:], {"dtype": "uint8", "window": 1}),
+        (LEVELS[1:], {"dtype": "float16"}),
+        (LEVELS, {"dtype": "float32"}),
+        (LEVELS, {"dtype": "uint8", "wide": None}),
     ],
 )
 def test_shapes_and_types(
@@ -121,11 +97,11 @@ def test_shapes_and_types(
     bundle_copy: Callable[..., Path],
     edit_manifest: Callable[..., None],
     tmp_path: Path,
-    looked: dict[str, list[np.ndarray]],
+    added: list[np.ndarray],
     levels: tuple[Level, ...],
     maps: dict[str, Any],
 ) -> None:
-    """One to four levels, sides that differ, each type of bank, squares from one value to more than the map."""
+    """One to four levels, sides that differ, each type of bank."""
     path = bundle_copy("exact")
     maps = {"discount": 0.5, "wide": {"factor": 2, "floor": 2, "above": 2.5}, "sigma": 2, **maps}
     random_bundle(path, edit_manifest, levels, maps)
@@ -138,9 +114,7 @@ def test_shapes_and_types(
     scored = picture.joined(view, [Scorer(bundle, 1).score(embedding, features)], found.segmentation)
     assert scored.heatmap is not None
     if maps["wide"]:
-        assert 0 < (looked["wide"][-1] > 0).mean() < 1
-    if maps["filled"]:
-        assert (looked["filled"][-1] > 0.01).any() == (maps["filled"]["pixels"] > 1)
+        assert 0 < (added[-1] > 0).mean() < 1
     np.concatenate([embedding, *(level.ravel() for level in features)]).tofile(tmp_path / "features")
     (score, maximum, p_value), *_ = example.said(path, tmp_path / "features")
     np.testing.assert_allclose([score, maximum], [scored.score, scored.heatmap.max()], rtol=1e-5)
@@ -160,13 +134,6 @@ def test_shapes_and_types(
         ("wide", {"factor": np.nan, "floor": 1, "above": 0.1}, "not the JSON of a manifest"),
         ("wide", [1, 2], "factor is not a number"),
         ("wide", True, "factor is not a number"),
-        ("filled", {"above": 1}, "pixels is not a whole number from 1 to 4096"),
-        ("filled", {"pixels": 0, "above": 1}, "pixels is not a whole number"),
-        ("filled", {"pixels": 2**40, "above": 1}, "pixels is not a whole number"),
-        ("filled", {"pixels": 4.5, "above": 1}, "pixels is not a whole number"),
-        ("filled", {"pixels": 4, "above": -1}, "above is not a number from 0 to 1e+12"),
-        ("filled", {"pixels": 4}, "above is not a number"),
-        ("filled", 48, "pixels is not a whole number"),
     ],
 )
 def test_wrong_numbers(
@@ -182,14 +149,12 @@ def test_wrong_numbers(
     assert expected in example.refusal(bundle)
 
 
-@pytest.mark.parametrize(
-    "asked", [{"wide": {"factor": 1, "floor": 0, "above": 0.1}}, {"filled": {"pixels": 9, "above": 0}}]
-)
 def test_a_gaussian_bank_looks_no_wider(
-    example: Any, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None], asked: dict[str, Any]
+    example: Any, bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None]
 ) -> None:
     bundle = bundle_copy("gaussian")
-    edit_manifest(bundle, lambda plain: plain["segmentation"].update(asked))
+    wide = {"factor": 1, "floor": 0, "above": 0.1}
+    edit_manifest(bundle, lambda plain: plain["segmentation"].update(wide=wide))
     assert "a gaussian bank with" in example.refusal(bundle)
 
 

@@ -98,7 +98,8 @@ def test_a_field_of_a_wrong_type_or_size_is_named(plain: dict[str, Any], path: s
     ("path", "value", "expected"),
     [
         ("magic", "PK", "not a panda-edge bundle"),
-        ("format_version", 6, "format version 6, this panda-edge reads 1 to 5; update"),
+        ("format_version", 7, "format version 7, this panda-edge reads 6; update"),
+        ("format_version", 5, "format version 5, this panda-edge reads 6; fit the bundle again"),
         ("format_version", 0, "format version 0"),
         ("preprocessing.height", 15, "preprocessing: height is 15"),
         ("preprocessing.width", 100_000, "preprocessing: width is 100000"),

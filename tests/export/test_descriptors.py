@@ -81,16 +81,10 @@ def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(
     assert detector.segment(normal_images[0]).heatmap is not None
 
 
-def test_zeros_beyond_the_border_are_averaged_over_each_levels_own_cells() -> None:
+def test_a_coreset_averages_with_zeros_beyond_the_border() -> None:
     levels = [SimpleNamespace(stride=stride, channels=2) for stride in (16, 8, 4)]
-    found = descriptors_of(levels, BankOptions("exact", border="zeros"))
+    found = descriptors_of(levels, BankOptions("coreset"))
     assert found is not None
-    assert (found.sides, found.padded) == ([3, 3, 3], True)
+    assert (found.sides, found.padded) == ([3, 3, 1], True)
     (level,) = Descriptors([3], level_scales([1], None, None), padded=True)([torch.ones(1, 1, 4, 4)])
     np.testing.assert_allclose(level[0, 0, :2, :2], [[4 / 9, 6 / 9], [6 / 9, 1]], rtol=1e-6)
-    assert BankOptions("exact", average=5, border="zeros").averaged == 5
-    for bank in ("coreset", "gaussian", "kmeans"):
-        with pytest.raises(PandaError, match="--border zeros: expected --bank exact or hnsw"):
-            BankOptions(bank, border="zeros")
-    with pytest.raises(PandaError, match="unknown --border 'half'"):
-        BankOptions(border="half")

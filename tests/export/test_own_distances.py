@@ -18,6 +18,7 @@ from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE
+from panda_edge.search.evened import divisors
 from panda_edge.search.level_files import joint_descriptors, level_file, unnest
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_export.options import BankOptions
@@ -44,9 +45,9 @@ def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
 
 
 def test_own_distances_are_those_to_other_pictures(export_bank: Callable[..., Path]) -> None:
-    bundle = export_bank(border="inside", wide=0.0, fill=0)
+    bundle = export_bank(wide=0.0)
     manifest = read_manifest(bundle)
-    assert (manifest.segmentation.discount, manifest.format_version) == (0.5, 3)
+    assert manifest.segmentation.discount == 0.5
     own = np.load(bundle / OWN_DISTANCES_FILE)
     assert own.dtype == np.float16
     np.testing.assert_allclose(own, expected_own(bundle, K), rtol=2e-3, atol=2e-3)
@@ -78,9 +79,8 @@ def test_other_ways_to_store_the_same(export_bank: Callable[..., Path], options:
 
 def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_image: Path) -> None:
     whole = export_bank("whole", discount=0.0)
-    part = export_bank("part", discount=0.25, border="inside", wide=0.0, fill=0)
+    part = export_bank("part", discount=0.25, wide=0.0)
     assert not (whole / OWN_DISTANCES_FILE).exists()
-    assert read_manifest(whole).format_version == 1
     detectors = [panda_edge.load(bundle) for bundle in (whole, part)]
     features = detectors[0].features(detectors[0].preprocessing.apply(odd_image)[None])
     levels = [level[0] for level in features.levels]
@@ -91,7 +91,9 @@ def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_im
     usual = np.load(part / OWN_DISTANCES_FILE).reshape(-1)[matched]
     scorers = [detector._scorer.score(features.embedding[0], levels).distances for detector in detectors]
     np.testing.assert_allclose(scorers[0], np.sqrt(squared), rtol=1e-5)
-    np.testing.assert_allclose(scorers[1], np.maximum(np.sqrt(squared) - 0.25 * usual, 0), rtol=1e-4, atol=1e-4)
+    gains = divisors(read_manifest(part).segmentation.evened, *squared.shape)
+    left = np.maximum(np.sqrt(squared) - 0.25 * usual, 0) / (1 if gains is None else gains)
+    np.testing.assert_allclose(scorers[1], left, rtol=1e-4, atol=1e-4)
 
 
 def test_a_single_picture_has_nothing_to_be_compared_with(export_bank: Callable[..., Path], odd_image: Path) -> None:
@@ -107,12 +109,12 @@ def test_the_same_bytes_twice(export_bank: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_shares_that_are_none(share: float) -> None:
-    with pytest.raises(PandaError, match="--discount"):
+    with pytest.raises(PandaError, match="discount is"):
         BankOptions(discount=share)
 
 
 def test_a_bank_without_matches_takes_nothing_off() -> None:
-    with pytest.raises(PandaError, match=r"--discount 0.5: expected a share from 0 to 1, with --bank exact"):
+    with pytest.raises(PandaError, match=r"discount is 0.5; expected a share from 0 to 1, of an exact or hnsw bank"):
         BankOptions(bank="gaussian", discount=0.5)
     assert BankOptions(bank="gaussian").resolved(False).discount == 0
 

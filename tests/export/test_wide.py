@@ -1,4 +1,4 @@
-"""A wider look at an exact bank, and filled heat maps: made by `fit` and `extend`, done by the device."""
+"""A wider look at an exact bank: made by `fit` and `extend`, done by the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from panda_edge.examine.verify import verify
 from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.filled import filled
 from panda_edge.search.level_files import level_file, raster_order
 from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
 from panda_export.options import BankOptions
@@ -82,11 +81,11 @@ def distances(detector: Detector, image: Path) -> tuple[np.ndarray, np.ndarray, 
 
 
 def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    bundle, near = export_bank("wide", wide=1.0, fill=0), export_bank("near", wide=0.0, fill=0)
+    bundle, near = export_bank("wide", wide=1.0), export_bank("near", wide=0.0)
     manifest = read_manifest(bundle)
     wide = manifest.segmentation.wide
     assert wide is not None
-    assert (manifest.format_version, manifest.segmentation.filled, wide.floor > 0) == (5, None, True)
+    assert wide.floor > 0
     assert verify(bundle)["ok"]
     assert "a wider look added" in describe_in_words(describe(bundle))
     assert "wide" not in read_manifest(near).plain()["segmentation"]
@@ -122,37 +121,12 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
 
 def test_normal_pictures_say_what_is_usual(export_bank: Callable[..., Path]) -> None:
     """The weight is of means alike, and what is usual does not depend on it."""
-    one, two = (read_manifest(export_bank(f"{w}", wide=w, fill=0)).segmentation.wide for w in (1.0, 2.0))
+    one, two = (read_manifest(export_bank(f"{w}", wide=w)).segmentation.wide for w in (1.0, 2.0))
     assert one is not None
     assert two is not None
     assert two.factor == pytest.approx(2 * one.factor, rel=1e-4)
     assert two.floor / two.factor == pytest.approx(one.floor / one.factor, rel=1e-4)
     assert one.above == two.above > 0
-
-
-def test_maps_are_filled_before_they_calibrate(
-    export_bank: Callable[..., Path], odd_image: Path, normal_images: list[Path]
-) -> None:
-    bundle = export_bank("filled", wide=0.0, fill=24, leave_one_out=True)
-    plain = export_bank("plain", wide=0.0, fill=0, leave_one_out=True)
-    manifest = read_manifest(bundle)
-    fill = manifest.segmentation.filled
-    assert fill is not None
-    assert (fill.pixels, manifest.format_version) == (24, 5)
-    maps = manifest.segmentation
-    assert maps.normal_low < fill.above < maps.normal_high * 1.01
-    assert "filled up to 24 pixels" in describe_in_words(describe(bundle))
-    assert verify(bundle)["ok"]
-    detector, other = panda_edge.load(bundle), panda_edge.load(plain)
-    for image in (odd_image, normal_images[0]):
-        unfilled = other.segment(image).heatmap
-        found = detector.segment(image)
-        np.testing.assert_allclose(found.heatmap, filled(unfilled, 24, fill.above), rtol=1e-5)
-        assert found.map_score == other.segment(image).map_score
-    assert detector.decider is not None
-    assert other.decider is not None
-    scores = [one.decider.calibration.normal_scores("top1") for one in (detector, other) if one.decider is not None]
-    assert scores[0].sum() > scores[1].sum()
 
 
 @pytest.mark.parametrize("options", [{"bank": "hnsw"}, {"dtype": "uint8"}, {"dtype": "float32"}, {"max_bank_mb": 0.03}])
@@ -173,11 +147,10 @@ def test_other_ways_to_store_the_same(
 def test_tiles_look_wider_where_it_is_asked_for(export_bank: Callable[..., Path], odd_image: Path) -> None:
     grid = Tiling.grid(2, 2, 64, 64)
     levels: dict[str, Any] = {"tiles": grid, "level_weights": (1.0, 1.0, 1.0), "average": 1}
-    assert read_manifest(export_bank("tiles", **levels)).format_version == 3
-    bundle = export_bank("wide", wide=0.5, fill=16, **levels)
+    assert read_manifest(export_bank("tiles", **levels)).segmentation.wide is None
+    bundle = export_bank("wide", wide=0.5, **levels)
     manifest = read_manifest(bundle)
     assert manifest.segmentation.wide is not None
-    assert manifest.segmentation.filled is not None
     assert verify(bundle)["ok"]
     one, two = (panda_edge.load(bundle, threads=n).segment(odd_image).heatmap for n in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-5)
@@ -185,35 +158,29 @@ def test_tiles_look_wider_where_it_is_asked_for(export_bank: Callable[..., Path]
 
 def test_one_picture_tells_nothing(export_bank: Callable[..., Path], odd_image: Path) -> None:
     bundle = export_bank(images=1)
-    maps = read_manifest(bundle).segmentation
-    assert (maps.wide, maps.filled) == (None, None)
+    assert read_manifest(bundle).segmentation.wide is None
     assert not (bundle / WIDE_OWN_DISTANCES_FILE).exists()
     assert panda_edge.load(bundle).segment(odd_image).map_score > 0
 
 
 def test_what_looks_wider() -> None:
-    def of(tiled: bool = False, **options: Any) -> tuple[float | None, int | None]:
-        bank = BankOptions(**options).resolved(tiled)
-        return bank.wide, bank.fill
+    def of(tiled: bool = False, **options: Any) -> float | None:
+        return BankOptions(**options).resolved(tiled).wide
 
-    assert of() == of(bank="hnsw") == (0.5, 48)
-    assert of(wide=1.0) == (1.0, 48)
-    assert of(fill=0) == (0.5, 0)
-    assert of(tiled=True) == of(discount=0.0) == of(bank="gaussian") == (0.0, 0)
-    assert of(tiled=True, wide=0.25) == (0.25, 0)
+    assert of() == of(bank="hnsw") == 0.5
+    assert of(wide=1.0) == 1.0
+    assert of(tiled=True) == of(discount=0.0) == of(bank="gaussian") == 0.0
+    assert of(tiled=True, wide=0.25) == 0.25
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"wide": -1.0}, "--wide -1: expected a weight from 0 to 100"),
-        ({"wide": 101.0}, "--wide 101: expected a weight from 0 to 100"),
-        ({"wide": math.nan}, "--wide nan: expected a weight from 0 to 100"),
-        ({"wide": 1.0, "bank": "gaussian"}, "--wide 1: expected a weight from 0 to 100, with --bank exact or hnsw"),
-        ({"wide": 1.0, "discount": 0.0}, "--wide: needs stored cells' own distances"),
-        ({"fill": -1}, "--fill -1: expected 0 to 4096 pixels"),
-        ({"fill": 5000}, "--fill 5000: expected 0 to 4096 pixels"),
-        ({"fill": 8, "bank": "coreset"}, "--fill 8: expected 0 to 4096 pixels of the input, with --bank exact or hnsw"),
+        ({"wide": -1.0}, "wide is -1; expected a weight from 0 to 100"),
+        ({"wide": 101.0}, "wide is 101; expected a weight from 0 to 100"),
+        ({"wide": math.nan}, "wide is nan; expected a weight from 0 to 100"),
+        ({"wide": 1.0, "bank": "gaussian"}, "wide is 1; expected a weight from 0 to 100, of an exact or hnsw bank"),
+        ({"wide": 1.0, "discount": 0.0}, "wide is 1; expected .* with a discount"),
     ],
 )
 def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
@@ -229,9 +196,7 @@ def test_options_that_are_refused(options: dict[str, Any], message: str) -> None
         ({"wide": {"factor": 1.0, "floor": "1", "above": 1.0}}, "floor is '1'"),
         ({"wide": {"factor": 1.0, "floor": 1.0}}, "above"),
         ({"wide": 1.0}, "wide is 1.0"),
-        ({"filled": {"pixels": 0, "above": 1.0}}, "pixels is 0"),
-        ({"filled": {"pixels": 5000, "above": 1.0}}, "pixels is 5000"),
-        ({"filled": {"pixels": 8, "above": math.nan}}, "above is nan|not valid JSON"),
+        ({"wide": {"factor": 1.0, "floor": 1.0, "above": math.nan}}, "above is nan|not valid JSON"),
     ],
 )
 def test_manifests_that_are_refused(

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "library/fill.h"
 #include "library/own.h"
 #include "library/wide.h"
 
@@ -25,7 +24,6 @@ struct panda_edge_bundle {
     npy_array own;          /* distances of what is stored to other normal images, where a share is taken off */
     panda_pyramid *pyramid; /* of an exact bank */
     panda_wide wide;
-    panda_filling filling;
     size_t joint;        /* channels of all levels */
     size_t map_h, map_w; /* cells of the map before it is drawn at the input's size */
     axis_bands rows, columns;
@@ -109,8 +107,7 @@ static bool make_room(panda_edge_bundle *b, panda_edge_error *error)
     b->positions = malloc(cells * sizeof *b->positions);
     b->descriptors = b->m.gaussian ? malloc(cells * b->joint * sizeof *b->descriptors) : NULL;
     bool good = b->similar_squared && b->similar_numbers && b->cells && b->positions &&
-                (b->descriptors || !b->m.gaussian) && filling_begin(&b->m, &b->filling) &&
-                make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
+                (b->descriptors || !b->m.gaussian) && make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
                 make_bands(&b->columns, b->map_w, b->m.shape.width, b->m.sigma);
     return good || out_of_memory(error);
 }
@@ -148,7 +145,6 @@ void panda_edge_close(panda_edge_bundle *b)
         return;
     panda_pyramid_free(b->pyramid);
     wide_close(&b->wide);
-    filling_end(&b->filling);
     npy_unmap(&b->embeddings);
     npy_unmap(&b->calibration);
     npy_unmap(&b->own);
@@ -244,7 +240,6 @@ bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float 
         finite &= isfinite(heatmap[i]) != 0;
     if (!finite) /* a NaN would pass every threshold unseen */
         return panda_edge_fail(error, "the distances are not finite; features or the bundle's banks are damaged");
-    fill(&b->filling, heatmap);
     for (size_t i = 0; i < values; i++)
         result->map_maximum = heatmap[i] > result->map_maximum ? heatmap[i] : result->map_maximum;
     result->p_value = p_value(b, result);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, NEWEST = 5, MAX_FILL = 4096 };
+enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, FORMAT_VERSION = 6 };
 static const long MOST = 1000000000;
 
 static bool present(const json_text *json, int object, const char *name)
@@ -87,15 +87,13 @@ static bool read_dtype(const char *name, panda_manifest *m, panda_edge_error *er
     return panda_edge_fail(error, "segmentation.dtype is %s: not one of this bank's", name);
 }
 
-static bool read_wide_and_filled(const json_text *json, int segmentation, panda_manifest *m, panda_edge_error *error)
+static bool read_wide(const json_text *json, int segmentation, panda_manifest *m, panda_edge_error *error)
 {
-    const int wide = json_value(json, segmentation, "wide"), filled = json_value(json, segmentation, "filled");
+    const int wide = json_value(json, segmentation, "wide");
     m->wide = wide != JSON_NONE;
-    return (!m->wide || (json_number(json, wide, "factor", 0, 1e6, &m->wide_factor, error) &&
-                         json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error) &&
-                         json_number(json, wide, "above", 0, 1e12, &m->wide_above, error))) &&
-           (filled == JSON_NONE || (json_whole(json, filled, "pixels", 1, MAX_FILL, &m->fill_pixels, error) &&
-                                    json_number(json, filled, "above", 0, 1e12, &m->fill_above, error)));
+    return !m->wide || (json_number(json, wide, "factor", 0, 1e6, &m->wide_factor, error) &&
+                        json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error) &&
+                        json_number(json, wide, "above", 0, 1e12, &m->wide_above, error));
 }
 
 static bool read_segmentation(const json_text *json, panda_manifest *m, panda_edge_error *error)
@@ -113,11 +111,11 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
         !json_whole(json, object, "neighbors", 1, MOST, &m->neighbors, error) ||
         !json_number(json, object, "sigma", 0, 100, &m->sigma, error) ||
         (present(json, object, "discount") && !json_number(json, object, "discount", 0, 1, &m->discount, error)) ||
-        !json_numbers(json, object, "evened", 1.0 / 16, 16, m->evened, PANDA_MAX_EVENED, &m->evened_count, error) ||
+        !json_numbers(json, object, "evened", 1, 16, m->evened, PANDA_MAX_EVENED, &m->evened_count, error) ||
         (present(json, object, "average") && !json_whole(json, object, "average", 1, 99, &m->average, error)) ||
         (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (long)channels, &m->rank, error)) ||
         (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)) ||
-        !read_wide_and_filled(json, object, m, error))
+        !read_wide(json, object, m, error))
         return false;
     m->gaussian = strcmp(bank, "gaussian") == 0;
     if (!m->gaussian && strcmp(bank, "exact") != 0)
@@ -125,9 +123,9 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
     if (m->average % 2 == 0)
         return panda_edge_fail(error, "manifest.json: segmentation: average is %zu, expected an odd number",
                                m->average);
-    if (m->gaussian && (m->discount > 0 || m->evened_count > 0 || m->wide || m->fill_pixels > 0))
+    if (m->gaussian && (m->discount > 0 || m->evened_count > 0 || m->wide))
         return panda_edge_fail(error, "manifest.json: segmentation: a gaussian bank with a discount, a border evened, "
-                                      "a wider look or filled maps");
+                                      "or a wider look");
     if (!m->gaussian && m->images != m->vectors)
         return panda_edge_fail(error, "manifest.json: %zu images in one bank and %zu in the other", m->images,
                                m->vectors);
@@ -184,9 +182,12 @@ bool manifest_read(panda_source *source, panda_manifest *manifest, panda_edge_er
     size_t version;
     bool good = json_read(path, &source->json, error) &&
                 json_string(json, JSON_TOP, "magic", magic, sizeof magic, error) &&
-                json_whole(json, JSON_TOP, "format_version", 1, NEWEST, &version, error);
+                json_whole(json, JSON_TOP, "format_version", 0, MOST, &version, error);
     if (good && strcmp(magic, "panda-edge bundle") != 0)
         good = panda_edge_fail(error, "%s: magic is %s; not a panda-edge bundle", path, magic);
+    if (good && version != FORMAT_VERSION)
+        good = panda_edge_fail(error, "%s: format version %zu, this library reads %d; fit the bundle again", path,
+                               version, (int)FORMAT_VERSION);
     if (good && present(json, JSON_TOP, "roi"))
         good =
             panda_edge_fail(error, "a bundle that looks in a region of interest: libpanda_edge takes whole pictures");

@@ -23,8 +23,6 @@ typedef struct {
     size_t evened_count;
     bool wide; /* what a wider look finds is added, exact bank */
     double wide_factor, wide_floor, wide_above;
-    size_t fill_pixels; /* of the heat map, between places above `fill_above`; 0: nothing is filled; exact bank */
-    double fill_above;
     size_t average, rank; /* of a gaussian bank; rank 0: the whole covariance */
     double sigma;         /* of the heat map's blur, input pixels */
     bool by_map;          /* whether the map's maximum decides, or the embedding's score */

@@ -17,13 +17,12 @@ from panda_edge.images.roi import MASK_FILE, POLYGONS_FILE
 from panda_edge.images.tiling import ALIGNED, MAX_OVERLAP, MAX_SCALE, MAX_SIDE, MIN_SCALE, Tiling
 
 MAGIC = "panda-edge bundle"
-FORMAT_VERSION = 5
-"""The newest that is read. A bundle is of the oldest version whose readers understand it: see `version_of`."""
+FORMAT_VERSION = 6
+"""The only one that is read: nothing older was released."""
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
 MAX_WINDOW = 65535
 MAX_EVENED = 64
-MAX_FILL = 4096
 COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
 
@@ -65,15 +64,6 @@ class Wide:
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What joins high places of a heat map: those above `above`, a distance, with less than `pixels` input pixels
-    between them."""
-
-    pixels: int
-    above: float
-
-
-@dataclass(frozen=True)
 class Segmentation:
     """How the heat map is made.
 
@@ -84,8 +74,8 @@ class Segmentation:
     the stored levels, `uint8` with an offset and a scale a row. window: of an exact bank, how many of the coarsest
     level's cells away from its own place a position is compared with normal ones, None for everywhere. discount:
     of an exact bank, the share of a match's own distance to other normal pictures that is taken off, 0 for nothing.
-    evened: of an exact bank, what distances 0, 1, … finest cells from the frame's border are divided by. wide, filled:
-    of an exact bank, see there.
+    evened: of an exact bank, what distances 0, 1, … finest cells from the frame's border are divided by, each 1 or
+    more. wide: of an exact bank, see there.
     sigma: Gaussian blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal
     images scored as if new; they fix the overlays' colours.
     """
@@ -105,7 +95,6 @@ class Segmentation:
     discount: float = 0.0
     evened: tuple[float, ...] = ()
     wide: Wide | None = None
-    filled: Filled | None = None
 
 
 @dataclass(frozen=True)
@@ -173,10 +162,10 @@ def check_seal(bundle: Path) -> None:
         raise BundleError(f"{path}: its manifest_sha256 is not its content's; altered or damaged, copy it again")
 
 
-# Fields that came after format version 1, by the table that holds them.
+# Fields that are left out where they hold their default, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
     "preprocessing": (Preprocessing, "tiles", "rois"),
-    "segmentation": (Segmentation, "compare", "window", "discount", "evened", "wide", "filled"),
+    "segmentation": (Segmentation, "compare", "window", "discount", "evened", "wide"),
 }
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
@@ -220,9 +209,8 @@ _SEGMENTATION = table(
     compare=optional(choice(*COMPARE), COMPARE[0]),
     window=optional(whole(0, MAX_WINDOW)),
     discount=optional(number(0, 1), 0.0),
-    evened=optional(rows(number(1 / 16, 16)), ()),
+    evened=optional(rows(number(1, 16)), ()),
     wide=optional(table(Wide, factor=number(0, 1e6), floor=number(0, 1e12), above=number(0, 1e12))),
-    filled=optional(table(Filled, pixels=whole(1, MAX_FILL), above=number(0, 1e12))),
 )
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
@@ -263,30 +251,14 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     if top.get("magic") != MAGIC:
         raise BundleError(f"{where}: magic is {short(top.get('magic'))}, expected {MAGIC!r}; not a panda-edge bundle")
     version = whole(0)(top.get("format_version"), f"{where}: format_version")
-    if not 1 <= version <= FORMAT_VERSION:
-        raise BundleError(
-            f"{where}: format version {version}, this panda-edge reads 1 to {FORMAT_VERSION}; "
-            "update panda-edge or export the bundle again"
-        )
+    if version != FORMAT_VERSION:
+        remedy = "update panda-edge" if version > FORMAT_VERSION else "fit the bundle again"
+        raise BundleError(f"{where}: format version {version}, this panda-edge reads {FORMAT_VERSION}; {remedy}")
     manifest = _MANIFEST(plain, where)
     _check_levels(manifest, where)
     _check_banks(manifest, where)
     _check_tiles(manifest, where)
     return manifest
-
-
-def version_of(preprocessing: Preprocessing, segmentation: Segmentation, roi: RoiEntry | None = None) -> int:
-    """The format version of a bundle: 2 where a reader of version 1 would show the model something else, or search
-    where this does not; 3 where one of version 2 would take nothing off, or look where this does not; 4 where
-    one of version 3 would leave the border uneven; 5 where one of version 4 would look no wider, or fill nothing."""
-    if segmentation.wide is not None or segmentation.filled is not None:
-        return 5
-    if segmentation.evened:
-        return 4
-    if segmentation.discount or roi is not None:
-        return 3
-    shown = preprocessing.tiles is not None or preprocessing.resize == "fit"
-    return 2 if shown or segmentation.window is not None or segmentation.dtype == "uint8" else 1
 
 
 def _check_levels(manifest: Manifest, where: str) -> None:
@@ -331,9 +303,8 @@ def _check_banks(manifest: Manifest, where: str) -> None:
             f"{where}: segmentation: evened has {len(maps.evened)} numbers of a {maps.bank} bank; expected at most "
             f"{MAX_EVENED}, of an exact bank without tiles"
         )
-    for name, found_there in (("wide", maps.wide), ("filled", maps.filled)):
-        if found_there is not None and maps.bank != "exact":
-            raise BundleError(f"{where}: segmentation: {name} of a {maps.bank} bank; expected an exact one")
+    if maps.wide is not None and maps.bank != "exact":
+        raise BundleError(f"{where}: segmentation: wide of a {maps.bank} bank; expected an exact one")
     if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
         raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")
     if maps.rank is not None:

@@ -71,7 +71,6 @@ def describe_in_words(facts: dict[str, Any]) -> str:
     taken_off = f", less {maps['discount']:g} of matches' own distances" if maps.get("discount") else ""
     taken_off += ", evened towards the border" if maps.get("evened") else ""
     taken_off += ", a wider look added" if maps.get("wide") else ""
-    taken_off += f", filled up to {maps['filled']['pixels']} pixels" if maps.get("filled") else ""
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
         f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",

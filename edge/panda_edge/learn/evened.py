@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
-from panda_edge.bundle.manifest import Manifest, version_of
+from panda_edge.bundle.manifest import Manifest
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.evened import rings
 from panda_edge.search.own_distances import open_own_distances
 
 _DEPTH = 48  # input pixels from the border that are evened: three cells of stride 16
-_BOUNDS = 0.25, 4.0  # of a divisor
+_BOUNDS = 1.0, 4.0
+# Of a divisor. Below 1 it would come from a background that is more alike than the product, and raise its noise.
 
 
 def with_evened_border(staging: Path, manifest: Manifest, team: Team = ALONE) -> Manifest:
@@ -31,8 +32,7 @@ def with_evened_border(staging: Path, manifest: Manifest, team: Team = ALONE) ->
         assert own is not None
         evened = _divisors(own.values, manifest.levels[-1].stride)
         segmentation = dataclasses.replace(manifest.segmentation, evened=evened)
-        version = version_of(manifest.preprocessing, segmentation, manifest.roi)
-        return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation, format_version=version))
+        return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation))
 
     return team.firsts(measured)
 

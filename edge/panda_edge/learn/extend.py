@@ -101,7 +101,7 @@ def extend_bundle(
         banked, held = _split(bundle, unseen, hold_out)
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
         manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
-        manifest = with_usual_maps(staging, manifest, preprocessing, progress)
+        manifest = with_usual_maps(staging, manifest, progress)
         manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)

@@ -73,7 +73,7 @@ def _sound(manifest: Manifest) -> bool:
     """Whether what `fit` noted can be gone on with."""
     facts = manifest.export
     needed = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("seed", "train_images"))
-    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide", "fill")
+    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide")
     return needed and all(
         facts.get(name) is None or (type(facts[name]) in (int, float) and facts[name] >= 0) for name in noted
     )

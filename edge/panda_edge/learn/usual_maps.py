@@ -6,29 +6,23 @@ import dataclasses
 from pathlib import Path
 
 from panda_edge.bundle.manifest import Manifest
-from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.evened import with_evened_border
-from panda_edge.learn.filled import with_filled_maps
 from panda_edge.learn.own_distances import with_own_distances
 from panda_edge.learn.progress import Progress
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.learn.wide import with_wider_look
 
 
-def with_usual_maps(
-    staging: Path, manifest: Manifest, preprocessing: Preprocessing, progress: Progress, team: Team = ALONE
-) -> Manifest:
+def with_usual_maps(staging: Path, manifest: Manifest, progress: Progress, team: Team = ALONE) -> Manifest:
     """The manifest with what its `export` asks for, each step measured on maps that have the steps before it.
 
-    preprocessing: with the roi, where there is one. All processes of the team call this.
+    All processes of the team call this.
     """
     asked = manifest.export
-    bare = dataclasses.replace(manifest.segmentation, evened=(), wide=None, filled=None)
+    bare = dataclasses.replace(manifest.segmentation, evened=(), wide=None)
     manifest = with_own_distances(staging, dataclasses.replace(manifest, segmentation=bare), progress, team)
-    if asked.get("border") == "even":
+    if manifest.segmentation.discount and manifest.preprocessing.tiles is None:
         manifest = with_evened_border(staging, manifest, team)
     if asked.get("wide"):
         manifest = with_wider_look(staging, manifest, asked["wide"], progress, team)
-    if asked.get("fill"):
-        manifest = with_filled_maps(staging, manifest, asked["fill"], preprocessing, team)
     return manifest

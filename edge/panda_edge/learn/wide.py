@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
-from panda_edge.bundle.manifest import Manifest, Wide, version_of
+from panda_edge.bundle.manifest import Manifest, Wide
 from panda_edge.bundle.model import default_threads
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.own_distances import frames_of_pictures, similar_frames, write_own_distances
@@ -44,8 +44,7 @@ def with_wider_look(
             (staging / WIDE_OWN_DISTANCES_FILE).unlink()
             return write_manifest(staging, manifest)
         segmentation = dataclasses.replace(manifest.segmentation, wide=beyond)
-        version = version_of(manifest.preprocessing, segmentation, manifest.roi)
-        return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation, format_version=version))
+        return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation))
 
     return team.firsts(measured)
 

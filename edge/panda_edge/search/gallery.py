@@ -86,8 +86,6 @@ def _open_joint_hnsw(bundle: Bundle, options: SearchOptions) -> Gallery:
 
 
 def _open_coreset(bundle: Bundle, options: SearchOptions) -> Gallery:
-    if CORESET_FILE not in bundle.manifest.files:  # of before: parts of each level, at the finest one's cells
-        return _open_flat(bundle, options)
     grid = CoresetGrid(bundle.manifest.levels)
     segmentation = bundle.manifest.segmentation
     stored = bundle.array(CORESET_FILE, (segmentation.count, grid.channels), segmentation.dtype)

@@ -14,7 +14,6 @@ from panda_edge.bundle.manifest import Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
 from panda_edge.search.candidates import Similar
-from panda_edge.search.filled import filled
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 
@@ -48,8 +47,6 @@ def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation) 
         stitcher.add(number, frame.distances)
     heatmap = stitcher.heatmap(maps.sigma)
     check_finite(heatmap)
-    if maps.filled is not None:
-        heatmap = filled(heatmap, maps.filled.pixels // view.step, maps.filled.above)
     if view.where is not None:
         heatmap = np.where(view.where.judged, heatmap, np.float32(np.nan))
     return Scored(score, heatmap, {"heatmap": (time.perf_counter() - started) * 1e3})

@@ -129,7 +129,6 @@ def test_an_exact_bank_is_that_of_a_fresh_fit(fit: Fit, many: list[Path], tmp_pa
     assert found.detection == expected.detection
     assert found.normal_pictures == expected.normal_pictures
     assert found.calibration == expected.calibration
-    assert found.format_version == expected.format_version
     for field in ("count", "neighbors", "compare", "dtype"):
         assert getattr(found.segmentation, field) == getattr(expected.segmentation, field)
     assert found.segmentation.normal_high == expected.segmentation.normal_high

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from panda_export.options import BankOptions
-from panda_train.resolution import Resolution
+from panda_train.resolution import SIDE, Resolution, input_shape
 
 
 @dataclass(frozen=True)
@@ -46,23 +45,12 @@ class Candidate:
 MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
 
 
-def _near(**options: Any) -> BankOptions:
-    """An exact bank whose heat map is neither looked at wider nor filled."""
-    return BankOptions("exact", wide=0.0, fill=0, **options)
-
-
 _BANKS: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
-    "exact, near": (_near(), None),
-    "exact, inside": (_near(border="inside"), None),
-    "exact, average 3": (_near(average=3), None),
-    "exact, average 5": (_near(average=5), None),
-    "exact, average 3, zeros": (_near(border="zeros"), None),
-    "exact, average 5, zeros": (_near(average=5, border="zeros"), None),
-    "exact, coarse two levels, average 3": (_near(average=3, level_weights=(1.0, 1.0, 0.0)), None),
-    "exact, coarse two levels, zeros": (_near(border="zeros", level_weights=(1.0, 1.0, 0.0)), None),
-    "exact, K 15": (_near(neighbors=15), None),
-    "exact, window 2": (_near(window=2), None),
+    "exact, average 3": (BankOptions("exact", average=3), None),
+    "exact, coarse two levels, average 3": (BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, K 15": (BankOptions("exact", neighbors=15), None),
+    "exact, window 2": (BankOptions("exact", window=2), None),
     "gaussian, average 3": (BankOptions("gaussian"), None),
     "gaussian, average 5": (BankOptions("gaussian", average=5), None),
     "gaussian, average 7": (BankOptions("gaussian", average=7), None),
@@ -75,26 +63,26 @@ _BANKS: dict[str, tuple[BankOptions, float | None]] = {
 # Of tiles, whose own defaults are averages over 3, the two coarse levels, and 20 neighbours.
 _TILED: dict[str, tuple[BankOptions, float | None]] = {
     "exact": (BankOptions("exact"), None),
-    "exact, zeros": (BankOptions("exact", border="zeros"), None),
     "exact, average 1": (BankOptions("exact", average=1), None),
     "exact, K 50": (BankOptions("exact", neighbors=50), None),
     "coreset 1 %": (BankOptions("coreset"), 0.01),
     "coreset 10 %": (BankOptions("coreset"), 0.1),
 }
-SIZES = ("224", "320", "448")
+SIDES = (SIDE, 320, 448)  # of a square of as many pixels as the input has
 
 
 def looks(smallest_defect: float | None, size: tuple[int, int]) -> list[Look]:
     """Resolutions worth a try for pictures of (width, height): no larger than they are, by more than a fifth; and
     tiles, where a smallest defect is given or the picture has at least twice the input's pixels a side."""
-    found = [
-        Look(f"{side}²", Resolution(input_size=side), usual=side == SIZES[0] and smallest_defect is None)
-        for side in SIZES
-        if side == SIZES[0] or int(side) <= 1.2 * max(size)
-    ]
+    found = []
+    for side in SIDES:
+        if side == SIDE or side <= 1.2 * max(size):
+            height, width = input_shape(side, size)
+            given = None if side == SIDE else f"{side}" if height == width else f"{height}x{width}"
+            found.append(Look(f"{side}²", Resolution(given), usual=side == SIDE and smallest_defect is None))
     if smallest_defect is not None:
         return [*found, Look("tiles", Resolution(smallest_defect=smallest_defect), usual=True)]
-    if min(size) >= 2 * int(SIZES[0]):
+    if min(size) >= 2 * SIDE:
         found.append(Look("tiles", Resolution(tiles="auto")))
     return found
 

@@ -33,7 +33,7 @@ def fit(
     method: options.Method = "dn2",
     backbone: options.Backbone = "efficientnet-lite0",
     smallest_defect: options.SmallestDefect = None,
-    input_size: options.InputSize = "224",
+    input_size: options.InputSize = None,
     resize: options.Resize = "squash",
     hold_out: options.HoldOut = None,
     seed: options.Seed = 0,
@@ -49,11 +49,8 @@ def fit(
     compare: options.Compare = "auto",
     dtype: options.Dtype = "float16",
     window: options.Window = None,
-    discount: options.Discount = None,
+    plain: options.Plain = False,
     average: options.Average = None,
-    border: options.Border = None,
-    wide: options.Wide = None,
-    fill: options.Fill = None,
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
     extendable: options.Extendable = False,
@@ -108,10 +105,7 @@ def fit(
         embeddings=embeddings,
         compare=compare,
         window=window,
-        discount=discount,
-        border=border,
-        wide=wide,
-        fill=fill,
+        discount=0.0 if plain else None,
     )
     refuse_unread(context)
     resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)

@@ -42,7 +42,13 @@ SmallestDefect = Annotated[
     ),
 ]
 InputSize = Annotated[
-    str, typer.Option(metavar="N|HxW", help="Pixels a side of the model's input, or height x width; multiples of 32.")
+    str | None,
+    typer.Option(
+        metavar="N|HxW",
+        help="Pixels a side of the model's input, or height x width; multiples of 32. 224 if not given, or of long "
+        "pictures as many pixels in their shape.",
+        show_default=False,
+    ),
 ]
 Resize = Annotated[
     str, typer.Option(help="squash both sides; crop the centre as the paper does; or fit: keep the aspect and pad.")
@@ -129,47 +135,17 @@ Window = Annotated[
         help="Parts that lie alike: search only within so many stride-16 cells of the same place; everywhere if not.",
     ),
 ]
-Discount = Annotated[
-    float | None,
+Plain = Annotated[
+    bool,
     typer.Option(
-        metavar="SHARE",
-        rich_help_panel=_BANK,
-        help="Of the own distance of what a position matches, to other normal pictures, this share is taken off, so "
-        "that rare normal places count less. 0 to 1; 0.5 if not given.",
+        "--plain", rich_help_panel=_BANK, help="Heat maps as in the paper (SPADE), without corrections of distances."
     ),
 ]
 Average = Annotated[
     int | None,
     typer.Option(
         rich_help_panel=_BANK,
-        help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset, tiles, --border zeros; or 1.",
-    ),
-]
-Border = Annotated[
-    str | None,
-    typer.Option(
-        rich_help_panel=_BANK,
-        help="Features at a frame's border see padding. even: distances there are divided by how much larger they are "
-        "in normal pictures (the default but for tiles); zeros: averages count zeros beyond the border, as "
-        "PatchCore's do; inside: neither.",
-    ),
-]
-Wide = Annotated[
-    float | None,
-    typer.Option(
-        metavar="WEIGHT",
-        rich_help_panel=_BANK,
-        help="How much counts what averages over 3 × 3 cells of the coarse levels find beyond the usual, for defects "
-        "whose parts look normal by themselves. 0.5 of whole pictures if not given; 0 for nothing.",
-    ),
-]
-Fill = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PX",
-        rich_help_panel=_BANK,
-        help="What lies between high places of the heat map, at most so many pixels of the input apart, is raised to "
-        "them: the inside of a defect whose rim is odd. 48 of whole pictures if not given; 0 for nothing.",
+        help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset and tiles; else 1.",
     ),
 ]
 Standardise = Annotated[
