@@ -15,7 +15,7 @@ from PIL import Image
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import DEFAULT_OVERLAP, Tiling
-from panda_train.resolution import Resolution, preprocessing_of
+from panda_train.resolution import Resolution, input_shape, preprocessing_of
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,32 @@ def test_small_defects_of_a_board_are_found_in_tiles(real_data: Path, tmp_path: 
         found[name] = panda_train("evaluate", tmp_path / f"{name}.panda", board)
     assert found["tiles"]["image_auroc_map"] > 0.9
     assert found["tiles"]["pixel_auroc"] > found["whole"]["pixel_auroc"]
+
+
+@pytest.mark.parametrize(
+    ("picture", "shape"),
+    [
+        ((300, 300), (224, 224)),
+        ((640, 480), (224, 224)),
+        ((640, 320), (224, 224)),
+        ((500, 1260), (352, 128)),
+        ((1260, 500), (128, 352)),
+        ((100, 4000), (1408, 32)),
+    ],
+)
+def test_long_pictures_get_an_input_of_their_shape(picture: tuple[int, int], shape: tuple[int, int]) -> None:
+    assert input_shape(224, picture) == shape
+    assert shape[0] * shape[1] <= 224 * 224
+
+
+def test_what_long_pictures_are_is_asked_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = [(50, 126), (40, 40), (50, 126)]
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, size in zip(paths, sizes, strict=True):
+        Image.new("L", size).save(path)
+    assert preprocessing_of(Resolution(), paths) == Preprocessing(352, 128)
+    assert "pictures of 50×126 are long: the input is 128×352" in capsys.readouterr().err
+    assert preprocessing_of(Resolution("224"), paths) == Preprocessing(224, 224)
+    assert preprocessing_of(Resolution(resize="fit"), paths) == Preprocessing(224, 224, "fit")
+    Image.new("L", (126, 50)).save(paths[1])  # some lie, some stand
+    assert preprocessing_of(Resolution(), paths) == Preprocessing(224, 224)
