@@ -88,7 +88,6 @@ def segment(root: Path, site: Path, bundle: Path, pictures: Path, work: Path) ->
         "pictures": len(pairs),
         "same_decision": sum(a.get("anomalous") == b.get("anomalous") for a, b in pairs),
         "score": max(abs(a["score"] - b["score"]) / b["score"] for a, b in pairs),
-        "map_score": max(abs(a["map_score"] - b["map_score"]) / b["map_score"] for a, b in pairs),
         "heatmap": float(max(np.abs(a - b).max() / b.max() for a, b in maps)),
     }
 

@@ -62,7 +62,7 @@ EARLIER = {
     "earlier: at most 30 MB": f"{_EARLIER} --max-bank-mb 30",
     "earlier: whole pictures, 224²": "--tiles none --discount 0",
 }
-FIGURES = ("image_auroc", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
+FIGURES = ("image_auroc", "image_auroc_embedding", "image_auroc_map", "image_auroc_top1", "pixel_auroc", "pro")
 _HEADER = (
     "", "`panda-train fit DATA …`", "embedding", "map maximum", "top 1 %", "pixel AUROC", "PRO", "false alarms at .05",
     "found", "fit s", "picture ms", "bundle MB", "compared",

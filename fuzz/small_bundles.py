@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Detection, Level, Manifest, Segmentation, Wide
+from panda_edge.bundle.manifest import DecisionRule, Detection, Level, Manifest, Segmentation, Wide
 from panda_edge.bundle.selftest import SELFTEST_FILE
-from panda_edge.decide.calibration import CALIBRATION_FILE
+from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES
+from panda_edge.decide.local import GRID, NORMAL_MAP_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import Tiling
@@ -99,7 +100,8 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
     if kind == "tiles":
         tiles = Tiling(0.25, height=96, width=96)
         np.save(bundle / PLACES_FILE, np.array([[i // 4, i // 2 % 2, i % 2] for i in range(IMAGES)], np.int32))
-    np.save(bundle / CALIBRATION_FILE, random.random((3, 20)))
+    np.save(bundle / CALIBRATION_FILE, random.random((len(SCORES), 20)))
+    np.save(bundle / NORMAL_MAP_FILE, random.random((GRID, GRID), np.float32))
     write_selftest(bundle / SELFTEST_FILE, random)
     return write_manifest(
         bundle,
@@ -117,7 +119,8 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
                 wide=Wide(1.0, 0.5, 0.5) if kind in ("exact", "bytes") else None,
             ),
             export={"seed": 0},
-            calibration={"rule": "max", "images": 20, "kind": "held-out"},
+            decision=DecisionRule("local"),
+            calibration={"images": 20, "kind": "held-out"},
             evaluation=None,
             files={},
             created_with="panda-edge 0",

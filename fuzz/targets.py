@@ -23,11 +23,11 @@ from fuzz import whole_folder
 from fuzz.small_bundles import KINDS, SIZE, VECTORS, write_small_bundle
 from fuzz.small_model import write_model
 from panda_edge.bundle.folder import Bundle, open_bundle, sha256
-from panda_edge.bundle.manifest import MANIFEST_NAME, FileEntry, check_seal, read_manifest
+from panda_edge.bundle.manifest import MANIFEST_NAME, SCORE_RULES, DecisionRule, FileEntry, check_seal, read_manifest
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key, read_signature
 from panda_edge.commands.each_image import decided
-from panda_edge.decide.calibration import CALIBRATION_FILE, open_calibration
+from panda_edge.decide.calibration import CALIBRATION_FILE, image_scores, open_calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
@@ -184,13 +184,11 @@ def array(data: bytes) -> None:
 
 def calibration(data: bytes) -> None:
     bundle = _with_file("exact", CALIBRATION_FILE, data)
-    facts = bundle.manifest.calibration
-    for rule in ("max", "top1", "embedding", "combined"):
-        found = open_calibration(
-            replace(bundle, manifest=replace(bundle.manifest, calibration={**facts, "rule": rule}))
-        )
-        decider = Decider(found, 0.01)
-        p_value = decider.decide(1.0, np.ones((64, 64), np.float32), bundle.manifest.preprocessing.alone).p_value
+    heatmap = np.ones((64, 64), np.float32)
+    for rule in SCORE_RULES:
+        found = open_calibration(replace(bundle, manifest=replace(bundle.manifest, decision=DecisionRule(rule))))
+        decider, raw = Decider(found, 0.01), image_scores(1.0, heatmap, local=1.0)
+        p_value = decider.decide(raw, heatmap, bundle.manifest.preprocessing.alone).p_value
         if not 0 < p_value <= 1:
             raise Find(f"a p-value of {p_value}")
 

@@ -41,9 +41,9 @@ def test_python_lines_work(pasted: Path) -> None:
     (lines,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", lines], cwd=pasted, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    score, map_score, *shape = done.stdout.split()
+    score, threshold, *shape = done.stdout.split()
     assert float(score) > 0
-    assert float(map_score) > 0
+    assert float(threshold) > 0
     assert shape == ["(224,", "224)"]
 
 

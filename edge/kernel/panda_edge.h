@@ -38,9 +38,9 @@ typedef struct {
 } panda_edge_shape;
 
 typedef struct {
-    float score;       /* mean squared distance of the embedding to the nearest normal ones; higher = more anomalous */
-    float map_maximum; /* of the heat map */
-    double p_value;    /* share of normal images that score at least as high, 1 / (n + 1) to 1; NaN: not calibrated */
+    float score;              /* the image score that decides, by the bundle's rule; higher = more anomalous */
+    float embedding_distance; /* mean squared distance of the embedding to the nearest normal ones */
+    double p_value; /* share of normal images that score at least as high, 1 / (n + 1) to 1; NaN: not calibrated */
 } panda_edge_result;
 
 /* Opens NAME.panda; its arrays are mapped, and read once to check their hashes. What a wider look compares with, where

@@ -113,8 +113,14 @@ def _line(archive: Archive, detector: Detector, path: Path) -> dict[str, Any]:
 
 def _in_numbers(result: Result) -> dict[str, Any]:
     regions = None if result.regions is None else [dataclasses.asdict(region) for region in result.regions]
-    decided = {"p_value": result.p_value, "anomalous": result.anomalous, "regions": regions}
-    return {"score": result.score, "map_score": result.map_score, **decided}
+    return {
+        "score": result.score,
+        "threshold": result.threshold,
+        "severity": result.severity,
+        "p_value": result.p_value,
+        "anomalous": result.anomalous,
+        "regions": regions,
+    }
 
 
 def _begin(archive: Archive, out: Path, seal: str, paths: Sequence[Path]) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.model import Features, Model, checked_threads
 from panda_edge.bundle.roi_file import open_roi
-from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, open_calibration
+from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, UNCALIBRATED_RULE, image_scores, open_calibration
 from panda_edge.decide.decision import Decider, Decision
 from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.decide.local import cell_maxima, local_score, open_normal_map
 from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.reading import ImageLike
@@ -36,20 +37,33 @@ STAGES = ("decode", "preprocess", "backbone", "search", "heatmap")
 class Result:
     """What the detector says of one image.
 
-    score: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); higher = more
-    anomalous, no fixed range; of a tiled image, its most anomalous tile's; with a roi the heat map's maximum in it, as
-    an embedding sees the whole image. heatmap: float32 `view.map_shape`, L2 distances after blurring, at the model's
-    input or, of tiles, at half the scaled image's pixels, NaN outside a roi; None after `detect`.
+    score: the image score that decides, by the bundle's rule; higher = more anomalous, no fixed range.
+    embedding_distance: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); of a
+    tiled image, its most anomalous tile's. heatmap: float32 `view.map_shape`, L2 distances after blurring, at the
+    model's input or, of tiles, at half the scaled image's pixels, NaN outside a roi; None after `detect`.
     image_size: (width, height) of the upright image in pixels. view: where frames and heat map lie on it. stages_ms:
     milliseconds by stage. decision: None where the bundle is not calibrated.
     """
 
     score: float
+    embedding_distance: float
     heatmap: np.ndarray | None
     image_size: tuple[int, int]
     view: View = field(repr=False)
     stages_ms: dict[str, float] = field(default_factory=dict, repr=False)
     decision: Decision | None = None
+
+    @property
+    def threshold(self) -> float | None:
+        """The highest score that is called normal; None without calibration."""
+        return None if self.decision is None else self.decision.threshold
+
+    @property
+    def severity(self) -> float | None:
+        """The score over its threshold: above 1 is anomalous. None without calibration, or where the threshold is not
+        above 0."""
+        threshold = self.threshold
+        return None if threshold is None or threshold <= 0 else self.score / threshold
 
     @property
     def p_value(self) -> float | None:
@@ -70,11 +84,6 @@ class Result:
     def ms(self) -> float:
         """Milliseconds from the image to the result; in a batch, this image's share."""
         return sum(self.stages_ms.values())
-
-    @property
-    def map_score(self) -> float:
-        """The heat map's maximum: another image score, better for small defects."""
-        return float(self.view.compared(self._map()).max())
 
     def heatmap_on_image(self) -> np.ndarray:
         """The heat map on the image's own pixels: float32 (H, W), NaN where a crop or a roi left the image out."""
@@ -115,18 +124,27 @@ class Detector:
         self._model = Model(bundle.checked_file(MODEL_FILE), threads // workers, provider)
         self._scorer = Scorer(bundle, threads // workers, epsilon)
         beside = (Scorer(bundle, threads // workers, epsilon, self._scorer) for _ in range(workers - 1))
-        self._tiles = PictureScorer(partial(_features, bundle, self._model), [self._scorer, *beside]) if tiled else None
+        self._normal_map = open_normal_map(bundle) if self.rule == "local" else None
+        self._sharp = None if self._normal_map is None else bundle.manifest.decision.sigma
+        run = partial(_features, bundle, self._model)
+        self._tiles = PictureScorer(run, [self._scorer, *beside], self._sharp) if tiled else None
         self.decider: Decider | None = None
         self.decide_at(fpr)
 
     def decide_at(self, fpr: float) -> None:
         """Decide at this false-alarm rate from now on, where the bundle is calibrated. Raises PandaError."""
         calibration = open_calibration(self.bundle)
-        if calibration is None:
-            return
-        if self._rois and calibration.rule not in MAP_RULES:
-            calibration = replace(calibration, rule=DEFAULT_RULE)
-        self.decider = Decider(calibration, fpr)
+        if calibration is not None:
+            self.decider = Decider(replace(calibration, rule=self.rule), fpr)
+
+    @property
+    def rule(self) -> str:
+        """The image score that decides: the bundle's; with a roi one of the heat map, as an embedding sees the whole
+        image; without calibration one that needs none."""
+        rule = self.bundle.manifest.decision.score
+        if self.bundle.manifest.calibration is None and rule in ("local", "combined"):
+            return UNCALIBRATED_RULE
+        return rule if rule in MAP_RULES or not self._rois else DEFAULT_RULE
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -134,12 +152,9 @@ class Detector:
         if self.decider is None:
             return ()
         lines = [] if self.decider.warning is None else [self.decider.warning]
-        assert self.bundle.manifest.calibration is not None
-        rule = self.bundle.manifest.calibration["rule"]
-        if rule != self.decider.rule:
-            lines.append(
-                f"the bundle decides by {rule}, which sees whole pictures; with a roi, the heat map's maximum does"
-            )
+        rule = self.bundle.manifest.decision.score
+        if rule != self.rule:
+            lines.append(f"the bundle decides by {rule}, which sees whole pictures; with a roi, {self.rule} does")
         if self._rois.device is not None:
             where = "whole pictures" if self._rois.bundle is None else "its own roi"
             lines.append(
@@ -149,7 +164,7 @@ class Detector:
         return tuple(lines)
 
     def detect(self, image: ImageLike) -> Result:
-        """Score of one image, without a heat map; with a roi that is made all the same. Raises ImageError."""
+        """The score and verdict of `segment`, without heat map and regions. Raises ImageError."""
         return next(self._results([image], 1, with_map=False))
 
     def segment(self, image: ImageLike) -> Result:
@@ -219,35 +234,32 @@ class Detector:
         return read, self._features_of([read])
 
     def _result(self, read: _Read, features: Features | None, i: int, with_map: bool) -> Result:
-        mapped = with_map or bool(self._rois)
+        mapped = with_map or self.rule != "embedding"
         if self._tiles is not None:
             scored = self._tiles.score(read.view, read.canvas, mapped)
         else:
             assert features is not None
             scored = self._of_frame(read.view, features, i, mapped)
         stages = {**read.stages_ms, **scored.stages_ms}
-        decision = None
-        if self.decider is not None:
-            started = time.perf_counter()
-            decision = self.decider.decide(scored.score, scored.heatmap, read.view)
-            stages["heatmap" if mapped else "search"] += (time.perf_counter() - started) * 1e3
-        result = Result(scored.score, scored.heatmap, read.view.picture, read.view, stages, decision)
-        if self._rois:
-            result = replace(result, score=result.map_score)
-        return result if with_map else _without_map(result)
+        started = time.perf_counter()
+        compared = None if scored.heatmap is None else read.view.compared(scored.heatmap)
+        local = None
+        if scored.sharp is not None and self._normal_map is not None:
+            local = local_score(cell_maxima(scored.sharp), self._normal_map)
+        raw = image_scores(scored.score, compared, self.rule, local)
+        heatmap = scored.heatmap if with_map else None
+        decision = None if self.decider is None else self.decider.decide(raw, heatmap, read.view)
+        score = raw[self.rule] if decision is None else decision.score
+        stages["heatmap" if mapped else "search"] += (time.perf_counter() - started) * 1e3
+        return Result(score, scored.score, heatmap, read.view.picture, read.view, stages, decision)
 
     def _of_frame(self, view: View, features: Features, i: int, with_map: bool) -> Scored:
         """The score and heat map of a picture that is one frame, the i-th of a batch."""
         started = time.perf_counter()
         frame = score_frame(self._scorer, view, features, i, with_map=with_map)
         searched = (time.perf_counter() - started) * 1e3
-        done = joined(view, [frame], self._scorer.maps)
-        return Scored(done.score, done.heatmap, {"search": searched, **done.stages_ms})
-
-
-def _without_map(result: Result) -> Result:
-    decision = None if result.decision is None else replace(result.decision, regions=())
-    return replace(result, heatmap=None, decision=decision)
+        done = joined(view, [frame], self._scorer.maps, self._sharp)
+        return replace(done, stages_ms={"search": searched, **done.stages_ms})
 
 
 def _features(bundle: Bundle, model: Model, frames: np.ndarray) -> Features:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from panda_edge import __version__
-from panda_edge.bundle.manifest import Manifest, RoiEntry
+from panda_edge.bundle.manifest import DecisionRule, Manifest, RoiEntry
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
@@ -133,10 +133,10 @@ def _calibrated(
     """The manifest of decisions and colours, by pictures that were held out, or else stored ones."""
     if held_out:
         scored = normal.held_out(staging, manifest, held_out, options.extendable)
-        manifest = normal.calibrated(staging, manifest, scored, options.rule, "held-out")
+        manifest = normal.calibrated(staging, manifest, scored, "held-out")
     elif _leaves_one_out(options, held_out) and banks.pictures > 1:
         scored = normal.stored(staging, manifest)
-        manifest = normal.calibrated(staging, manifest, scored, options.rule, "leave-one-out")
+        manifest = normal.calibrated(staging, manifest, scored, "leave-one-out")
     return manifest if manifest.calibration is not None else normal.coloured(staging, manifest)
 
 
@@ -157,6 +157,7 @@ def _manifest(
         levels=network.levels,
         detection=dataclasses.replace(banks.detection, scoring="graph" if network.scores else "knn"),
         segmentation=banks.segmentation,
+        decision=DecisionRule(options.rule),
         export={
             "opset": OPSET,
             "precision": network.precision,

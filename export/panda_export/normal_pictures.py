@@ -93,12 +93,10 @@ class NormalPictures:
         if writer is not None:
             writer.close()
 
-    def calibrated(
-        self, staging: Path, manifest: Manifest, scored: Iterator[NormalScores], rule: str, kind: str
-    ) -> Manifest:
+    def calibrated(self, staging: Path, manifest: Manifest, scored: Iterator[NormalScores], kind: str) -> Manifest:
         """The manifest that tells of these scores, in every process."""
         taken = list(scored)
-        return self.team.firsts(lambda: calibrate(staging, manifest, taken, rule, kind))
+        return self.team.firsts(lambda: calibrate(staging, manifest, taken, kind))
 
     def coloured(self, staging: Path, manifest: Manifest) -> Manifest:
         """The manifest with the colours that stored pictures set, in every process."""

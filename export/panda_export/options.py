@@ -37,7 +37,7 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
-_DISCOUNT, _WIDE, _MOST_WIDE = 0.5, 0.5, 100  # chosen with one set left out: `benchmarks/studies/map_steps`
+_DISCOUNT, _WIDE, _MOST_WIDE = 0.35, 0.5, 100  # chosen with one set left out: `benchmarks/studies/map_steps`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
@@ -58,7 +58,7 @@ class BankOptions:
     embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles. window: of an exact gallery, how many cells of
     the coarsest level away from its own place a position is compared; None for everywhere.
     discount: of an exact gallery, the share of a match's leave-one-out distance that is subtracted, 0 to 1; None for
-    0.5. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
+    0.35. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
     (`panda_edge.learn.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
     (`panda_edge.search.wide`); None for 0.5 of whole pictures with a discount, else 0.
     """

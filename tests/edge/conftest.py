@@ -57,7 +57,8 @@ class Example:
                 found = detector.features(shape.apply(image)[None])
                 for part in (found.embedding, *found.levels):
                     stream.write(np.ascontiguousarray(part[0], np.float32).tobytes())
-                results.append((result.score, result.map_score, np.nan if result.p_value is None else result.p_value))
+                p_value = np.nan if result.p_value is None else result.p_value
+                results.append((result.score, result.embedding_distance, p_value))
                 np.testing.assert_array_equal(result.heatmap.shape, (shape.height, shape.width))
         found = self.said(detector.bundle.path, features)
         np.testing.assert_allclose(found, results, rtol=1e-5)

@@ -46,7 +46,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(archive: Path, gaussian_bundle: Path) -> dict[str, tuple[float, float]]:
     detector = panda_edge.load(gaussian_bundle, threads=1)
     results = [detector.segment(archive / ("a" if number % 2 else ".") / f"{number}.png") for number in range(4)]
-    scores = [(result.score, result.map_score) for result in results]
+    scores = [(result.score, result.p_value) for result in results]
     numbers = set(range(PARTS * IMAGES)) - {9}
     return {f"a/{number}.png" if number % 2 else f"{number}.png": scores[number % 4] for number in numbers}
 
@@ -91,7 +91,7 @@ def check(out: Path, expected: dict[str, tuple[float, float]]) -> None:
     assert len(lines) == PARTS * IMAGES
     broken = [line for line in lines if "error" in line]
     assert [line["input"] for line in broken] == ["a/9.png"]
-    assert {line["input"]: (line["score"], line["map_score"]) for line in lines if "error" not in line} == expected
+    assert {line["input"]: (line["score"], line["p_value"]) for line in lines if "error" not in line} == expected
     assert {p.name for p in out.iterdir()} == {"archive.json", *(f"part-{n:06d}.jsonl" for n in range(PARTS))}
 
 

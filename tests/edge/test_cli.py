@@ -184,12 +184,12 @@ class TestSegment:
         assert len(done.lines) == 3
         detector = panda_edge.load(exact_bundle)
         for line in done.lines:
-            assert {"input", "score", "ms", "map_score", "heatmap", "overlay"} <= set(line)
+            assert {"input", "score", "threshold", "severity", "ms", "heatmap", "overlay"} <= set(line)
             heatmap = np.load(line["heatmap"])
             expected = detector.segment(line["input"]).heatmap
             assert heatmap.dtype == np.float32
             np.testing.assert_allclose(heatmap, expected, rtol=1e-5)
-            assert line["map_score"] == pytest.approx(heatmap.max())
+            assert line["score"] == pytest.approx(detector.segment(line["input"]).score)
             with Image.open(line["overlay"]) as overlay:
                 assert (overlay.format, overlay.mode, overlay.size) == ("PNG", "RGB", (100, 80))
 

@@ -72,8 +72,9 @@ def test_bundles_that_it_cannot_search(example: Any, made_bundles: dict[str, Pat
         (lambda plain: plain["detection"].update(scoring="graph"), "scores by the bank alone"),
         (lambda plain: plain["segmentation"].update(dtype="float64"), "dtype is float64"),
         (lambda plain: plain["segmentation"].update(sigma="4"), "sigma is not a number"),
-        (lambda plain: plain.update(calibration={"rule": "top1", "images": 3}), "takes max and embedding"),
-        (lambda plain: plain.update(calibration={"rule": "max", "images": 3}), "calibration.npy"),
+        (lambda plain: plain["decision"].update(score="combined"), "takes local, max, top1 and embedding"),
+        (lambda plain: plain.pop("decision"), "score"),
+        (lambda plain: plain.update(calibration={"images": 3}), "calibration.npy"),
     ],
 )
 def test_wrong_manifests(

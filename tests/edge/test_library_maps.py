@@ -116,8 +116,8 @@ def test_shapes_and_types(
     if maps["wide"]:
         assert 0 < (added[-1] > 0).mean() < 1
     np.concatenate([embedding, *(level.ravel() for level in features)]).tofile(tmp_path / "features")
-    (score, maximum, p_value), *_ = example.said(path, tmp_path / "features")
-    np.testing.assert_allclose([score, maximum], [scored.score, scored.heatmap.max()], rtol=1e-5)
+    (score, distance, p_value), *_ = example.said(path, tmp_path / "features")
+    np.testing.assert_allclose([score, distance], [scored.heatmap.max(), scored.score], rtol=1e-5)
     assert np.isnan(p_value)
     drawn = np.fromfile(tmp_path / "features.maps", np.float32).reshape(scored.heatmap.shape)
     np.testing.assert_allclose(drawn, scored.heatmap, rtol=1e-5, atol=1e-5)

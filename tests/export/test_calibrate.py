@@ -29,7 +29,7 @@ def calibration_of(bundle: Path) -> Calibration:
 def test_held_out_scores_are_the_detectors(calibrated_bundles: dict[str, Path], normal_images: list[Path]) -> None:
     bundle = calibrated_bundles["gaussian"]
     held, detector = calibration_of(bundle), panda_edge.load(bundle)
-    assert open_bundle(bundle).manifest.calibration == {"rule": "max", "images": 4, "kind": "held-out"}
+    assert open_bundle(bundle).manifest.calibration == {"images": 4, "kind": "held-out"}
     for i, path in enumerate(normal_images[8:]):
         result = detector.segment(path)
         assert result.heatmap is not None
@@ -43,7 +43,7 @@ def test_leave_one_out_scores_are_those_without_the_image(
     path = calibrated_bundles["exact"]
     bundle, detector = open_bundle(path), panda_edge.load(path)
     held, scorer = calibration_of(path), Scorer(bundle, 1)
-    assert bundle.manifest.calibration == {"rule": "max", "images": 12, "kind": "leave-one-out"}
+    assert bundle.manifest.calibration == {"images": 12, "kind": "leave-one-out"}
     for i, image in enumerate(normal_images):
         features = detector.features(detector.preprocessing.apply(image)[None])
         scored = scorer.score(features.embedding[0], [level[0] for level in features.levels], exclude=i)
@@ -86,20 +86,21 @@ def test_regions_are_in_pixels_of_the_image_also_after_a_crop() -> None:
     decider = Decider(Calibration("max", scores), fpr=0.05)
     heatmap = np.zeros((64, 64), np.float32)
     heatmap[16:32, 8:16] = 2.0
-    squash = decider.decide(0.0, heatmap, Preprocessing(64, 64).view((128, 256)))
+    squash = decider.decide(image_scores(0.0, heatmap), heatmap, Preprocessing(64, 64).view((128, 256)))
     assert squash.anomalous
     (region,) = squash.regions
     assert (region.box, region.area) == ((16, 64, 32, 128), 128 * 8)
     # The crop sees the central 64×64 of 128×64 pixels, one to one.
-    (region,) = decider.decide(0.0, heatmap, Preprocessing(64, 64, "crop", 1.0).view((128, 64))).regions
+    (region,) = decider.decide(
+        image_scores(0.0, heatmap), heatmap, Preprocessing(64, 64, "crop", 1.0).view((128, 64))
+    ).regions
     assert region.box == (40, 16, 48, 32)
-    assert not decider.decide(0.0, heatmap * 0, Preprocessing(64, 64).view((64, 64))).regions
+    assert not decider.decide(image_scores(0.0, heatmap * 0), heatmap * 0, Preprocessing(64, 64).view((64, 64))).regions
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rule": "mean"}, "calibration.rule is 'mean', expected one of max"),
         ({"images": 0}, "calibration.images is '0', expected a whole number"),
         ({"images": 5}, r"holds float64 \(3, 4\)"),
     ],

@@ -68,7 +68,7 @@ def test_maps_calibrate_as_they_will_be_judged(export_bank: Callable[..., Path],
     detector = panda_edge.load(bundle)
     assert detector.decider is not None
     stored = detector.decider.calibration.normal_scores("max")
-    assert detector.segment(normal_images[0]).map_score < stored.max()
+    assert detector.segment(normal_images[0]).heatmap.max() < stored.max()
 
 
 def test_an_odd_picture_says_nothing() -> None:
@@ -91,7 +91,7 @@ def test_divisors_are_means_over_rings_within_bounds(height: int) -> None:
 def test_where_normal_pictures_tell_nothing(export_bank: Callable[..., Path], odd_image: Path) -> None:
     single = export_bank(images=1)
     assert read_manifest(single).segmentation.evened == ()
-    assert panda_edge.load(single).segment(odd_image).map_score > 0
+    assert panda_edge.load(single).segment(odd_image).heatmap.max() > 0
     assert divisors((), 8, 8) is None
 
 

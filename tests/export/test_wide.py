@@ -108,7 +108,7 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     similar = np.argsort(((vectors - embedding) ** 2).sum(axis=1), kind="stable")[:K]
     apart, matched = nearest(joint(levels, grid), [frames[j] for j in similar])
     usual = np.concatenate([own[j].ravel() for j in similar])[matched].astype(np.float64)
-    left = np.maximum(apart - 0.5 * usual, 0).reshape(side, side)
+    left = np.maximum(apart - 0.35 * usual, 0).reshape(side, side)
     excess = np.maximum(wide.factor * left - wide.floor, 0).repeat(2, axis=0).repeat(2, axis=1)
     below = len(plain) // grid[0]
     high = plain.reshape(grid[0], below, grid[1], below).max(axis=(1, 3)) > wide.above
@@ -160,7 +160,7 @@ def test_one_picture_tells_nothing(export_bank: Callable[..., Path], odd_image: 
     bundle = export_bank(images=1)
     assert read_manifest(bundle).segmentation.wide is None
     assert not (bundle / WIDE_OWN_DISTANCES_FILE).exists()
-    assert panda_edge.load(bundle).segment(odd_image).map_score > 0
+    assert panda_edge.load(bundle).segment(odd_image).heatmap.max() > 0
 
 
 def test_what_looks_wider() -> None:

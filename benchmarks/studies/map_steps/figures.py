@@ -10,14 +10,14 @@ import numpy as np
 from scipy import ndimage, stats
 
 from benchmarks.studies.map_steps.searches import Searched
-from benchmarks.studies.map_steps.variants import Maps, statistics
+from benchmarks.studies.map_steps.variants import Maps, cell_means, statistics
 from panda_edge.images.view import View
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
 
 FPR = 0.05
 DECISION_SIGMAS = (2.0, 3.0, 4.0)
-_PLACE_SIGMA = 8.0  # that the mean normal map is blurred by
+_PLACE_SIGMA = 1.0  # cells, that the mean normal map is blurred by
 _CALIBRATED = 200  # stored pictures that calibrate, spread evenly
 _RESAMPLES = 300
 MIXES = {
@@ -39,14 +39,13 @@ def figures(
     """Image AUROC by each statistic, false alarms and finds at FPR, and, with masks, pixel AUROC and PRO. kept: file
     for every picture's statistics."""
     numbers = [int(n) for n in np.unique(np.linspace(0, found.normal - 1, _CALIBRATED).astype(int))]
-    same = len({view.map_shape for view in views}) == 1
-    total = _total(maps, numbers) if same else {}
+    drawn = [maps.blurred(number, DECISION_SIGMAS) for number in numbers]
+    total = {sigma: sum(cell_means(one[sigma]) for one in drawn) for sigma in DECISION_SIGMAS}
     usual = {sigma: _smooth(sums / len(numbers)) for sigma, sums in total.items()}
     normal = []
-    for number in numbers:
-        drawn = maps.blurred(number, DECISION_SIGMAS)
-        others = {s: _smooth((sums - drawn[s]) / max(len(numbers) - 1, 1)) for s, sums in total.items()}
-        normal.append(statistics(drawn, others))
+    for one in drawn:
+        others = {s: _smooth((sums - cell_means(one[s])) / max(len(numbers) - 1, 1)) for s, sums in total.items()}
+        normal.append(statistics(one, others))
     tested, pixels, alone = [], PixelScores(), []
     for i in range(len(found.anomalous)):
         tested.append(statistics(maps.blurred(found.normal + i, DECISION_SIGMAS), usual))
@@ -82,17 +81,8 @@ def figures(
     return row
 
 
-def _total(maps: Maps, numbers: Sequence[int]) -> dict[float, np.ndarray]:
-    """The sum of normal maps, by their blur."""
-    total = {sigma: np.zeros(maps[0].shape) for sigma in DECISION_SIGMAS}
-    for number in numbers:
-        for sigma, heatmap in maps.blurred(number, DECISION_SIGMAS).items():
-            total[sigma] += heatmap
-    return total
-
-
 def _smooth(mean: np.ndarray) -> np.ndarray:
-    return np.asarray(ndimage.gaussian_filter(mean, _PLACE_SIGMA, mode="nearest"), np.float32)
+    return np.asarray(ndimage.gaussian_filter(mean, _PLACE_SIGMA, mode="nearest"))
 
 
 def _mixed(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ _RING_PIXELS = 48  # from the border, that the gain is measured in
 _HIGH = 0.9  # quantile of normal distances beyond which context counts
 _CLOSED_ABOVE, _CLOSED_MOST = 0.99, 1.25
 _TOP = 0.01
+GRID = 28  # cells a side that places are told apart by
 
 
 @dataclass(frozen=True)
@@ -139,14 +140,24 @@ def _excess(near: np.ndarray, wide: np.ndarray, frames: int, weight: float) -> n
 
 def statistics(maps: dict[float, np.ndarray], usual: dict[float, np.ndarray]) -> dict[str, float]:
     """Image scores of a picture. maps: its heat maps by their blur's sigma. usual: what normal maps of that blur have
-    at each place, those of other pictures for a normal picture's own."""
+    in each cell of a grid, those of other pictures for a normal picture's own."""
     scores = {}
     for sigma, heatmap in maps.items():
         pixels = heatmap.ravel()
         count = max(1, round(_TOP * pixels.size))
         scores[f"max@{sigma:g}"] = float(pixels.max())
         scores[f"top1@{sigma:g}"] = float(np.partition(pixels, pixels.size - count)[-count:].mean())
-        if sigma in usual:
-            mean = usual[sigma]
-            scores[f"place@{sigma:g}"] = float((heatmap / (mean + mean.mean())).max())
+        expected = usual[sigma]
+        scores[f"place@{sigma:g}"] = float((pooled(heatmap, np.maximum) / (expected + expected.mean())).max())
     return scores
+
+
+def pooled(heatmap: np.ndarray, pool: np.ufunc) -> np.ndarray:
+    """The map on a grid of GRID × GRID cells, each the sum or the maximum of its values."""
+    rows, columns = (np.arange(GRID) * side // GRID for side in heatmap.shape)
+    return np.asarray(pool.reduceat(pool.reduceat(heatmap, rows, axis=0), columns, axis=1))
+
+
+def cell_means(heatmap: np.ndarray) -> np.ndarray:
+    """The mean of each cell, float64 (GRID, GRID)."""
+    return np.asarray(pooled(heatmap.astype(np.float64), np.add) / pooled(np.ones(heatmap.shape), np.add))

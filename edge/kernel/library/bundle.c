@@ -9,7 +9,8 @@
 #include "library/wide.h"
 
 enum { FACTORS = 0, MEANS = 1 }; /* of `stored`, in a gaussian bank; in an exact one, a level each */
-enum { SCORES = 3 };             /* rows of calibration.npy: embedding, max, top1 */
+enum { SCORES = 4 };             /* rows of calibration.npy: embedding, max, top1, local */
+enum { GRID = 28 };              /* cells a side of normal_map.npy */
 
 typedef struct {
     float *weights;
@@ -20,17 +21,18 @@ typedef struct {
 struct panda_edge_bundle {
     panda_manifest m;
     int threads;
-    npy_array embeddings, calibration, stored[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
+    npy_array embeddings, calibration, normal_map, stored[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
     npy_array own;          /* distances of what is stored to other normal images, where a share is taken off */
     panda_pyramid *pyramid; /* of an exact bank */
     panda_wide wide;
     size_t joint;        /* channels of all levels */
     size_t map_h, map_w; /* cells of the map before it is drawn at the input's size */
-    axis_bands rows, columns;
+    axis_bands rows, columns, sharp_rows, sharp_columns;
     size_t similar; /* normal images that are looked for */
     float *similar_squared;
     int64_t *similar_numbers;
     float *cells, *descriptors;
+    float *second; /* another heat map, where the rule is top1 or local */
     int64_t *positions;
 };
 
@@ -79,6 +81,9 @@ static bool map_banks(panda_edge_bundle *b, const panda_source *source, panda_ed
     if (!npy_map(source, "bank/embeddings.npy", "<f4", embeddings, 2, &b->embeddings, error) ||
         (calibration[1] > 0 && !npy_map(source, "calibration.npy", "<f8", calibration, 2, &b->calibration, error)))
         return false;
+    const size_t cells[] = {GRID, GRID};
+    if (b->m.rule == PANDA_LOCAL && !npy_map(source, "normal_map.npy", "<f4", cells, 2, &b->normal_map, error))
+        return false;
     for (size_t i = 0; i < SCORES * calibration[1]; i++)
         if (!(fabs(((const double *)b->calibration.data)[i]) <= (double)FLT_MAX))
             return panda_edge_fail(error,
@@ -105,10 +110,15 @@ static bool make_room(panda_edge_bundle *b, panda_edge_error *error)
     b->similar_numbers = malloc(b->similar * sizeof *b->similar_numbers);
     b->cells = malloc(cells * sizeof *b->cells);
     b->positions = malloc(cells * sizeof *b->positions);
+    const bool second = b->m.rule == PANDA_TOP1 || b->m.rule == PANDA_LOCAL;
+    b->second = second ? malloc(b->m.shape.height * b->m.shape.width * sizeof *b->second) : NULL;
     b->descriptors = b->m.gaussian ? malloc(cells * b->joint * sizeof *b->descriptors) : NULL;
     bool good = b->similar_squared && b->similar_numbers && b->cells && b->positions &&
-                (b->descriptors || !b->m.gaussian) && make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
-                make_bands(&b->columns, b->map_w, b->m.shape.width, b->m.sigma);
+                (b->descriptors || !b->m.gaussian) && (b->second || !second) &&
+                make_bands(&b->rows, b->map_h, b->m.shape.height, b->m.sigma) &&
+                make_bands(&b->columns, b->map_w, b->m.shape.width, b->m.sigma) &&
+                make_bands(&b->sharp_rows, b->map_h, b->m.shape.height, b->m.sharp) &&
+                make_bands(&b->sharp_columns, b->map_w, b->m.shape.width, b->m.sharp);
     return good || out_of_memory(error);
 }
 
@@ -147,13 +157,27 @@ void panda_edge_close(panda_edge_bundle *b)
     wide_close(&b->wide);
     npy_unmap(&b->embeddings);
     npy_unmap(&b->calibration);
+    npy_unmap(&b->normal_map);
     npy_unmap(&b->own);
     for (int l = 0; l < PANDA_MAX_LEVELS; l++) {
         npy_unmap(&b->stored[l]);
         npy_unmap(&b->scales[l]);
     }
-    void *const memory[] = {b->rows.weights,    b->rows.first, b->columns.weights, b->columns.first, b->similar_squared,
-                            b->similar_numbers, b->cells,      b->positions,       b->descriptors,   b};
+    void *const memory[] = {b->rows.weights,
+                            b->rows.first,
+                            b->columns.weights,
+                            b->columns.first,
+                            b->sharp_rows.weights,
+                            b->sharp_rows.first,
+                            b->sharp_columns.weights,
+                            b->sharp_columns.first,
+                            b->similar_squared,
+                            b->similar_numbers,
+                            b->cells,
+                            b->positions,
+                            b->descriptors,
+                            b->second,
+                            b};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         free(memory[i]);
 }
@@ -204,12 +228,105 @@ static double p_value(const panda_edge_bundle *b, const panda_edge_result *resul
     const size_t images = b->m.shape.calibration_images;
     if (images == 0)
         return NAN;
-    const double *normal = (const double *)b->calibration.data + (b->m.by_map ? images : 0);
-    const double score = (double)(b->m.by_map ? result->map_maximum : result->score);
+    const double *normal = (const double *)b->calibration.data + (size_t)b->m.rule * images;
     size_t as_high = 0;
     for (size_t i = 0; i < images; i++)
-        as_high += normal[i] >= score;
+        as_high += normal[i] >= (double)result->score;
     return (double)(1 + as_high) / (double)(images + 1);
+}
+
+/* Moves the `count` highest of n values to the end (Hoare's selection). */
+static void highest_last(float *values, size_t n, size_t count)
+{
+    size_t first = 0, last = n - 1, wanted = n - count;
+    while (first < last) {
+        const float pivot = values[first + (last - first) / 2];
+        size_t i = first, j = last;
+        for (;;) {
+            while (values[i] < pivot)
+                i++;
+            while (values[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            const float lower = values[j];
+            values[j--] = values[i];
+            values[i++] = lower;
+        }
+        if (wanted <= j)
+            last = j;
+        else
+            first = j + 1;
+    }
+}
+
+static float maximum(const float *heatmap, size_t n)
+{
+    float highest = heatmap[0];
+    for (size_t i = 1; i < n; i++)
+        highest = heatmap[i] > highest ? heatmap[i] : highest;
+    return highest;
+}
+
+/* The mean of the highest hundredth. */
+static float top1(panda_edge_bundle *b, const float *heatmap, size_t n)
+{
+    const double share = rint(0.01 * (double)n);
+    const size_t count = share < 1 ? 1 : (size_t)share;
+    memcpy(b->second, heatmap, n * sizeof *heatmap);
+    highest_last(b->second, n, count);
+    double sum = 0;
+    for (size_t i = n - count; i < n; i++)
+        sum += (double)b->second[i];
+    return (float)(sum / (double)count);
+}
+
+static bool draw(const panda_edge_bundle *b, axis_bands by_row, axis_bands by_column, float *heatmap)
+{
+    panda_bands rows = {by_row.weights, by_row.first, by_row.taps, b->m.shape.height};
+    panda_bands columns = {by_column.weights, by_column.first, by_column.taps, b->m.shape.width};
+    return panda_resample(b->cells, b->map_h, b->map_w, rows, columns, heatmap) == PANDA_OK;
+}
+
+/* The largest ratio of the sharp map to what normal pictures have there, by the cells of a grid. */
+static bool local(panda_edge_bundle *b, float *score)
+{
+    if (!draw(b, b->sharp_rows, b->sharp_columns, b->second))
+        return false;
+    const float *normal = b->normal_map.data;
+    const size_t height = b->m.shape.height, width = b->m.shape.width;
+    double mean = 0;
+    for (size_t i = 0; i < GRID * GRID; i++)
+        mean += (double)normal[i] / (GRID * GRID);
+    *score = 0;
+    for (size_t row = 0; row < GRID; row++)
+        for (size_t column = 0; column < GRID; column++) {
+            /* A map with fewer values than cells has some of them in several cells. */
+            const size_t top = row * height / GRID, left = column * width / GRID;
+            size_t bottom = (row + 1) * height / GRID, right = (column + 1) * width / GRID;
+            bottom = bottom > top ? bottom : top + 1;
+            right = right > left ? right : left + 1;
+            float largest = 0;
+            for (size_t y = top; y < bottom; y++)
+                for (size_t x = left; x < right; x++)
+                    largest = b->second[y * width + x] > largest ? b->second[y * width + x] : largest;
+            const double expected = (double)normal[row * GRID + column] + mean;
+            const float ratio = largest / (float)(expected > 1e-6 ? expected : 1e-6);
+            *score = ratio > *score ? ratio : *score;
+        }
+    return true;
+}
+
+/* The image score that decides. heatmap: drawn. */
+static bool decide(panda_edge_bundle *b, const float *heatmap, panda_edge_result *result)
+{
+    const size_t values = b->m.shape.height * b->m.shape.width;
+    if (b->m.rule == PANDA_LOCAL)
+        return local(b, &result->score);
+    result->score = b->m.rule == PANDA_EMBEDDING ? result->embedding_distance
+                    : b->m.rule == PANDA_MAXIMUM ? maximum(heatmap, values)
+                                                 : top1(b, heatmap, values);
+    return true;
 }
 
 bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float *const *levels,
@@ -228,20 +345,18 @@ bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float 
         return out_of_memory(error);
     *result = (panda_edge_result){0, 0, NAN};
     for (size_t i = 0; i < b->m.knn; i++)
-        result->score += b->similar_squared[i];
-    result->score /= (float)b->m.knn;
-    panda_bands rows = {b->rows.weights, b->rows.first, b->rows.taps, b->m.shape.height};
-    panda_bands columns = {b->columns.weights, b->columns.first, b->columns.taps, b->m.shape.width};
-    if (panda_resample(b->cells, b->map_h, b->map_w, rows, columns, heatmap) != PANDA_OK)
+        result->embedding_distance += b->similar_squared[i];
+    result->embedding_distance /= (float)b->m.knn;
+    if (!draw(b, b->rows, b->columns, heatmap))
         return out_of_memory(error);
     const size_t values = b->m.shape.height * b->m.shape.width;
-    bool finite = isfinite(result->score);
+    bool finite = isfinite(result->embedding_distance);
     for (size_t i = 0; i < values; i++)
         finite &= isfinite(heatmap[i]) != 0;
     if (!finite) /* a NaN would pass every threshold unseen */
         return panda_edge_fail(error, "the distances are not finite; features or the bundle's banks are damaged");
-    for (size_t i = 0; i < values; i++)
-        result->map_maximum = heatmap[i] > result->map_maximum ? heatmap[i] : result->map_maximum;
+    if (!decide(b, heatmap, result))
+        return out_of_memory(error);
     result->p_value = p_value(b, result);
     return true;
 }

@@ -1,7 +1,8 @@
 /* Scores frames by their features: example BUNDLE FEATURES [THREADS]
  *
  * FEATURES holds, frame after frame, the embedding and then the levels, coarse first, as float32 of this machine. A
- * line a frame goes to stdout: score, the heat map's maximum, p-value. The heat maps go to FEATURES.maps, float32. */
+ * line a frame goes to stdout: score, distance of the embedding, p-value. The heat maps go to FEATURES.maps, float32.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,7 +29,7 @@ static int score_all(panda_edge_bundle *bundle, FILE *features, FILE *maps, floa
         panda_edge_error error;
         if (!panda_edge_score(bundle, frame, levels, &result, heatmap, &error))
             return fail(error.line);
-        printf("%.9g %.9g %.17g\n", (double)result.score, (double)result.map_maximum, result.p_value);
+        printf("%.9g %.9g %.17g\n", (double)result.score, (double)result.embedding_distance, result.p_value);
         if (fwrite(heatmap, sizeof *heatmap, shape.height * shape.width, maps) != shape.height * shape.width)
             return fail("FEATURES.maps cannot be written");
     }

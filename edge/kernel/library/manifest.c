@@ -134,19 +134,25 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
     return read_dtype(dtype, m, error);
 }
 
-static bool read_calibration(const json_text *json, panda_manifest *m, panda_edge_error *error)
+static bool read_decision(const json_text *json, panda_manifest *m, panda_edge_error *error)
 {
-    int object = json_value(json, JSON_TOP, "calibration");
-    char rule[WORD];
-    if (object == JSON_NONE)
-        return true;
-    if (!json_string(json, object, "rule", rule, sizeof rule, error) ||
-        !json_whole(json, object, "images", 1, MOST, &m->shape.calibration_images, error))
+    static const char *const names[] = {
+        [PANDA_EMBEDDING] = "embedding", [PANDA_MAXIMUM] = "max", [PANDA_TOP1] = "top1", [PANDA_LOCAL] = "local"};
+    int calibration = json_value(json, JSON_TOP, "calibration");
+    char name[WORD];
+    int decision = json_value(json, JSON_TOP, "decision");
+    if (!json_string(json, decision, "score", name, sizeof name, error) ||
+        !json_number(json, decision, "sigma", 0, 100, &m->sharp, error) ||
+        (calibration != JSON_NONE &&
+         !json_whole(json, calibration, "images", 1, MOST, &m->shape.calibration_images, error)))
         return false;
-    m->by_map = strcmp(rule, "max") == 0;
-    if (!m->by_map && strcmp(rule, "embedding") != 0)
-        return panda_edge_fail(error, "calibration.rule is %s: libpanda_edge takes max and embedding", rule);
-    return true;
+    for (int rule = PANDA_EMBEDDING; rule <= PANDA_LOCAL; rule++)
+        if (strcmp(name, names[rule]) == 0) {
+            /* Nothing says what is usual where there is no calibration. */
+            m->rule = rule == PANDA_LOCAL && calibration == JSON_NONE ? PANDA_MAXIMUM : (panda_rule)rule;
+            return true;
+        }
+    return panda_edge_fail(error, "decision.score is %s: libpanda_edge takes local, max, top1 and embedding", name);
 }
 
 bool manifest_file(const panda_source *source, const char *name, panda_file *file, panda_edge_error *error)
@@ -193,6 +199,6 @@ bool manifest_read(panda_source *source, panda_manifest *manifest, panda_edge_er
             panda_edge_fail(error, "a bundle that looks in a region of interest: libpanda_edge takes whole pictures");
     good = good && read_preprocessing(json, manifest, error) && read_levels(json, manifest, error) &&
            read_detection(json, manifest, error) && read_segmentation(json, manifest, error) &&
-           read_calibration(json, manifest, error);
+           read_decision(json, manifest, error);
     return good;
 }

@@ -9,6 +9,9 @@
 
 enum { PANDA_MAX_EVENED = 64 };
 
+/* Image scores that decide, in the order of calibration.npy's rows. */
+typedef enum { PANDA_EMBEDDING = 0, PANDA_MAXIMUM, PANDA_TOP1, PANDA_LOCAL } panda_rule;
+
 typedef struct {
     panda_edge_shape shape;
     size_t grid_h, grid_w; /* of the coarsest level */
@@ -25,7 +28,8 @@ typedef struct {
     double wide_factor, wide_floor, wide_above;
     size_t average, rank; /* of a gaussian bank; rank 0: the whole covariance */
     double sigma;         /* of the heat map's blur, input pixels */
-    bool by_map;          /* whether the map's maximum decides, or the embedding's score */
+    panda_rule rule;      /* which image score decides */
+    double sharp;         /* blur of the map that the local score looks at, input pixels */
 } panda_manifest;
 
 /* A bundle that is being opened. */

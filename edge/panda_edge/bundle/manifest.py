@@ -23,6 +23,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
 MAX_WINDOW = 65535
 MAX_EVENED = 64
+SCORE_RULES = ("local", "max", "top1", "embedding", "combined")
 COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
 
@@ -98,6 +99,15 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
+class DecisionRule:
+    """How a picture is decided on, apart from the heat map that is shown. score: which of its image scores decides, one
+    of SCORE_RULES. sigma: blur of the sharper map that the local score looks at, input pixels."""
+
+    score: str
+    sigma: float = 2.0
+
+
+@dataclass(frozen=True)
 class FileEntry:
     bytes: int
     sha256: str
@@ -120,6 +130,7 @@ class Manifest:
     levels: tuple[Level, ...]
     detection: Detection
     segmentation: Segmentation
+    decision: DecisionRule
     export: dict[str, Any]
     calibration: dict[str, Any] | None
     evaluation: dict[str, Any] | None
@@ -226,6 +237,7 @@ _MANIFEST = table(
     levels=rows(table(Level, stride=whole(), height=whole(), width=whole(), channels=whole())),
     detection=_DETECTION,
     segmentation=_SEGMENTATION,
+    decision=table(DecisionRule, score=choice(*SCORE_RULES), sigma=number(0, 100)),
     export=any_table(),
     calibration=optional(any_table()),
     evaluation=optional(any_table()),

@@ -30,6 +30,6 @@ def detect(
 
     def score(item: Input) -> dict[str, Any]:
         result = detector.detect(item.path)
-        return {"score": result.score, **decided(result), "ms": round(result.ms, 3)}
+        return {**decided(result), "ms": round(result.ms, 3)}
 
     each_image(inputs, score, json)

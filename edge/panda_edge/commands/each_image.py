@@ -56,8 +56,15 @@ def warn_of(detector: Detector) -> None:
 
 
 def decided(result: Result) -> dict[str, Any]:
-    """The decision's part of a result line; nulls without calibration."""
-    fields: dict[str, Any] = {"p_value": result.p_value, "anomalous": result.anomalous}
+    """The score and the decision of a result line; of the decision nulls without calibration."""
+    fields: dict[str, Any] = {
+        "score": result.score,
+        "threshold": result.threshold,
+        "severity": result.severity,
+        "p_value": result.p_value,
+        "anomalous": result.anomalous,
+        "embedding_distance": result.embedding_distance,
+    }
     if result.heatmap is not None:
         fields["regions"] = None if result.regions is None else [asdict(region) for region in result.regions]
     return fields

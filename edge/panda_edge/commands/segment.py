@@ -53,7 +53,6 @@ def segment(
     def score(item: Input) -> dict[str, Any]:
         result = detector.segment(item.path)
         written = writer.write(item, result)
-        scores = {"score": result.score, "map_score": result.map_score}
-        return {**scores, **decided(result), "ms": round(result.ms, 3), **written}
+        return {**decided(result), "ms": round(result.ms, 3), **written}
 
     each_image(inputs, score, json)

@@ -14,26 +14,35 @@ from functools import cached_property
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import SCORE_RULES
 from panda_edge.decide.false_alarms import images_needed
 from panda_edge.errors import BundleError
 
 CALIBRATION_FILE = "calibration.npy"
-SCORES = ("embedding", "max", "top1")  # rows of CALIBRATION_FILE
-RULES = ("max", "top1", "embedding", "combined")
-MAP_RULES = ("max", "top1")  # of the heat map alone, so that they can leave out what lies outside a roi
-DEFAULT_RULE = "max"
+SCORES = ("embedding", "max", "top1", "local")  # rows of CALIBRATION_FILE
+RULES = SCORE_RULES
+MAP_RULES = ("local", "max", "top1")  # of the heat map alone, so that they can leave out what lies outside a roi
+DEFAULT_RULE = "local"
+UNCALIBRATED_RULE = "max"  # where no normal pictures say what is usual
 
 _LARGEST = float(np.finfo(np.float32).max)  # of a score; a heat map is float32, and JSON has no infinity
 _TOP_SHARE = 0.01  # of the pixels, that `top1` averages
 
 
-def image_scores(embedding_score: float, heatmap: np.ndarray, rule: str | None = None) -> dict[str, float]:
-    """The raw image scores that a rule may be of: the embedding's, the map's maximum, the mean of its top 1 %.
+def image_scores(
+    embedding_score: float, heatmap: np.ndarray | None, rule: str | None = None, local: float | None = None
+) -> dict[str, float]:
+    """The raw image scores that a rule may be of: the embedding's, the map's maximum, the mean of its top 1 %, and the
+    local one where it is given.
 
-    heatmap: the values that are looked at (`View.compared`), of any shape. rule: leave out `top1`, which takes most of
-    the time, where this rule does not need it; None for all.
+    heatmap: the values that are looked at (`View.compared`), of any shape; None gives the embedding's alone. rule:
+    leave out `top1`, which takes most of the time, where this rule does not need it; None for all. local: as of
+    `panda_edge.decide.local`.
     """
-    scores = {"embedding": float(embedding_score), "max": float(heatmap.max())}
+    scores = {"embedding": float(embedding_score)} | ({} if local is None else {"local": local})
+    if heatmap is None:
+        return scores
+    scores["max"] = float(heatmap.max())
     if rule in (None, "top1"):
         pixels = heatmap.ravel()
         top = max(1, round(_TOP_SHARE * pixels.size))
@@ -45,8 +54,7 @@ def image_scores(embedding_score: float, heatmap: np.ndarray, rule: str | None =
 class Calibration:
     """Raw scores of held-out normal images.
 
-    rule: which image score decides (RULES). scores: for `embedding`, `max` and `top1`, float64 (n,), one image an
-    index.
+    rule: which image score decides (RULES). scores: of each of SCORES, float64 (n,), one image an index.
     """
 
     rule: str
@@ -135,13 +143,11 @@ def open_calibration(bundle: Bundle) -> Calibration | None:
     if facts is None:
         return None
     path = bundle.path
-    rule, images = facts.get("rule"), facts.get("images")
-    if rule not in RULES:
-        raise BundleError(f"{path}: calibration.rule is {str(rule)[:60]!r}, expected one of {', '.join(RULES)}")
+    images = facts.get("images")
     if not isinstance(images, int) or isinstance(images, bool) or images < 1:
         raise BundleError(f"{path}: calibration.images is {str(images)[:60]!r}, expected a whole number from 1")
     bundle.checked_file(CALIBRATION_FILE)
     stored = np.array(bundle.array(CALIBRATION_FILE, (len(SCORES), images), "float64"))
     if not (np.abs(stored) <= _LARGEST).all():
         raise BundleError(f"{path / CALIBRATION_FILE}: holds NaN or what no score can be; export the bundle again")
-    return Calibration(rule, dict(zip(SCORES, stored, strict=True)))
+    return Calibration(bundle.manifest.decision.score, dict(zip(SCORES, stored, strict=True)))

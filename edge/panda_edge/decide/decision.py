@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panda_edge.decide.calibration import Calibration, image_scores
+from panda_edge.decide.calibration import Calibration
 from panda_edge.decide.regions import Region, find_regions
 from panda_edge.errors import PandaError
 from panda_edge.images.view import View
@@ -44,33 +44,23 @@ class Decider:
         """The false-alarm rate that is kept; more than was asked for where the normal images are too few."""
         self.rule = calibration.rule
         self._pixel_threshold = calibration.pixel_threshold(fpr)
-        self._thresholds = {rule: calibration.threshold(fpr, rule) for rule in {calibration.rule, "embedding"}}
-        self.threshold = self._thresholds[calibration.rule]
-        """The highest image score that is normal, of images with a heat map."""
+        self.threshold = calibration.threshold(fpr)
+        """The highest image score that is normal."""
         self.warning = calibration.warning(fpr)
         """What cannot be promised at this rate, in one line; None where all is well."""
 
-    def decide(
-        self,
-        embedding_score: float,
-        heatmap: np.ndarray | None,
-        view: View,
-    ) -> Decision:
-        """heatmap: float32 `view.map_shape`, NaN where nobody looks; without one the embedding's score decides. view:
-        of the picture."""
-        rule = "embedding" if heatmap is None else self.calibration.rule
-        raw = {"embedding": embedding_score}
-        if heatmap is not None:
-            raw = image_scores(embedding_score, view.compared(heatmap), rule)
-        p_value = self.calibration.p_value(raw, rule)
+    def decide(self, raw: dict[str, float], heatmap: np.ndarray | None, view: View) -> Decision:
+        """raw: the picture's image scores, at least those of the rule. heatmap: float32 `view.map_shape`, NaN outside a
+        region of interest; None where no regions are wanted. view: of the picture."""
+        p_value = self.calibration.p_value(raw)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:
             found = find_regions(heatmap, self._pixel_threshold)
             regions = tuple(_on_picture(region, view) for region in found)
         return Decision(
-            rule=rule,
-            score=self.calibration.score(raw, rule),
-            threshold=self._thresholds[rule],
+            rule=self.rule,
+            score=self.calibration.score(raw),
+            threshold=self.threshold,
             p_value=p_value,
             anomalous=self.calibration.is_anomalous(p_value, self._fpr),
             fpr=self.promised,

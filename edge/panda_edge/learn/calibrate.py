@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
+from panda_edge.decide.local import NORMAL_MAP_FILE, Cells, local_scores, normal_map
 from panda_edge.images.view import View
 from panda_edge.learn.pictures import Picture
 from panda_edge.search.picture import FeatureFunction, PictureScorer, Scored
@@ -42,38 +44,45 @@ ScoredPicture = tuple[View, Scored]
 
 @dataclass(frozen=True)
 class NormalScores:
-    """What calibration needs of a scored normal picture. scores: raw, by name. values: of its heat map, evenly drawn,
-    that set the colours."""
+    """What calibration needs of a scored normal picture. scores: raw, by name, but for the local one, which takes all
+    pictures. cells: of its sharp map. values: of its heat map, evenly drawn, that set the colours."""
 
     scores: dict[str, float]
+    cells: Cells
     values: np.ndarray
 
 
 def normal_scores(view: View, scored: Scored) -> NormalScores:
     assert scored.heatmap is not None
+    assert scored.sharp is not None
     values = view.compared(scored.heatmap).ravel()
-    return NormalScores(image_scores(scored.score, values), values[:: max(1, values.size // _SCALE_VALUES)])
+    drawn = values[:: max(1, values.size // _SCALE_VALUES)]
+    return NormalScores(image_scores(scored.score, values), Cells.of(scored.sharp), drawn)
 
 
 def set_color_scale(manifest: Manifest, scored: Iterable[NormalScores]) -> Manifest:
     """The manifest with usual and high values of normal heat maps."""
-    return _summarised(manifest, scored)[0]
+    return _coloured(manifest, list(islice(scored, SCALE_IMAGES)))
 
 
-def calibrate(staging: Path, manifest: Manifest, scored: Iterable[NormalScores], rule: str, kind: str) -> Manifest:
+def calibrate(staging: Path, manifest: Manifest, scored: Iterable[NormalScores], kind: str) -> Manifest:
     """Write the raw scores of normal pictures that they have when they are not in the bank; returns the manifest that
     tells of them.
 
-    rule: which image score decides, one of `panda_edge.decide.calibration.RULES`. kind: `held-out`, or
-    `leave-one-out` for stored pictures that are each scored without themselves. Without pictures the bundle stays
-    uncalibrated.
+    kind: `held-out`, or `leave-one-out` for stored pictures that are each scored without themselves. Without pictures
+    the bundle stays uncalibrated.
     """
-    manifest, scores = _summarised(manifest, scored)
-    if not scores:
+    pictures = list(scored)
+    if not pictures:
         return manifest
+    manifest = _coloured(manifest, pictures[:SCALE_IMAGES])
+    cells = [picture.cells for picture in pictures]
+    local = local_scores(cells)
+    scores = [picture.scores | {"local": found} for picture, found in zip(pictures, local, strict=True)]
     columns = np.array([[score[name] for score in scores] for name in SCORES])
     np.save(staging / CALIBRATION_FILE, columns, allow_pickle=False)
-    return dataclasses.replace(manifest, calibration={"rule": rule, "images": len(scores), "kind": kind})
+    np.save(staging / NORMAL_MAP_FILE, normal_map([one.mean for one in cells]), allow_pickle=False)
+    return dataclasses.replace(manifest, calibration={"images": len(scores), "kind": kind})
 
 
 def scored_pictures(
@@ -90,21 +99,15 @@ def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> Pictu
     """Scores pictures with the banks as they are now, the way that a device does."""
     bundle = Bundle(staging, manifest)
     if manifest.preprocessing.tiles is None:
-        return PictureScorer(network.run, [Scorer(bundle, default_threads())])
+        return PictureScorer(network.run, [Scorer(bundle, default_threads())], manifest.decision.sigma)
     first = Scorer(bundle, 1)
     beside = [Scorer(bundle, 1, beside=first) for _ in range(default_threads() - 1)]
-    return PictureScorer(network.worker(), [first, *beside])
+    return PictureScorer(network.worker(), [first, *beside], manifest.decision.sigma)
 
 
-def _summarised(manifest: Manifest, pictures: Iterable[NormalScores]) -> tuple[Manifest, list[dict[str, float]]]:
-    scores: list[dict[str, float]] = []
-    heatmaps: list[np.ndarray] = []
-    for picture in pictures:
-        scores.append(picture.scores)
-        if len(heatmaps) < SCALE_IMAGES:
-            heatmaps.append(picture.values)
-    if not scores:
-        return manifest, scores
-    low, high = np.quantile(np.concatenate(heatmaps), USUAL)
+def _coloured(manifest: Manifest, pictures: Sequence[NormalScores]) -> Manifest:
+    if not pictures:
+        return manifest
+    low, high = np.quantile(np.concatenate([picture.values for picture in pictures]), USUAL)
     segmentation = dataclasses.replace(manifest.segmentation, normal_low=float(low), normal_high=float(high))
-    return dataclasses.replace(manifest, segmentation=segmentation), scores
+    return dataclasses.replace(manifest, segmentation=segmentation)

@@ -190,7 +190,7 @@ def _calibrated(
         kept: Iterable[Picture] = keep_held_out(staging, chain(read_held_out(bundle, preprocessing), new))
         kept = progress(kept, "calibrate", facts["images"] + len(held))
         scored = scored_pictures(staging, manifest, ((None, picture) for picture in kept), network)
-        return calibrate(staging, manifest, (normal_scores(*one) for one in scored), facts["rule"], facts["kind"])
+        return calibrate(staging, manifest, (normal_scores(*one) for one in scored), facts["kind"])
     if manifest.segmentation.bank != "exact":
         return manifest  # not calibrated, and nothing to show colours by but what there was
     count = len(read_sizes(Bundle(staging, manifest)))
@@ -198,8 +198,4 @@ def _calibrated(
     numbers = [int(n) for n in np.unique(np.linspace(0, count - 1, most).astype(int))]
     shown = progress(numbers, "calibrate", len(numbers))
     found = (normal_scores(*one) for one in scored_without_itself(staging, manifest, preprocessing, shown))
-    return (
-        set_color_scale(manifest, found)
-        if facts is None
-        else calibrate(staging, manifest, found, facts["rule"], facts["kind"])
-    )
+    return set_color_scale(manifest, found) if facts is None else calibrate(staging, manifest, found, facts["kind"])

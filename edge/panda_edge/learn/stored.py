@@ -70,7 +70,7 @@ def scored_without_itself(
         for i, frame in enumerate(at):
             levels = frame_levels(stored, int(own[i]))
             scores[frame] = scorer.score(embeddings[own[i]], levels, view=view, number=frame, similar=similar[i])
-        yield view, joined(view, scores, scorer.maps)
+        yield view, joined(view, scores, scorer.maps, manifest.decision.sigma)
 
 
 def are_whole(bundle: Bundle, preprocessing: Preprocessing) -> bool:

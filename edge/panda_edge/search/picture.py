@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -26,16 +26,18 @@ _MOST_FRAMES = 4  # that go through the model at once: more spill its activation
 @dataclass(frozen=True)
 class Scored:
     """score: the largest of the frames' scores. heatmap: float32 `View.map_shape`; None where only the score was
-    wanted. stages_ms: milliseconds by stage."""
+    wanted. sharp: the same, less blurred; None where it was not wanted. stages_ms: milliseconds by stage."""
 
     score: float
     heatmap: np.ndarray | None
+    sharp: np.ndarray | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
-def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation) -> Scored:
-    """One score and one heat map, NaN where nobody looks, from those of all frames of a picture, in their order, None
-    where one is not looked at. maps: how the heat map is made of distances. Raises PandaError."""
+def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation, sharp: float | None = None) -> Scored:
+    """One score and one heat map, NaN outside a region of interest, from those of all frames of a picture, in their
+    order, None where one is not looked at. maps: how the heat map is made of distances. sharp: blur, in input pixels,
+    of a second map. Raises PandaError."""
     started = time.perf_counter()
     score = max(frame.score for frame in frames if frame is not None)
     stitcher = Stitcher(view)
@@ -47,18 +49,23 @@ def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation) 
         stitcher.add(number, frame.distances)
     heatmap = stitcher.heatmap(maps.sigma)
     check_finite(heatmap)
-    if view.where is not None:
-        heatmap = np.where(view.where.judged, heatmap, np.float32(np.nan))
-    return Scored(score, heatmap, {"heatmap": (time.perf_counter() - started) * 1e3})
+    sharper = None if sharp is None else _judged(view, stitcher.heatmap(sharp))
+    return Scored(score, _judged(view, heatmap), sharper, {"heatmap": (time.perf_counter() - started) * 1e3})
+
+
+def _judged(view: View, heatmap: np.ndarray) -> np.ndarray:
+    """With NaN outside a region of interest."""
+    return heatmap if view.where is None else np.where(view.where.judged, heatmap, np.float32(np.nan))
 
 
 class PictureScorer:
     """Scores pictures of many frames. Each worker takes the next frames through the model and searches them, so that
     one is in the model while another searches, and no core waits for the end of a part of a frame."""
 
-    def __init__(self, run: FeatureFunction, scorers: Sequence[Scorer]) -> None:
-        """run: may be called by several threads. scorers: one a worker."""
+    def __init__(self, run: FeatureFunction, scorers: Sequence[Scorer], sharp: float | None = None) -> None:
+        """run: may be called by several threads. scorers: one a worker. sharp: see `joined`."""
         self._run = run
+        self._sharp = sharp
         self._scorers = scorers
         self._pool = ThreadPoolExecutor(len(scorers)) if len(scorers) > 1 else None
 
@@ -78,12 +85,11 @@ class PictureScorer:
 
         spent = list((self._pool.map if self._pool else map)(help_with, self._scorers))
         taken = (time.perf_counter() - started) * 1e3
-        done = joined(view, frames, self._scorers[0].maps)
+        done = joined(view, frames, self._scorers[0].maps, self._sharp)
         model, search = (sum(seconds) for seconds in zip(*spent, strict=True))
         share = model / ((model + search) or 1.0)
-        return Scored(
-            done.score, done.heatmap, {"backbone": taken * share, "search": taken * (1 - share), **done.stages_ms}
-        )
+        stages = {"backbone": taken * share, "search": taken * (1 - share), **done.stages_ms}
+        return replace(done, stages_ms=stages)
 
     def model_alone(self, view: View, canvas: np.ndarray) -> float:
         """Milliseconds that the same workers need to take the same frames through the model, and do nothing with them:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -138,17 +136,3 @@ def test_the_bank_of_a_bundle_by_brute_force(made_bundles: dict[str, Path], norm
         side = manifest.levels[-2].height
         expected = kernel.render_heatmap(nearest.reshape(side, -1), *frame.shape[:2], manifest.segmentation.sigma)
         np.testing.assert_allclose(detector.segment(path).heatmap, expected, rtol=1e-3)
-
-
-def test_a_coreset_of_before_is_searched_as_it_was(
-    made_bundles: dict[str, Path],
-    bundle_copy: Callable[..., Path],
-    edit_manifest: Callable[..., Any],
-    normal_images: list[Path],
-) -> None:
-    # Its files are those of a k-means bank: parts of each level.
-    bundle = bundle_copy("kmeans")
-    edit_manifest(bundle, lambda plain: plain["segmentation"].update(bank="coreset"))
-    before, now = (panda_edge.load(path, threads=1) for path in (made_bundles["kmeans"], bundle))
-    for path in normal_images[:2]:
-        np.testing.assert_array_equal(now.segment(path).heatmap, before.segment(path).heatmap)

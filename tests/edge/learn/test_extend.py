@@ -174,10 +174,10 @@ def test_a_share_of_the_new_pictures_calibrates(fit: Fit, many: list[Path], tmp_
     bundle, out = fit(many[:OLD], bank, tuple(many[20:])), tmp_path / "more.panda"
     done = extend_bundle(bundle, many[OLD:17], out)
     assert (done.added, done.held_out) == (6, 3)  # 4 of 12 at `fit`
-    assert done.manifest.calibration == {"rule": "max", "images": 7, "kind": "held-out"}
+    assert done.manifest.calibration == {"images": 7, "kind": "held-out"}
     scores = np.load(out / CALIBRATION_FILE)
     detector = panda_edge.load(out)
-    np.testing.assert_allclose(scores[1, :4], [detector.segment(path).map_score for path in many[20:]], rtol=1e-5)
+    np.testing.assert_allclose(scores[1, :4], [detector.segment(path).heatmap.max() for path in many[20:]], rtol=1e-5)
     again = extend_bundle(out, many[17:19], tmp_path / "again.panda")
     assert (again.added, again.held_out) == (1, 1)
     assert again.manifest.calibration is not None
@@ -197,9 +197,9 @@ def test_a_false_alarm_becomes_normal(fit: Fit, many: list[Path], tmp_path: Path
     bundle = fit(many[:OLD], bank, () if bank == "exact" else tuple(many[20:23]))
     out = tmp_path / "more.panda"
     extended(bundle, [odd], out)
-    before, after = (panda_edge.load(path).segment(odd).map_score for path in (bundle, out))
+    before, after = (panda_edge.load(path).segment(odd).heatmap.max() for path in (bundle, out))
     assert after < 0.6 * before
-    other = [panda_edge.load(path).segment(many[18]).map_score for path in (bundle, out)]
+    other = [panda_edge.load(path).segment(many[18]).heatmap.max() for path in (bundle, out)]
     assert other[1] < 1.5 * other[0]
 
 
@@ -209,7 +209,7 @@ def test_a_coreset_goes_on_choosing(fit: Fit, many: list[Path], tmp_path: Path) 
     assert found.segmentation.count == 300
     np.testing.assert_array_equal(np.load(out / "bank/coreset_basis.npy"), np.load(bundle / "bank/coreset_basis.npy"))
     fresh = fit(many[:16], "coreset", tuple(many[20:]))
-    one, other = (panda_edge.load(path).segment(many[18]).map_score for path in (out, fresh))
+    one, other = (panda_edge.load(path).segment(many[18]).heatmap.max() for path in (out, fresh))
     assert one == pytest.approx(other, rel=0.2)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from panda_edge.decide.local import Cells
 from panda_edge.errors import PandaError
 from panda_export.options import BankOptions
 from panda_train.choose import halving
@@ -160,12 +161,14 @@ def test_figures_of_what_was_seen() -> None:
         mask = np.zeros((4, 4), bool)
         mask[0, 0] = kind is not None
         pixels.add(np.where(mask, value, 0.5), mask)
-        return Seen(kind, {"embedding": -value, "max": value, "top1": value}, pixels)
+        cells = Cells.of(np.full((4, 4), value, np.float32))
+        return Seen(kind, {"embedding": -value, "max": value, "top1": value}, cells, pixels)
 
     normal = [seen(None, value) for value in np.linspace(0, 1, 11)]
     found = figures([*normal, seen("hole", 2.0), seen("hole", 3.0), seen("stain", 0.35)], 0.1)
     assert found["hole"].image["max"] == 1.0
     assert found["hole"].image["embedding"] == 0.0
+    assert found["hole"].image["local"] == 1.0
     assert found["hole"].found["max"] == 1.0
     assert found["stain"].found["max"] == 0.0
     assert found["hole"].pixel == 1.0

@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_export.options import BankOptions
 from panda_train.choose.candidates import Candidate
 from panda_train.choose.judge import Verdict
@@ -31,7 +32,7 @@ def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
         ("--input-size", resolution.input_size, None),
         ("--tiles", resolution.tiles, None),
         ("--smallest-defect", resolution.smallest_defect and f"{resolution.smallest_defect:g}", None),
-        ("--score", verdict.rule, "max"),
+        ("--score", verdict.rule, DEFAULT_RULE),
         # By embeddings alone rooted ones find more, or as much: `benchmarks/results/{unadapted_rules,cifar10}.md`.
         ("--embedding", "rooted" if verdict.lost else None, None),
         ("--precision", candidate.look.precision, "float32"),

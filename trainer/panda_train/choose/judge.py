@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from panda_edge.decide.calibration import RULES, SCORES, Calibration
+from panda_edge.decide.calibration import DEFAULT_RULE, RULES, SCORES, Calibration
+from panda_edge.decide.local import local_score, local_scores, normal_map
 from panda_train.choose.trial import Seen, Tried
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores
@@ -37,6 +38,7 @@ class Figures:
 
 def figures(seen: Sequence[Seen], fpr: float) -> dict[str, Figures]:
     """By kind of defect, and `all` for all kinds together."""
+    seen = _with_local_scores(seen)
     normal = [one for one in seen if one.kind is None]
     kinds = list(dict.fromkeys(one.kind for one in seen if one.kind is not None))
     calibrated = Calibration("max", {name: np.array([one.raw[name] for one in normal]) for name in SCORES})
@@ -44,6 +46,17 @@ def figures(seen: Sequence[Seen], fpr: float) -> dict[str, Figures]:
     of_kind = {kind: [one for one in seen if one.kind == kind] for kind in kinds}
     of_kind["all"] = [one for one in seen if one.kind is not None]
     return {kind: _of(some, normal, calibrated, background, fpr) for kind, some in of_kind.items()}
+
+
+def _with_local_scores(seen: Sequence[Seen]) -> list[Seen]:
+    """The same, each with its local score: of a normal picture by the other normal ones."""
+    normal = [one.cells for one in seen if one.kind is None]
+    usual, own = normal_map([cells.mean for cells in normal]), iter(local_scores(normal))
+    found = []
+    for one in seen:
+        local = next(own) if one.kind is None else local_score(one.cells.largest, usual)
+        found.append(replace(one, raw=one.raw | {"local": local}))
+    return found
 
 
 def _of(
@@ -74,7 +87,7 @@ def _together(seen: Sequence[Seen]) -> PixelScores:
 @dataclass(frozen=True)
 class Verdict:
     """What a trial comes to; all plain numbers. score: what candidates are compared by, 0 … 1. rule: the image score
-    that found most, see `best_rule`. image, pixel, pro: AUROC of the rule, AUROC and PRO of the map, means over the
+    that decides, see `best_rule`. image, pixel, pro: AUROC of the rule, AUROC and PRO of the map, means over the
     families. found: share of the painted defects called anomalous at the false-alarm rate. ms: of a picture on the
     device. vectors: of a coreset bank. lost: see `are_lost`."""
 
@@ -91,8 +104,8 @@ class Verdict:
 
 
 def best_rule(image: dict[str, float], normal: int, painted: int) -> str:
-    """The score rule with the largest AUROC, image; `embedding` where painted defects are lost (`are_lost`)."""
-    return "embedding" if are_lost(image, normal, painted) else max(image, key=lambda name: image[name])
+    """The default score rule; `embedding` where painted defects are lost (`are_lost`)."""
+    return "embedding" if are_lost(image, normal, painted) else DEFAULT_RULE
 
 
 def are_lost(image: dict[str, float], normal: int, painted: int) -> bool:
@@ -117,7 +130,7 @@ def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
     pixel, pro = (float(np.mean([getattr(found, name) or 0.0 for found in families])) for name in ("pixel", "pro"))
     found = float(np.mean([one.found[rule] for one in families]))
     return Verdict(
-        (max(image.values()) + pixel) / 2,
+        (image[DEFAULT_RULE] + pixel) / 2,
         rule,
         image[rule],
         found,

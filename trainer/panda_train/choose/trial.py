@@ -14,6 +14,7 @@ import numpy as np
 
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import image_scores
+from panda_edge.decide.local import Cells
 from panda_edge.images.reading import ImageLike
 from panda_edge.images.view import View
 from panda_edge.learn.calibrate import picture_scorer
@@ -44,10 +45,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a candidate says of a picture. raw: its image scores. pixels: None where true pixels are not known."""
+    """What a candidate says of a picture. raw: its image scores, but for the local one, which takes all normal
+    pictures. cells: of its sharp map. pixels: None where true pixels are not known."""
 
     kind: str | None
     raw: dict[str, float]
+    cells: Cells
     pixels: PixelScores | None
 
 
@@ -139,9 +142,10 @@ class OpenLook:
 
 def _seen(one: Shown, view: View, scored: Scored) -> Seen:
     assert scored.heatmap is not None
+    assert scored.sharp is not None
     pixels = None
     if one.kind is None or one.mask is not None:
         mask = np.zeros(scored.heatmap.shape, dtype=bool) if one.mask is None else view.mask_on_map(one.mask)
         pixels = PixelScores()
         pixels.add(scored.heatmap, mask)
-    return Seen(one.kind, image_scores(scored.score, scored.heatmap), pixels)
+    return Seen(one.kind, image_scores(scored.score, scored.heatmap), Cells.of(scored.sharp), pixels)

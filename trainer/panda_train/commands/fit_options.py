@@ -26,7 +26,12 @@ Bank = Annotated[
 MaxBankMb = Annotated[
     float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
 ]
-Score = Annotated[str, typer.Option(help="Image score that decides: max, top1, embedding or combined.")]
+Score = Annotated[
+    str,
+    typer.Option(
+        help="Image score that decides: local (map over what normal maps have there), max, top1, embedding or combined."
+    ),
+]
 Method = Annotated[
     str,
     typer.Option(help="How features are adapted: dn2 (not at all), panda-early, -ses, -ewc, -msc, -oe, or jo."),

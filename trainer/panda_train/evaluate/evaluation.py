@@ -14,7 +14,12 @@ from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
 from panda_train.evaluate.scored import Scored, ScoredImage, score_images
 
 # The image scores that are judged, by the name that the report gives them.
-SCORES = {"image_auroc": "embedding", "image_auroc_map": "max", "image_auroc_top1": "top1"}
+SCORES = {
+    "image_auroc": "score",
+    "image_auroc_embedding": "embedding",
+    "image_auroc_map": "max",
+    "image_auroc_top1": "top1",
+}
 
 
 def evaluate(
@@ -22,9 +27,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score all test images of a data set; the figures are ready for JSON, None where they are not defined.
 
-    image_auroc, image_ap, image_f1: of the bundle's image score. image_auroc_map, image_auroc_top1: of the heat map's
-    maximum, and of the mean of its highest 1 %. pixel_auroc, pixel_ap, pro: at the network's input resolution, over
-    the images whose true pixels are known: normal ones, and anomalous ones with a mask. native: the same at the
+    image_auroc, image_ap, image_f1: of the score that decides. image_auroc_embedding, image_auroc_map,
+    image_auroc_top1: of the embedding's distance, the heat map's maximum, and the mean of its highest 1 %.
+    pixel_auroc, pixel_ap, pro: at the network's input resolution, over the images whose true pixels are known: normal
+    ones, and anomalous ones with a mask. native: the same at the
     images' own resolution; None for whether the first image has more than four times the input's pixels. intervals:
     95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives, None without calibration. kinds:
     figures of each kind of anomaly against all normal images. images: how many were scored. problems: [{"input",
@@ -40,7 +46,7 @@ def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
     anomalous = [image for image in scored.images if image.sample.anomalous]
     kinds = list(dict.fromkeys(image.sample.kind for image in anomalous))
     of_kind = {kind: [image for image in anomalous if image.sample.kind == kind] for kind in kinds}
-    best = metrics.best_f1(*_labelled(normal, anomalous, "embedding"))
+    best = metrics.best_f1(*_labelled(normal, anomalous, "score"))
     report = {
         **_figures(normal, anomalous, scored.pixels),
         "normal_images": len(normal),
@@ -61,7 +67,7 @@ def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
 
 def in_words(report: dict[str, Any]) -> str:
     """A report of `evaluate` as lines for a terminal."""
-    columns = ("image_auroc", "image_auroc_map", "pixel_auroc", "pro")
+    columns = ("image_auroc", "pixel_auroc", "pro")
     width = max(len(name) for name in ("all kinds", *report["kinds"]))
     lines = [f"{'':{width}}  " + "  ".join(f"{name:>15}" for name in ("images", *columns))]
     for name, row in {"all kinds": report, **report["kinds"]}.items():
@@ -110,8 +116,7 @@ def _figures(
     pixels = _merged(by_kind, list(dict.fromkeys(image.sample.kind for image in (*normal, *anomalous))))
     return {
         **{name: metrics.auroc(*_labelled(normal, anomalous, score)) for name, score in SCORES.items()},
-        "image_ap": metrics.average_precision(*_labelled(normal, anomalous, "embedding")),
-        "image_ap_map": metrics.average_precision(*_labelled(normal, anomalous, "max")),
+        "image_ap": metrics.average_precision(*_labelled(normal, anomalous, "score")),
         "pixel_auroc": pixels.auroc(),
         "pixel_ap": pixels.average_precision(),
         "pro": pixels.pro(),
@@ -160,5 +165,6 @@ def _share(images: list[ScoredImage]) -> float | None:
 
 def _labelled(normal: list[ScoredImage], anomalous: list[ScoredImage], score: str) -> tuple[np.ndarray, np.ndarray]:
     """Scores float64 (N,) and labels bool (N,), True for anomalous."""
-    values = np.array([image.raw[score] for image in (*normal, *anomalous)])
+    every = (*normal, *anomalous)
+    values = np.array([image.score if score == "score" else image.raw[score] for image in every])
     return values, np.repeat([False, True], [len(normal), len(anomalous)])

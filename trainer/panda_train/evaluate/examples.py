@@ -27,7 +27,7 @@ _Box = tuple[int, int, int, int]
 def examples(scored: Scored, detector: Detector) -> list[str]:
     """HTML sections: true regions that the map says least of, and its highest peaks on normal images, both in the
     images' own pixels; then whole images, anomalous ones with the lowest scores and normal ones with the highest."""
-    by_score = sorted(scored.images, key=lambda image: image.deciding)
+    by_score = sorted(scored.images, key=lambda image: image.score)
     normal = [image for image in reversed(by_score) if not image.sample.anomalous][:_WORST]
     masked = [(image.faintest.peak, image) for image in by_score if image.faintest is not None]
     faint = [image for _, image in sorted(masked, key=lambda pair: pair[0])][:_WORST]
@@ -126,7 +126,7 @@ def _strip(image: ScoredImage, detector: Detector) -> str:
     )
     verdict = "" if image.anomalous is None else ("anomalous, " if image.anomalous else "normal, ")
     p_value = "" if image.p_value is None else f", p = {image.p_value:.2g}"
-    name = f"{image.sample.kind}/{path.name}: {verdict}score {image.deciding:.3g}{p_value}"
+    name = f"{image.sample.kind}/{path.name}: {verdict}score {image.score:.3g}{p_value}"
     return _row(name, [_jpeg(panel, label) for label, panel in panels])
 
 

@@ -28,9 +28,10 @@ PAGE = "report.html"
 FIGURES = "figures.json"
 
 _NAMES = {
+    "image_auroc": "image AUROC (the score that decides)",
     "image_auroc_map": "image AUROC (map maximum)",
     "image_auroc_top1": "image AUROC (top 1 %)",
-    "image_auroc": "image AUROC (embedding)",
+    "image_auroc_embedding": "image AUROC (embedding)",
     "pixel_auroc": "pixel AUROC",
     "pro": "PRO to 0.3",
 }
@@ -118,7 +119,7 @@ def _decision(report: dict[str, Any]) -> str:
 
 def _charts(scored: Scored, detector: Detector) -> str:
     labels = np.array([image.sample.anomalous for image in scored.images])
-    deciding = np.array([image.deciding for image in scored.images])
+    deciding = np.array([image.score for image in scored.images])
     threshold = None
     if detector.decider is not None:
         threshold = detector.decider.threshold

@@ -24,23 +24,18 @@ MUCH_LARGER = 4  # times the pixels of the model's input: twice a side
 
 @dataclass(frozen=True)
 class ScoredImage:
-    """What evaluating keeps of one image. raw: its image scores; decided: the score that decides, and p_value and
-    anomalous, None without calibration. pixels: None where its true pixels are not known. faintest: of its true
+    """What evaluating keeps of one image. score: the one that decides; raw: others; p_value and anomalous: None without
+    calibration. pixels: None where its true pixels are not known. faintest: of its true
     regions, the one that the heat map says least of; None without a mask."""
 
     sample: Sample
+    score: float
     raw: dict[str, float]
-    decided: float | None
     p_value: float | None
     anomalous: bool | None
     ms: float
     pixels: PixelScores | None
     faintest: TrueRegion | None
-
-    @property
-    def deciding(self) -> float:
-        """The score that decides, or the heat map's maximum without calibration."""
-        return self.raw["max"] if self.decided is None else self.decided
 
 
 @dataclass(frozen=True)
@@ -98,8 +93,8 @@ def score_images(
         images.append(
             ScoredImage(
                 sample=sample,
-                raw=image_scores(result.score, result.view.compared(result.heatmap)),
-                decided=decision.score if decision else None,
+                score=result.score,
+                raw=image_scores(result.embedding_distance, result.view.compared(result.heatmap)),
                 p_value=decision.p_value if decision else None,
                 anomalous=decision.anomalous if decision else None,
                 ms=result.ms,

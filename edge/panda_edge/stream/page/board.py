@@ -199,15 +199,10 @@ def _anomaly(outcome: Outcome, kept: bool) -> dict[str, Any]:
 
 def _point(outcome: Outcome) -> dict[str, Any]:
     decision = None if outcome.result is None else outcome.result.decision
-    score = None
-    if decision is not None:
-        score = decision.score
-    elif outcome.result is not None:
-        score = outcome.result.map_score
     return {
         "source": outcome.source,
         "frame": outcome.frame.number,
-        "score": score,
+        "score": None if outcome.result is None else outcome.result.score,
         "threshold": None if decision is None else decision.threshold,
         "anomalous": outcome.anomalous,
         "not_judged": outcome.not_judged,

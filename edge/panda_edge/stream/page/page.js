@@ -10,7 +10,7 @@ function caption(latest) {
   if (!latest) return ["no picture yet", "odd"];
   if (latest.not_judged) return [`not judged, ${latest.not_judged}`, "odd"];
   const p = latest.p_value === null ? "" : `, p = ${latest.p_value.toPrecision(2)}`;
-  if (latest.anomalous === null) return [`score ${latest.map_score.toPrecision(4)}`, ""];
+  if (latest.anomalous === null) return [`score ${latest.score.toPrecision(4)}`, ""];
   return latest.anomalous ? [`ANOMALOUS${p}`, "alarm"] : [`normal${p}`, ""];
 }
 
