@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "library/image_score.h"
 #include "library/own.h"
 #include "library/wide.h"
 
 enum { FACTORS = 0, MEANS = 1 }; /* of `stored`, in a gaussian bank; in an exact one, a level each */
 enum { SCORES = 4 };             /* rows of calibration.npy: embedding, max, top1, local */
-enum { GRID = 28 };              /* cells a side of normal_map.npy */
 
 typedef struct {
     float *weights;
@@ -81,9 +81,13 @@ static bool map_banks(panda_edge_bundle *b, const panda_source *source, panda_ed
     if (!npy_map(source, "bank/embeddings.npy", "<f4", embeddings, 2, &b->embeddings, error) ||
         (calibration[1] > 0 && !npy_map(source, "calibration.npy", "<f8", calibration, 2, &b->calibration, error)))
         return false;
-    const size_t cells[] = {GRID, GRID};
+    const size_t cells[] = {IMAGE_GRID, IMAGE_GRID};
     if (b->m.rule == PANDA_LOCAL && !npy_map(source, "normal_map.npy", "<f4", cells, 2, &b->normal_map, error))
         return false;
+    for (size_t i = 0; b->m.rule == PANDA_LOCAL && i < IMAGE_GRID * IMAGE_GRID; i++)
+        if (!(((const float *)b->normal_map.data)[i] >= 0 && ((const float *)b->normal_map.data)[i] <= 1e12F))
+            return panda_edge_fail(error, "%s/normal_map.npy: holds NaN or what no distance can be; fit again",
+                                   source->folder);
     for (size_t i = 0; i < SCORES * calibration[1]; i++)
         if (!(fabs(((const double *)b->calibration.data)[i]) <= (double)FLT_MAX))
             return panda_edge_fail(error,
@@ -235,52 +239,6 @@ static double p_value(const panda_edge_bundle *b, const panda_edge_result *resul
     return (double)(1 + as_high) / (double)(images + 1);
 }
 
-/* Moves the `count` highest of n values to the end (Hoare's selection). */
-static void highest_last(float *values, size_t n, size_t count)
-{
-    size_t first = 0, last = n - 1, wanted = n - count;
-    while (first < last) {
-        const float pivot = values[first + (last - first) / 2];
-        size_t i = first, j = last;
-        for (;;) {
-            while (values[i] < pivot)
-                i++;
-            while (values[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            const float lower = values[j];
-            values[j--] = values[i];
-            values[i++] = lower;
-        }
-        if (wanted <= j)
-            last = j;
-        else
-            first = j + 1;
-    }
-}
-
-static float maximum(const float *heatmap, size_t n)
-{
-    float highest = heatmap[0];
-    for (size_t i = 1; i < n; i++)
-        highest = heatmap[i] > highest ? heatmap[i] : highest;
-    return highest;
-}
-
-/* The mean of the highest hundredth. */
-static float top1(panda_edge_bundle *b, const float *heatmap, size_t n)
-{
-    const double share = rint(0.01 * (double)n);
-    const size_t count = share < 1 ? 1 : (size_t)share;
-    memcpy(b->second, heatmap, n * sizeof *heatmap);
-    highest_last(b->second, n, count);
-    double sum = 0;
-    for (size_t i = n - count; i < n; i++)
-        sum += (double)b->second[i];
-    return (float)(sum / (double)count);
-}
-
 static bool draw(const panda_edge_bundle *b, axis_bands by_row, axis_bands by_column, float *heatmap)
 {
     panda_bands rows = {by_row.weights, by_row.first, by_row.taps, b->m.shape.height};
@@ -288,45 +246,28 @@ static bool draw(const panda_edge_bundle *b, axis_bands by_row, axis_bands by_co
     return panda_resample(b->cells, b->map_h, b->map_w, rows, columns, heatmap) == PANDA_OK;
 }
 
-/* The largest ratio of the sharp map to what normal pictures have there, by the cells of a grid. */
-static bool local(panda_edge_bundle *b, float *score)
-{
-    if (!draw(b, b->sharp_rows, b->sharp_columns, b->second))
-        return false;
-    const float *normal = b->normal_map.data;
-    const size_t height = b->m.shape.height, width = b->m.shape.width;
-    double mean = 0;
-    for (size_t i = 0; i < GRID * GRID; i++)
-        mean += (double)normal[i] / (GRID * GRID);
-    *score = 0;
-    for (size_t row = 0; row < GRID; row++)
-        for (size_t column = 0; column < GRID; column++) {
-            /* A map with fewer values than cells has some of them in several cells. */
-            const size_t top = row * height / GRID, left = column * width / GRID;
-            size_t bottom = (row + 1) * height / GRID, right = (column + 1) * width / GRID;
-            bottom = bottom > top ? bottom : top + 1;
-            right = right > left ? right : left + 1;
-            float largest = 0;
-            for (size_t y = top; y < bottom; y++)
-                for (size_t x = left; x < right; x++)
-                    largest = b->second[y * width + x] > largest ? b->second[y * width + x] : largest;
-            const double expected = (double)normal[row * GRID + column] + mean;
-            const float ratio = largest / (float)(expected > 1e-6 ? expected : 1e-6);
-            *score = ratio > *score ? ratio : *score;
-        }
-    return true;
-}
-
 /* The image score that decides. heatmap: drawn. */
 static bool decide(panda_edge_bundle *b, const float *heatmap, panda_edge_result *result)
 {
-    const size_t values = b->m.shape.height * b->m.shape.width;
-    if (b->m.rule == PANDA_LOCAL)
-        return local(b, &result->score);
-    result->score = b->m.rule == PANDA_EMBEDDING ? result->embedding_distance
-                    : b->m.rule == PANDA_MAXIMUM ? maximum(heatmap, values)
-                                                 : top1(b, heatmap, values);
-    return true;
+    const size_t height = b->m.shape.height, width = b->m.shape.width;
+    switch (b->m.rule) {
+    case PANDA_EMBEDDING:
+        result->score = result->embedding_distance;
+        return true;
+    case PANDA_MAXIMUM:
+        result->score = image_maximum(heatmap, height * width);
+        return true;
+    case PANDA_TOP1:
+        memcpy(b->second, heatmap, height * width * sizeof *heatmap);
+        result->score = image_top1(b->second, height * width);
+        return true;
+    case PANDA_LOCAL:
+        if (!draw(b, b->sharp_rows, b->sharp_columns, b->second))
+            return false;
+        result->score = image_local(b->second, height, width, b->normal_map.data);
+        return true;
+    }
+    return false;
 }
 
 bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float *const *levels,
