@@ -151,7 +151,8 @@ class Detector:
         """What a user should know of the decisions, a line each: what cannot be promised, what a roi does to them."""
         if self.decider is None:
             return ()
-        lines = [] if self.decider.warning is None else [self.decider.warning]
+        asked = self.decider.fpr != DEFAULT_FPR  # by the default rate `fit` and `info` have spoken of it
+        lines = [self.decider.warning] if asked and self.decider.warning is not None else []
         rule = self.bundle.manifest.decision.score
         if rule != self.rule:
             lines.append(f"the bundle decides by {rule}, which sees whole pictures; with a roi, {self.rule} does")

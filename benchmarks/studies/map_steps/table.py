@@ -13,7 +13,7 @@ from benchmarks.studies.map_steps.settings import BOARD_TILES, CIFAR, EIGHT, SET
 from benchmarks.studies.map_steps.variants import Variant, grid
 from benchmarks.tables import number, table
 
-DEFAULT: Choice = (Variant().name, "top1@4")
+DEFAULT: Choice = (Variant(discount=0.35).name, "place@2")
 PLAIN: Choice = (Variant(discount=0, gain="none", context=0).name, "max@4")
 
 
@@ -69,7 +69,7 @@ def _left_out(eight: Mapping[str, Rows]) -> str:
     for left in left_out(eight, among(eight)):
         rows = eight[left.name]
         losses = [left.loss(name) for name in FIGURES]
-        interval = rows[Variant().name].get("image_interval", {}).get(DEFAULT[1])
+        interval = rows[_MIDDLE[0]].get("image_interval", {}).get(DEFAULT[1])
         lines.append(
             [
                 left.name,
@@ -93,16 +93,21 @@ def _left_out(eight: Mapping[str, Rows]) -> str:
     return table(header, lines)
 
 
+_MIDDLE: Choice = (Variant().name, DEFAULT[1])  # what the variants beside it differ from in one constant
 STEPS: tuple[tuple[str, Choice, Choice], ...] = (
-    ("leave-one-out discount .5", (Variant(discount=0).name, DEFAULT[1]), DEFAULT),
-    ("discount .35", (Variant(discount=0).name, DEFAULT[1]), (Variant(discount=0.35).name, DEFAULT[1])),
-    ("border gain, at least 1", (Variant(gain="none").name, DEFAULT[1]), DEFAULT),
-    ("border gain below 1 as well", DEFAULT, (Variant(gain="full").name, DEFAULT[1])),
-    ("context .5", (Variant(context=0).name, DEFAULT[1]), DEFAULT),
-    ("context .25", (Variant(context=0).name, DEFAULT[1]), (Variant(context=0.25).name, DEFAULT[1])),
-    ("closing", DEFAULT, (Variant(closing=48).name, DEFAULT[1])),
-    ("decision by top 1 % instead of the maximum", (DEFAULT[0], "max@4"), DEFAULT),
-    ("all together", PLAIN, DEFAULT),
+    ("leave-one-out discount .35", (Variant(discount=0).name, DEFAULT[1]), DEFAULT),
+    ("discount .5 instead of .35", DEFAULT, _MIDDLE),
+    ("border gain, at least 1", (Variant(discount=0.35, gain="none").name, DEFAULT[1]), DEFAULT),
+    ("border gain below 1 as well", _MIDDLE, (Variant(gain="full").name, DEFAULT[1])),
+    ("context .5", (Variant(discount=0.35, context=0).name, DEFAULT[1]), DEFAULT),
+    ("context .25 instead of .5", DEFAULT, (Variant(discount=0.35, context=0.25).name, DEFAULT[1])),
+    ("closing", _MIDDLE, (Variant(closing=48).name, DEFAULT[1])),
+    ("K = 20 instead of 50", _MIDDLE, (Variant(neighbors=20).name, DEFAULT[1])),
+    ("K = 100 instead of 50", _MIDDLE, (Variant(neighbors=100).name, DEFAULT[1])),
+    ("shown map blurred by 3 instead of 4", _MIDDLE, (Variant(sigma=3.0).name, DEFAULT[1])),
+    ("local decision instead of the maximum", (DEFAULT[0], "max@4"), DEFAULT),
+    ("top 1 % instead of the maximum", (DEFAULT[0], "max@4"), (DEFAULT[0], "top1@4")),
+    ("all together, against plain SPADE", PLAIN, DEFAULT),
 )
 
 
@@ -119,7 +124,7 @@ def _steps(eight: Mapping[str, Rows]) -> str:
 def _statistics(every: Mapping[str, Rows]) -> str:
     names = [name for name in (*EIGHT, *(s.name for s in CIFAR), *BOARD_TILES) if name in every]
     rules = list(every[names[0]][Variant().name]["image"])
-    lines = [[rule, *(number(every[name][Variant().name]["image"].get(rule), 3) for name in names)] for rule in rules]
+    lines = [[rule, *(number(every[name][DEFAULT[0]]["image"].get(rule), 3) for name in names)] for rule in rules]
     return table(("statistic", *names), lines)
 
 
@@ -142,9 +147,11 @@ def _tiles(every: Mapping[str, Rows]) -> str:
     lines = []
     for name, variants in every.items():
         if "tiles" in name:
-            choices = ((Variant(context=0), "max@4"), (Variant(context=0), "top1@4"), (Variant(), "top1@4"))
-            lines.append([name, *(_triple(variants[variant.name], rule) for variant, rule in choices)])
-    return table(("set", "no context, maximum", "no context, top 1 %", "context .5, top 1 %"), lines)
+            near, wide = Variant(discount=0.35, context=0).name, Variant(discount=0.35).name
+            choices = ((PLAIN[0], "max@4"), (near, "max@4"), (near, "top1@4"), (near, "place@2"), (wide, "place@2"))
+            lines.append([name, *(_triple(variants[variant], rule) for variant, rule in choices)])
+    header = ("set", "plain, maximum", "discount, maximum", "top 1 %", "local", "local, context .5")
+    return table(header, lines)
 
 
 def _variants(eight: Mapping[str, Rows]) -> str:

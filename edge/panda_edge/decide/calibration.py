@@ -137,6 +137,17 @@ class Calibration:
         return scales
 
 
+def promise_in_words(images: int | None, fpr: float) -> str:
+    """What a calibration by so many images promises, and how many more it takes to promise `fpr`; None for none."""
+    needed = images_needed(fpr)
+    if images is None:
+        return (
+            f"no decisions, only scores: {needed} normal pictures promise {100 * fpr:g} % false alarms, 19 promise 5 %"
+        )
+    promised = f"{images} calibration pictures promise at most {100 / (images + 1):.2g} % false alarms"
+    return promised if images >= needed else f"{promised}; {needed - images} more are needed for {100 * fpr:g} %"
+
+
 def open_calibration(bundle: Bundle) -> Calibration | None:
     """The calibration in a bundle, None where it was made without held-out images. Raises BundleError."""
     facts = bundle.manifest.calibration

@@ -39,7 +39,7 @@ class Decider:
         if not 0 < fpr < 1:
             raise PandaError(f"--fpr {fpr:g}: expected a false-alarm rate above 0 and below 1")
         self.calibration = calibration
-        self._fpr = fpr
+        self.fpr = fpr
         self.promised = calibration.promised(fpr)
         """The false-alarm rate that is kept; more than was asked for where the normal images are too few."""
         self.rule = calibration.rule
@@ -62,7 +62,7 @@ class Decider:
             score=self.calibration.score(raw),
             threshold=self.threshold,
             p_value=p_value,
-            anomalous=self.calibration.is_anomalous(p_value, self._fpr),
+            anomalous=self.calibration.is_anomalous(p_value, self.fpr),
             fpr=self.promised,
             pixel_threshold=self._pixel_threshold,
             regions=regions,

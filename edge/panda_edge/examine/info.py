@@ -9,6 +9,8 @@ from typing import Any
 from panda_edge import __version__
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.model import checked_threads
+from panda_edge.decide.calibration import promise_in_words
+from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.examine.machine import cpu_name
 from panda_edge.images.view import LEAST_SPAN
 from panda_edge.search import kernel
@@ -29,7 +31,10 @@ def describe(
         "created_with": manifest.created_with,
         "method": manifest.method,
         "backbone": manifest.backbone,
-        **{field: plain[field] for field in ("preprocessing", "embedding_size", "detection", "segmentation")},
+        **{
+            field: plain[field]
+            for field in ("preprocessing", "embedding_size", "detection", "segmentation", "decision")
+        },
         "levels": list(plain["levels"]),
         "roi": plain.get("roi"),
         "calibration": manifest.calibration,
@@ -71,6 +76,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
     taken_off = f", less {maps['discount']:g} of matches' own distances" if maps.get("discount") else ""
     taken_off += ", evened towards the border" if maps.get("evened") else ""
     taken_off += ", a wider look added" if maps.get("wide") else ""
+    images = (facts["calibration"] or {}).get("images")
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
         f"method      {facts['method'].get('name', '?')} on {facts['backbone'].get('name', '?')}",
@@ -83,7 +89,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
             if (roi := facts["roi"])
             else []
         ),
-        f"calibration {'yes' if facts['calibration'] else 'none'}",
+        f"decision    {facts['decision']['score']} score; {promise_in_words(images, DEFAULT_FPR)}",
         *([f"signed with key {signed['key']}: {signed['comment']}"] if (signed := facts["signature"]) else []),
         *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),
         f"this machine: {facts['cpu']}, {facts['threads']} threads, {facts['simd']}",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -83,10 +84,13 @@ def fit(
     json: options.Json = False,
 ) -> None:
     """Turn a folder of normal images into a bundle."""
+    started = time.perf_counter()
     from panda_export.options import BankOptions
     from panda_train.adapt import METHODS, config_of
     from panda_train.adapt.adaptation import AdaptOptions
     from panda_train.choose.choosing import ChooseOptions
+    from panda_train.commands.fit_summary import in_words, summary
+    from panda_train.data.folders import open_dataset
     from panda_train.fit import FitOptions
     from panda_train.fit import fit as fit_bundle
     from panda_train.resolution import Resolution
@@ -169,22 +173,11 @@ def fit(
         )
     if manifest.detection.bank == "hnsw" and bank != "hnsw" and embeddings == "auto":
         print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
-    facts = {
-        "bundle": str(out),
-        "train_images": manifest.export["train_images"],
-        "bytes": sum(entry.bytes for entry in manifest.files.values()),
-    }
-    if manifest.preprocessing.tiles is not None:
-        facts |= _tried(out, data, normal)
-        print(
-            f"{facts['tiles']} tiles a picture compared with normal ones {manifest.segmentation.compare}, "
-            f"{facts['picture_ms']:.0f} ms a picture on this machine",
-            file=sys.stderr,
-        )
+    facts = summary(out, manifest, open_dataset(data, normal).train, time.perf_counter() - started)
     if json:
         print_json(facts)
     else:
-        print(f"{out}: {facts['train_images']} normal images, {facts['bytes'] / 1e6:.1f} MB")
+        print(in_words(facts, data))
 
 
 def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str, bool]:
@@ -200,17 +193,6 @@ def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, R
     look = best.candidate.look
     verdict = best.verdict
     return bank_of(best.candidate, verdict), look.resolution, verdict.rule, look.precision, verdict.lost
-
-
-def _tried(bundle: Path, data: Path, normal: str | None) -> dict[str, Any]:
-    """Tiles and milliseconds of a picture, by segmenting one."""
-    import panda_edge
-    from panda_train.data.folders import open_dataset
-
-    detector = panda_edge.load(bundle)
-    picture = open_dataset(data, normal).train[0]
-    results = [detector.segment(picture) for _ in range(3)]
-    return {"tiles": results[0].view.count, "picture_ms": round(min(result.ms for result in results), 1)}
 
 
 def _weights(given: str | None) -> tuple[float, ...] | None:
