@@ -21,9 +21,10 @@ from benchmarks.conditions import conditions, in_words
 from benchmarks.full_resolution import run_json
 from benchmarks.results_file import FOLDER, ResultsFile
 from benchmarks.studies.map_steps.settings import WHOLE, Setting, dataset_of
-from benchmarks.subject import say
+from benchmarks.subject import REPOSITORY, say
 from panda_edge.bundle.model import default_threads
 
+BEGIN, END = "<!-- sets: begin -->", "<!-- sets: end -->"
 FPR = 0.05
 _CELLS = 28 * 28  # of a coreset's grid, a picture
 _SHARE = 0.1
@@ -74,6 +75,9 @@ def write(rows: ResultsFile) -> None:
         tables.table(("set", *CONFIGURATIONS), [_line(rows, setting.name, _alarms) for setting in WHOLE]),
     ]
     (FOLDER / "eight_sets.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    readme = REPOSITORY / "README.md"
+    page = tables.between(readme.read_text(encoding="utf-8"), BEGIN, END, f"{parts[2]}\n")
+    readme.write_text(page, encoding="utf-8")
 
 
 def _line(rows: ResultsFile, name: str, cell: Any) -> Sequence[str]:

@@ -3,7 +3,7 @@
 Needs PANDA_DATA (a folder with `tile`, `pcb-13000` and `pcb-44000` in MVTec's layout) and PANDA_PEERS_VENV (see
 benchmarks/peers/make_venv.sh). Fits and accuracies are kept between runs; --prepare stops after these, so that the
 timing, which is of all models in turns, can have a quiet machine. Rows go into
-`benchmarks/results/peers_on_sets.json`; the table into README.md.
+`benchmarks/results/peers_on_sets.json`; the table into `peers_on_sets.md` beside it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from benchmarks import tables
 from benchmarks.bank_table import measure_accuracy
 from benchmarks.conditions import conditions, in_words
 from benchmarks.peers import anomalib_run
-from benchmarks.results_file import ResultsFile
-from benchmarks.subject import REPOSITORY, Subject
+from benchmarks.results_file import FOLDER, ResultsFile
+from benchmarks.subject import Subject
 from panda_edge.bundle.model import default_threads
 
 SETS = ("tile", "pcb-13000", "pcb-44000")
 OURS = ("exact, K=50", "coreset, 5000", "gaussian", "k-means, M=50")
-BEGIN, END = "<!-- sets: begin -->", "<!-- sets: end -->"
 _DEFAULT = OURS[0]
 _FIGURES = ("image_auroc_map", "pixel_auroc", "pro")
 
@@ -79,11 +78,10 @@ def _each(rows: Sequence[dict[str, Any]], figure: str, digits: int) -> str:
 
 
 def write(rows: ResultsFile) -> None:
-    """The table into README.md, between its marks."""
-    path = REPOSITORY / "README.md"
+    """The table as a page."""
     said = f"Whole pictures at 224 × 224; image AUROC by map maximum. {in_words(rows.get('conditions'))}"
-    page = tables.between(path.read_text(encoding="utf-8"), BEGIN, END, f"{table(rows)}\n\n{said}\n")
-    path.write_text(page, encoding="utf-8")
+    page = f"# Three sets beside anomalib\n\n{table(rows)}\n\n{said}\n"
+    (FOLDER / "peers_on_sets.md").write_text(page, encoding="utf-8")
 
 
 def main() -> None:
