@@ -8,11 +8,15 @@ from contextlib import suppress
 from threading import Event
 from typing import Any
 
+from PIL import Image
+
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, OpenedImage
+from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, OpenedImage, to_rgb
 from panda_edge.stream.frame import Picture, SourceLost
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # a source that says nothing for so long is lost
+_LONGEST_PIXEL = 8  # times as long as wide, or as wide as long
+_TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
 _DAMAGED_PACKETS = 300  # in a row, after which a stream is given up
 
 # What FFmpeg does by itself is to collect before it shows; a camera's picture is wanted at once.
@@ -62,10 +66,14 @@ class VideoSource:
         codec = stream.codec_context
         if min(codec.width, codec.height) < MIN_SIDE or codec.width * codec.height > MAX_PIXELS:
             raise self._failed(f"{codec.width}×{codec.height} pixels, outside {MIN_SIDE} a side … {MAX_PIXELS}")
+        pixel = _pixel(stream)
+        longer = max(pixel, 1 / pixel)
+        if longer > _LONGEST_PIXEL or codec.width * codec.height * longer > MAX_PIXELS:
+            raise self._failed(f"pixels {pixel:.3g} times as wide as high")
         return stream
 
     def _decoded(self, container: Any, stream: Any, stop: Event) -> Iterator[Picture]:
-        packets = container.demux(stream)
+        packets, pixel = container.demux(stream), _pixel(stream)
         damaged = 0
         while not stop.is_set():
             try:
@@ -84,13 +92,19 @@ class VideoSource:
             except (self._av.FFmpegError, OSError) as error:
                 raise self._failed("broke off", error) from error
             for frame in frames:
-                yield self._picture(frame, arrived)
+                yield self._picture(frame, arrived, pixel)
 
-    def _picture(self, frame: Any, arrived: float) -> Picture:
+    def _picture(self, frame: Any, arrived: float, pixel: float) -> Picture:
+        """The frame as a player shows it: upright, with square pixels."""
         grey = frame.format.name.startswith("gray")
         image = frame.to_image() if not grey else frame.reformat(format="gray").to_image()
-        if image.mode not in ("RGB", "L"):
-            image = image.convert("RGB")
+        image = image if image.mode == "L" else to_rgb(image)
+        if pixel != 1:
+            width, height = image.size
+            size = (round(width * pixel), height) if pixel > 1 else (width, round(height / pixel))
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        if (turn := round(frame.rotation / 90) * 90 % 360) in _TURNS:  # counterclockwise
+            image = image.transpose(_TURNS[turn])
         where = None if self.live or frame.time is None else f"{frame.time:.3f} s"
         return Picture(OpenedImage(image, image.size), arrived, (time.monotonic() - arrived) * 1e3, where=where)
 
@@ -98,6 +112,11 @@ class VideoSource:
         why = "" if error is None else f" ({getattr(error, 'strerror', None) or error})"
         text = f"{self.name}: {what}{why}"
         return SourceLost(text) if self.live else PandaError(f"{text}; give a video that FFmpeg can read")
+
+
+def _pixel(stream: Any) -> float:
+    """How many times as wide as high a pixel of a stream is."""
+    return float(stream.sample_aspect_ratio or 1) or 1.0
 
 
 def _imported() -> Any:
