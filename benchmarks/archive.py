@@ -19,7 +19,7 @@ import distributed
 
 from benchmarks.conditions import conditions
 from benchmarks.results_file import ResultsFile
-from panda_edge.images.inputs import images_below
+from panda_edge.images.listing import images_below
 
 _PICTURES, _FOLDERS, _PARTS, _HASHED = 100_000, 100, 2000, 1 << 27
 

@@ -26,7 +26,7 @@ from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, Result, load
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.images.inputs import images_below
+from panda_edge.images.listing import images_below
 from panda_edge.learn.progress import Progress, silent
 
 ABOUT_FILE = "archive.json"

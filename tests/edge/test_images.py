@@ -120,8 +120,8 @@ class TestModes:
 
     def test_a_dim_sixteen_bit_picture_stays_dim(self, tmp_path: Path) -> None:
         # Stretching each picture to its own range would make a dark part and a bright one alike.
-        Image.fromarray(np.full((32, 32), 2570, np.uint16)).save(tmp_path / "dim.png")
-        assert (opened(tmp_path / "dim.png") == 10).all()
+        Image.fromarray(np.full((32, 32), 5140, np.uint16)).save(tmp_path / "dim.png")
+        assert (opened(tmp_path / "dim.png") == 20).all()
 
     def test_cmyk_and_one_bit(self, tmp_path: Path) -> None:
         Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(tmp_path / "c.tif")
@@ -132,11 +132,6 @@ class TestModes:
     def test_cmyk_jpeg(self, tmp_path: Path) -> None:
         Image.new("CMYK", (32, 32), (0, 255, 255, 0)).save(tmp_path / "c.jpg", quality=95)
         assert np.abs(opened(tmp_path / "c.jpg").astype(int) - [255, 0, 0]).max() < 12
-
-    def test_animation_gives_its_first_frame(self, tmp_path: Path) -> None:
-        frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
-        frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-        assert (opened(tmp_path / "a.gif") == [255, 0, 0]).all()
 
     @pytest.mark.parametrize("orientation", UPRIGHT)
     def test_exif_rotation(self, tmp_path: Path, texture: Texture, orientation: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.detector import load
-from panda_edge.images.inputs import images_below
+from panda_edge.images.listing import images_below
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 

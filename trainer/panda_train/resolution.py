@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import RESIZES, Preprocessing
@@ -18,6 +15,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.tiling import DEFAULT_OVERLAP, GRID_OVERLAP, MAX_OVERLAP, MAX_SCALE, MIN_SCALE, Tiling
 from panda_edge.images.view import LEAST_SPAN
 from panda_train import backbones
+from panda_train.data.headers import headers_of
 
 SIDE = 224  # of the default input: as many pixels in any shape
 _MUCH_LARGER = 2.0  # times the input: from there on `fit` warns
@@ -25,7 +23,6 @@ _LONG = 2.25
 # How many times as long as wide pictures are that get an input of their own shape. At 2.5 that gains .05 in image AUROC
 # and .33 in PRO; at 2 and at 4:3 it gains nothing: `benchmarks/studies/map_steps`.
 _BENT = 1.1  # by how much an input's aspect ratio may differ from that of the pictures
-_ASKED = 64  # pictures whose size is asked for
 _LONGEST = 4096  # pixels a side of an input
 
 
@@ -50,17 +47,26 @@ def preprocessing_of(asked: Resolution, images: Sequence[Path], quiet: bool = Fa
 
     Raises PandaError for options that contradict one another.
     """
+    headers = headers_of(images)
     say = _unsaid if quiet else _said
+    for line in headers.lines():
+        say(line)
+    return replace(_geometry_of(asked, images, headers.middle, quiet, say), white=headers.white)
+
+
+def _geometry_of(
+    asked: Resolution, images: Sequence[Path], middle: tuple[int, int], quiet: bool, say: Callable[[str], None]
+) -> Preprocessing:
+    """middle: size of the picture whose aspect ratio is in the middle."""
     if asked.resize not in RESIZES:
         raise PandaError(f"unknown --resize {asked.resize!r}; expected {', '.join(RESIZES)}")
     height, width = (SIDE, SIDE) if asked.input_size is None else _size(asked.input_size)
     tiles = _tiles(asked, height, width)
     if asked.input_size is None and tiles is None and asked.smallest_defect is None and asked.resize == "squash":
-        size = _usual_size(images)
-        height, width = input_shape(SIDE, size)
+        height, width = input_shape(SIDE, middle)
         if height != width:
             say(
-                f"pictures of {size[0]}×{size[1]} are long: the input is {width}×{height}, about as many pixels as "
+                f"pictures of {middle[0]}×{middle[1]} are long: the input is {width}×{height}, about as many pixels as "
                 f"{SIDE}×{SIDE}; --input-size {SIDE} squashes them into a square"
             )
     whole = _whole(asked.resize, height, width)
@@ -96,22 +102,6 @@ def input_shape(side: int, picture: tuple[int, int]) -> tuple[int, int]:
     if not alike:  # longer than any input: as long as can be
         return max(shapes, key=lambda shape: (shape[0] / shape[1]) if ratio > 1 else (shape[1] / shape[0]))
     return max(alike, key=lambda shape: (shape[0] * shape[1], -abs(math.log(shape[0] / shape[1] / ratio))))
-
-
-def _usual_size(images: Sequence[Path]) -> tuple[int, int]:
-    """(width, height) of the picture whose aspect ratio is in the middle; a square where some are upright and some not.
-
-    By the headers of some pictures, spread evenly. Raises PandaError where none can be read.
-    """
-    sizes = []
-    for i in sorted({int(n) for n in np.linspace(0, len(images) - 1, _ASKED)}) if images else []:
-        with suppress(ImageError):  # the features' step will name it
-            sizes.append(image_size(images[i]))
-    if not sizes:
-        return _picture(images)
-    sizes.sort(key=lambda size: size[0] / size[1])
-    mixed = sizes[0][0] < sizes[0][1] and sizes[-1][0] > sizes[-1][1]
-    return (1, 1) if mixed else sizes[len(sizes) // 2]
 
 
 def _said(line: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from panda_edge.bundle.fields import any_table, by_name, choice, number, optional, rows, short, table, text, whole
 from panda_edge.bundle.sealed_json import parsed, read_text, sealed
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.images.depth import LEAST_WHITE, MOST_WHITE
 from panda_edge.images.preprocessing import RESIZES, Preprocessing
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.roi import MASK_FILE, POLYGONS_FILE
@@ -175,7 +176,7 @@ def check_seal(bundle: Path) -> None:
 
 # Fields that are left out where they hold their default, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
-    "preprocessing": (Preprocessing, "tiles", "rois"),
+    "preprocessing": (Preprocessing, "tiles", "rois", "white"),
     "segmentation": (Segmentation, "compare", "window", "discount", "evened", "wide"),
 }
 
@@ -196,6 +197,7 @@ _PREPROCESSING = table(
             width=optional(whole(16, MAX_SIDE)),
         )
     ),
+    white=optional(whole(LEAST_WHITE, MOST_WHITE)),
 )
 _DETECTION = table(
     Detection,

@@ -23,6 +23,7 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
     Raises DiskError, which every other image would meet, too.
     """
     from panda_edge.images.inputs import expand_inputs
+    from panda_edge.images.listing import printable
 
     failed = done = 0
     for item in _reported(expand_inputs(inputs)):
@@ -42,7 +43,7 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
         if json:
             print_json({"input": str(item.path), **result})
         else:
-            print(f"{result['score']:12.4f}  {_in_words(result)}{item.path}", flush=True)
+            print(f"{result['score']:12.4f}  {_in_words(result)}{printable(item.path)}", flush=True)
     if not done and not failed:
         raise PandaError("no input: the list on stdin is empty")
     if failed:

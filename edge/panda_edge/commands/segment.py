@@ -48,7 +48,7 @@ def segment(
 
     detector = load(bundle, threads, provider, epsilon, fpr, require_signature, roi)
     warn_of(detector)
-    writer = SegmentWriter(out, detector.bundle.manifest.segmentation, heatmap.value, map_size is MapSize.image)
+    writer = SegmentWriter(out, detector.bundle.manifest, heatmap.value, map_size is MapSize.image)
 
     def score(item: Input) -> dict[str, Any]:
         result = detector.segment(item.path)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import IMAGE_SUFFIXES
+from panda_edge.images.formats import is_image_name
+from panda_edge.images.listing import LeftOut, images_below, is_result, natural_key, tell
 
 _STDIN = "-"
 
@@ -29,16 +29,15 @@ class Input:
 def expand_inputs(inputs: Iterable[str]) -> Iterator[Input]:
     """Every image that INPUT... means, in order; lines of stdin as they come.
 
-    A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. A file
-    that is named plainly is given as it is, so that a wrong one is reported. What has no images is an Input with an
-    error, so that the others go on.
+    A folder gives the image files below it, sorted; a glob what matches (** crosses folders), folders included. What is
+    passed over there is said on stderr. A file that is named plainly is given as it is, so that a wrong one is
+    reported. What has no images is an Input with an error, so that the others go on.
     """
     for given in inputs:
         if given == _STDIN:
             yield from _listed_on_stdin()
         elif os.path.isdir(given):
-            found = [Input(path, path.relative_to(given).with_suffix("")) for path in images_below(Path(given))]
-            yield from found or [_nothing(given, "no images in this folder or below")]
+            yield from _below(given)
         elif not os.path.exists(given) and glob.has_magic(given):
             yield from list(_matches(given)) or [_nothing(given, "no image matches")]
         elif not given:
@@ -57,12 +56,33 @@ def _listed_on_stdin() -> Iterator[Input]:
             yield _plain(Path(os.fsdecode(name)))
 
 
+def _below(folder: str) -> list[Input]:
+    try:
+        found = [Input(path, path.relative_to(folder).with_suffix("")) for path in images_below(Path(folder))]
+    except PandaError as error:
+        return [Input(Path(folder), Path("none"), error)]
+    return found or [_nothing(folder, "no images in this folder or below")]
+
+
 def _matches(pattern: str) -> Iterator[Input]:
+    left_out = LeftOut()
+    real: set[str] = set()  # ** goes in a circle where links do
     for match in sorted((Path(m) for m in glob.glob(pattern, recursive=True)), key=natural_key):
-        if match.is_dir() and "**" not in pattern:
-            yield from (Input(p, match.name / p.relative_to(match).with_suffix("")) for p in images_below(match))
+        if os.path.isdir(match):
+            if "**" not in pattern:
+                yield from (Input(p, match.name / p.relative_to(match).with_suffix("")) for p in images_below(match))
+            continue
+        left_out.files += 1
+        if (known := os.path.realpath(match)) in real:
+            continue
+        real.add(known)
+        if is_result(match):
+            left_out.results += 1
         elif is_image_name(match):
             yield _plain(match)
+        else:
+            left_out.others[match.suffix.lower()] += 1
+    tell(pattern, left_out)
 
 
 def _plain(path: Path) -> Input:
@@ -73,23 +93,3 @@ def _plain(path: Path) -> Input:
 def _nothing(given: str, problem: str) -> Input:
     advice = "give image files, a folder of them, a glob, or - for a list on stdin"
     return Input(Path(given), Path("none"), PandaError(f"{given}: {problem}; {advice}"))
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Image files of a folder and its subfolders, in natural order; hidden ones are left out."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if is_image_name(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    return sorted((path for path in found if path.is_file()), key=natural_key)
-
-
-def is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def natural_key(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts img2 before img10, the same on every machine."""
-    parts = re.split(r"(\d+)", path.as_posix())
-    return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from panda_edge.errors import ImageError
-from panda_edge.images.reading import MAX_PIXELS, ImageLike, open_image, to_rgb
+from panda_edge.images.reading import MAX_PIXELS, ImageLike, OpenedImage, open_image, open_image_bytes, to_rgb
 from panda_edge.images.tiling import Tiling, padded
 from panda_edge.images.view import TILED_STEP, View
 from panda_edge.images.where import Rois, Where
@@ -28,7 +28,8 @@ class Preprocessing:
     height, width: of a frame in pixels. resize: `squash` scales both sides to (height, width); `crop` scales the image
     so that it covers `cover` times (height, width) and takes the centre, as the paper does (256 → 224); `fit` scales it
     so that it fits in, and repeats its border over the rest. tiles: cut the image into frames instead; None for one.
-    rois: what of an image is looked at; a bundle keeps them in a file of their own, not in this table.
+    rois: what of an image is looked at; a bundle keeps them in a file of their own, not in this table. white: the value
+    that is white in pictures of more than 8 bits which do not say it themselves; None where none was fitted to.
     """
 
     height: int
@@ -37,6 +38,7 @@ class Preprocessing:
     cover: float = 1.0
     tiles: Tiling | None = None
     rois: Rois | None = None
+    white: int | None = None
 
     @classmethod
     def paper_crop(cls, height: int, width: int) -> Preprocessing:
@@ -76,11 +78,15 @@ class Preprocessing:
 
     def open(self, image: ImageLike) -> tuple[Image.Image, View]:
         """Decode an image as far as the frames need it, grey where it is; with its view. Raises ImageError."""
-        opened = open_image(image, self.draft_size, keep_grey=True)
+        opened = open_image(image, self.draft_size, keep_grey=True, white=self.white)
         try:
             return opened.image, self.view(opened.full_size)
         except ImageError as error:
             raise ImageError(f"{image}: {error}" if isinstance(image, str | os.PathLike) else str(error)) from None
+
+    def decode(self, data: bytes, name: str) -> OpenedImage:
+        """An image file's content, as `open` decodes it. name: what errors call it. Raises ImageError."""
+        return open_image_bytes(data, name, self.draft_size, self.white)
 
     def apply(self, image: ImageLike) -> np.ndarray:
         """Frame: uint8 (height, width, 3) RGB; of tiles, the whole canvas. Raises ImageError."""

@@ -10,19 +10,24 @@ import warnings
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from panda_edge.errors import ImageError
+from panda_edge.images.depth import FULL, deep_values, eight_bits, is_deep, own_white
+from panda_edge.images.formats import COMMON_FORMATS, further_formats
 
 MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
 MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
 
 _MAX_FILE_BYTES = 1 << 30  # no image within MAX_PIXELS needs more
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".gif"})
+_ORIENTATION = 0x0112  # the EXIF tag
+_NEW_SUBFILE_TYPE = 254  # the TIFF tag
+_MOST_PREVIEWS = 32  # smaller copies of its one page that a TIFF may hold
+_FROM_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
 _quiet = threading.Lock()  # what silences warnings is the whole process's, and images are read by several threads
 
@@ -39,52 +44,85 @@ class OpenedImage:
 # A path, an open PIL image, an array (H, W, 3), (H, W, 4), (H, W, 1) or (H, W) of uint8, or what was opened before.
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | OpenedImage
 
+Decode: TypeAlias = Callable[[bytes, str], OpenedImage]
+"""(a file's content, what errors call it) → the image, as far as a bundle needs it. Raises ImageError."""
+
 Draft: TypeAlias = Callable[[tuple[int, int]], tuple[int, int]]
 """(width, height) of a JPEG, upright or not → (width, height) that it may be decoded down to."""
 
 
-def open_image(source: ImageLike, draft_size: Draft | None = None, keep_grey: bool = False) -> OpenedImage:
+def open_image(
+    source: ImageLike, draft_size: Draft | None = None, keep_grey: bool = False, white: int | None = None
+) -> OpenedImage:
     """Decode an image; the source is never changed.
 
-    EXIF rotation is applied, 16-bit values are scaled to 8 bits, transparency is laid on white.
+    EXIF rotation is applied, deeper values are scaled to 8 bits, transparency is laid on white.
     draft_size: to what a JPEG may be decoded down, which is faster; None decodes it whole.
     keep_grey: leave a grey image as it is instead of making it RGB; resizing one channel is faster than three.
-    Raises ImageError: missing, not an image, truncated, or outside MIN_SIDE … MAX_PIXELS.
+    white: the value that is white in files of more than 8 bits which do not say it themselves; None: not known.
+    Raises ImageError: missing, not an image, truncated, of several pages, of values that cannot be read rightly, or
+    outside MIN_SIDE … MAX_PIXELS.
     """
     if isinstance(source, OpenedImage):
         opened = source
     elif isinstance(source, (np.ndarray, Image.Image)):
-        image = _from_array(source) if isinstance(source, np.ndarray) else _from_pil(source)
+        image = _from_array(source) if isinstance(source, np.ndarray) else _from_pil(source, white)
         opened = OpenedImage(image, image.size)
     else:
-        opened = _from_file(Path(source), draft_size)
+        path = Path(source)
+        opened = open_image_bytes(image_bytes(path), str(path), draft_size, white)
     return opened if keep_grey else OpenedImage(to_rgb(opened.image), opened.full_size)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file says before it is decoded. size: (width, height), upright. deep: more than 8 bits a channel,
+    of which nothing says what is white."""
+
+    size: tuple[int, int]
+    deep: bool
+
+
+def image_header(path: Path) -> Header:
+    """What the header of an image file says; the rest of the file is not read. Raises ImageError."""
+    with _file(path) as stream, _opened(stream, str(path)) as image:
+        _check_size(image.size, str(path))
+        try:
+            return Header(_upright_size(image), is_deep(image) and own_white(image) is None)
+        except Exception as error:  # as in `open_image_bytes`
+            raise _damaged(str(path), error) from error
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) of an image file, upright, by its header. Raises ImageError."""
-    with _opened(image_bytes(path), str(path)) as image:
-        _check_size(image.size, str(path))
+    return image_header(path).size
+
+
+def largest_value(path: Path) -> int:
+    """Of a file of more than 8 bits a channel, the largest value of any colour. Raises ImageError."""
+    data = image_bytes(path)
+    with _opened(io.BytesIO(data), str(path)) as image:
+        _check(image, str(path))
         try:
-            return _upright_size(image)
-        except Exception as error:  # as in `_from_file`
-            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+            values = deep_values(image, lambda: _opened(io.BytesIO(data), str(path)))
+        except Exception as error:  # as in `open_image_bytes`
+            raise _damaged(str(path), error) from error
+    return 0 if values is None else int(values[..., :3].max() if values.ndim == 3 else values.max())
 
 
 def stored_image(path: Path, modes: Container[str] | None = None) -> Image.Image:
-    """An image file's pixels in the mode that they are stored in, neither turned nor converted. Raises ImageError.
+    """An image file's pixels in the mode that they are stored in, upright but not converted. Raises ImageError.
 
     modes: Pillow's names of those that are wanted; others are refused before they are decoded.
     """
-    with _opened(image_bytes(path), str(path)) as image:
-        _check_size(image.size, str(path))
+    with _opened(io.BytesIO(image_bytes(path)), str(path)) as image:
+        _check(image, str(path))
         if modes is not None and image.mode not in modes:
             raise ImageError(f"{path}: pixels of mode {image.mode}, which are not wanted here")
         try:
-            image.load()
-        except Exception as error:  # as in `_from_file`
-            raise ImageError(f"{path}: damaged or truncated image ({_one_line(error)}); replace the file") from error
-        return image
+            return ImageOps.exif_transpose(image)
+        except Exception as error:  # as in `open_image_bytes`
+            raise _damaged(str(path), error) from error
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -98,52 +136,61 @@ def _from_array(array: np.ndarray) -> Image.Image:
     return _to_rgb_or_grey(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _from_pil(source: Image.Image) -> Image.Image:
+def _from_pil(source: Image.Image, white: int | None) -> Image.Image:
     _check_size(source.size, "image")
     try:
-        return _to_rgb_or_grey(ImageOps.exif_transpose(source))
+        deep = is_deep(source)
+        if deep and source.mode in ("RGB", "RGBA", "LA") and white not in (None, FULL):
+            raise ImageError("16-bit colours, of which Pillow keeps 8 bits; give the file's path")
+        return _in_eight_bits(ImageOps.exif_transpose(source), own_white(source) or white)
     except ImageError:
         raise
     except Exception as error:
         raise ImageError(f"image: a PIL image that cannot be decoded ({_one_line(error)})") from error
 
 
-def _from_file(path: Path, draft_size: Draft | None) -> OpenedImage:
-    return open_image_bytes(image_bytes(path), str(path), draft_size)
-
-
-def open_image_bytes(data: bytes, name: str, draft_size: Draft | None = None) -> OpenedImage:
+def open_image_bytes(data: bytes, name: str, draft_size: Draft | None = None, white: int | None = None) -> OpenedImage:
     """Decode an image file's content, as `open_image` does with `keep_grey`. name: what errors call it.
 
     Raises ImageError.
     """
-    with _opened(data, name) as image:
-        _check_size(image.size, name)
+    with _opened(io.BytesIO(data), name) as image:
+        _check(image, name)
         try:
             full_size = _upright_size(image)
             if draft_size is not None:
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
                 needed = max(draft_size(full_size))
                 image.draft(None, (needed, needed))
-            image.load()
-            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
+            known = own_white(image) or white
+            values = deep_values(image, lambda: _opened(io.BytesIO(data), name))
+            if values is None:
+                image.load()
+                return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
+            shallow = Image.fromarray(eight_bits(values, known))
+            shallow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(shallow)), full_size)
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from None
         except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …
-            raise ImageError(f"{name}: damaged or truncated image ({_one_line(error)}); replace the file") from error
+            raise _damaged(name, error) from error
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
-    quarter_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    quarter_turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if quarter_turned else (width, height)
 
 
-def _opened(data: bytes, name: str) -> Image.Image:
+def _opened(stream: BinaryIO, name: str) -> Image.Image:
     try:
         with _quiet, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # _check_size says it more plainly
-            return Image.open(io.BytesIO(data))
+            try:
+                return Image.open(stream, formats=COMMON_FORMATS)
+            except UnidentifiedImageError:
+                stream.seek(0)
+                return Image.open(stream, formats=further_formats(name))
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
     except Exception as error:  # as above; mostly UnidentifiedImageError
@@ -152,23 +199,71 @@ def _opened(data: bytes, name: str) -> Image.Image:
 
 def image_bytes(path: Path) -> bytes:
     """The content of a file that may be an image. Raises ImageError."""
+    with _file(path) as stream:
+        try:
+            data = stream.read(_MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    if len(data) > _MAX_FILE_BYTES:
+        raise ImageError(f"{path}: more than {_MAX_FILE_BYTES / 1e9:.1f} GB is no image for this; scale it down")
+    return data
+
+
+def _file(path: Path) -> BinaryIO:
+    """A file opened without waiting for anyone: a pipe that lies among pictures would be waited for for ever.
+
+    A pipe is taken only where a shell made it (`<(…)`) or as stdin. Raises ImageError.
+    """
     try:
-        with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
-                raise ImageError(f"{path}: cannot be read (not a file); give an image file")
-            if status.st_size > _MAX_FILE_BYTES:
-                raise ImageError(f"{path}: {status.st_size / 1e9:.1f} GB is no image for this; scale it down")
-            data = stream.read()
+        piped = str(path).startswith(_FROM_A_SHELL)
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if piped else os.O_NONBLOCK)), "rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error}); give an image file") from error
     except ValueError as error:  # a zero byte in the name
         raise ImageError(f"{path}: cannot be read ({error})") from error
-    if not data:
-        raise ImageError(f"{path}: the file is empty")
-    return data
+    status = os.fstat(stream.fileno())
+    if not (stat.S_ISREG(status.st_mode) or (piped and stat.S_ISFIFO(status.st_mode))):
+        stream.close()
+        raise ImageError(f"{path}: cannot be read (not a file); give an image file")
+    if status.st_size > _MAX_FILE_BYTES:
+        stream.close()
+        raise ImageError(f"{path}: {status.st_size / 1e9:.1f} GB is no image for this; scale it down")
+    return stream
+
+
+def _check(image: Image.Image, name: str) -> None:
+    _check_size(image.size, name)
+    try:
+        pages = _several_pages(image)
+    except Exception as error:  # as in `open_image_bytes`
+        raise _damaged(name, error) from error
+    if pages:
+        raise ImageError(f"{name}: several pages or frames, and each may show a defect; save each as a file of its own")
+
+
+def _several_pages(image: Image.Image) -> bool:
+    if image.format == "MPO":  # a phone's JPEG: what follows is a preview or the depth of the same picture
+        return False
+    if image.format != "TIFF":
+        return bool(getattr(image, "is_animated", False))
+    try:
+        for page in range(1, _MOST_PREVIEWS + 2):
+            image.seek(page)
+            if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & 1:  # type: ignore[attr-defined]  # no smaller copy
+                return True
+        return True
+    except EOFError:
+        return False
+    finally:
+        image.seek(0)
+
+
+def _damaged(name: str, error: Exception) -> ImageError:
+    return ImageError(f"{name}: damaged or truncated image ({_one_line(error)}); replace the file")
 
 
 def _check_size(size: tuple[int, int], name: str) -> None:
@@ -186,23 +281,32 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")  # Pillow would copy
 
 
+def _in_eight_bits(image: Image.Image, white: int | None) -> Image.Image:
+    if image.mode.startswith("I"):
+        return Image.fromarray(eight_bits(np.asarray(image), white))
+    return _to_rgb_or_grey(image)
+
+
 def _to_rgb_or_grey(image: Image.Image) -> Image.Image:
     if image.mode in ("RGB", "L") and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):
-        return Image.fromarray(_eight_bits(np.asarray(image)))
     if image.mode == "F":
         raise ImageError("got a floating-point image, whose range is not known; save it with 8 or 16 bits a channel")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        return _on_white(image.convert("RGBA"))
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise ImageError(f"pixels of mode {image.mode}, which cannot become RGB; save it as RGB or grey") from None
 
 
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """16-bit grey values to uint8. The range is 0 … 65535, whatever this picture uses of it, so that they compare."""
-    return np.clip(np.rint(values.astype(np.float32) / 257), 0, 255).astype(np.uint8)
+def _on_white(image: Image.Image) -> Image.Image:
+    """An RGBA image laid on white. An alpha that is the same everywhere shows nothing: then the colours count."""
+    lowest, highest = image.getchannel("A").getextrema()
+    if lowest == highest:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _one_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from panda_edge.errors import DiskError, PandaError
+from panda_edge.images.listing import RESULTS_MARKER, list_pictures
 
 
 def make_folder(path: Path) -> None:
@@ -20,6 +22,17 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PandaError(f"{path}: cannot be made ({error.strerror or error}); choose another folder") from error
+
+
+def make_results_folder(path: Path, shared: bool = False) -> None:
+    """A folder for results, marked so that no listing of a folder above it takes them for pictures to judge.
+
+    shared: pictures of others may lie there; where they do, it is not marked. Raises PandaError.
+    """
+    make_folder(path)
+    marker = path / RESULTS_MARKER
+    if not marker.exists() and not (shared and list_pictures(path).pictures):
+        write_whole(marker, b"Results of panda-edge. Commands that are given a folder above pass this one over.\n")
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -46,7 +59,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises DiskError, PandaError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The system has a limit for names, which the result's own may reach.
+    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
@@ -54,6 +68,8 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
+        if error.errno == errno.ENAMETOOLONG:
+            raise PandaError(f"{path}: too long a name for this disk; give the picture a shorter one") from error
         kind = DiskError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else PandaError
         raise kind(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
 

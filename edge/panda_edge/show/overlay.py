@@ -34,13 +34,13 @@ def color_scale(segmentation: Segmentation) -> tuple[float, float]:
     return low, max(2 * high - low, low + 1e-6)
 
 
-def overlay(image: ImageLike, result: Result, scale: tuple[float, float]) -> Image.Image:
+def overlay(image: ImageLike, result: Result, scale: tuple[float, float], white: int | None = None) -> Image.Image:
     """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side), a caption below it.
 
     Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is
-    calibrated. What a crop left out is shown darkened.
+    calibrated. What a crop left out is shown darkened. white: see `open_image`.
     """
-    picture = open_image(image, lambda size: (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE)).image
+    picture = open_image(image, lambda size: (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE), white=white).image
     picture.thumbnail((_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE))
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")

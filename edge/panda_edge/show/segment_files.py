@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.bundle.manifest import Segmentation
+from panda_edge.bundle.manifest import Manifest
 from panda_edge.detector import Result
 from panda_edge.images.inputs import Input
-from panda_edge.show.files import make_folder, npy_bytes, png16, png_bytes, remove_leftovers, write_whole
+from panda_edge.show.files import make_results_folder, npy_bytes, png16, png_bytes, remove_leftovers, write_whole
 from panda_edge.show.overlay import color_scale, overlay
 
 
@@ -19,13 +19,14 @@ class SegmentWriter:
     Two inputs of one name in a run get -2, -3, …; a later run into the same folder replaces its files.
     """
 
-    def __init__(self, out: Path, segmentation: Segmentation, heatmap_format: str, on_image: bool) -> None:
+    def __init__(self, out: Path, manifest: Manifest, heatmap_format: str, on_image: bool) -> None:
         self._out = out
-        self._scale = color_scale(segmentation)
+        self._scale = color_scale(manifest.segmentation)
+        self._white = manifest.preprocessing.white
         self._format = heatmap_format
         self._on_image = on_image
         self._taken: set[Path] = set()
-        make_folder(out)  # before the work, and once, not for each image
+        make_results_folder(out, shared=True)  # before the work, and once, not for each image
         remove_leftovers(out)
 
     def write(self, item: Input, result: Result) -> dict[str, str | float]:
@@ -34,7 +35,7 @@ class SegmentWriter:
         values = result.heatmap_on_image() if self._on_image else result.heatmap
         assert values is not None
         overlay_path = base.with_name(f"{base.name}_overlay.png")
-        write_whole(overlay_path, png_bytes(overlay(item.path, result, self._scale)))
+        write_whole(overlay_path, png_bytes(overlay(item.path, result, self._scale, self._white)))
         heatmap_path, extra = self._write_heatmap(base, values)
         return {"heatmap": str(heatmap_path), "overlay": str(overlay_path), **extra}
 

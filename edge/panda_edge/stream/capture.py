@@ -13,6 +13,7 @@ from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Frame, Picture, Source, SourceLost
 from panda_edge.stream.inbox import Inbox
 from panda_edge.stream.pace import Pace
+from panda_edge.stream.sources.folder import FolderSource
 
 Say = Callable[[str, str | None, str], None]
 """Kind of the notice, its source, its text."""
@@ -51,6 +52,8 @@ class Capture:
         self._pace = pace
         self._drop = drop
         self._say = say
+        if isinstance(source, FolderSource):
+            source.tell = lambda text: say("passed_over", source.name, text)
         self._stop = stop
         self._thread = Thread(target=self._run, name=f"capture {source.name}", daemon=True)
 

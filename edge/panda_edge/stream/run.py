@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from panda_edge.detector import Detector, load
+from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.setup import check_options, open_sources
@@ -50,13 +52,14 @@ def run_watch(options: RunOptions) -> bool:
     end. Raises PandaError."""
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     check_drift(options.drift, options.drift_state)
+    _check_save(options)
     raw = None if options.raw is None else parse_raw(options.raw)
     loops: list[Loop] = []
     sources = open_sources(
         options.sources,
         options.once,
         raw,
-        lambda size: loops[0].detector.preprocessing.draft_size(size),
+        lambda data, name: loops[0].detector.preprocessing.decode(data, name),
         options.new_only,
     )
     systemd = Systemd()
@@ -97,6 +100,15 @@ def run_watch(options: RunOptions) -> bool:
                 raise BrokenPipeError
         systemd.notify("STOPPING=1")
     return not loop.failed and not any(getattr(sink, "gave_up", False) for sink in sinks)
+
+
+def _check_save(options: RunOptions) -> None:
+    """Raise PandaError where what is saved would be taken up as a picture to judge."""
+    for source in options.sources:
+        if options.sinks.save is not None and os.path.realpath(source) == os.path.realpath(options.sinks.save):
+            raise PandaError(
+                f"--save {options.sinks.save}: is the folder that is watched; give one in it, or elsewhere"
+            )
 
 
 def _warn_of(detector: Detector) -> None:

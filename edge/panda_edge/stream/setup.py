@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import Draft
+from panda_edge.images.reading import Decode
 from panda_edge.stream.frame import Source
 from panda_edge.stream.sources.address import open_source, without_password
 from panda_edge.stream.sources.folder import FolderSource
@@ -24,7 +24,7 @@ def check_options(every: int, max_fps: float | None, drop: str | None, frozen_af
 
 
 def open_sources(
-    given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, draft: Draft, new_only: bool = False
+    given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, decode: Decode, new_only: bool = False
 ) -> list[Source]:
     """The sources named, each once. Raises PandaError."""
     if not given:
@@ -36,7 +36,7 @@ def open_sources(
             raise PandaError(f"{without_password(name) if '://' in name else name}: given twice; once is enough")
     if new_only and once:
         raise PandaError("--new-only waits for what comes, and --once does not; leave one of them out")
-    sources = [open_source(name, once, raw, draft, new_only) for name in given]
+    sources = [open_source(name, once, raw, decode, new_only) for name in given]
     if new_only and not any(isinstance(source, FolderSource) for source in sources):
         raise PandaError("--new-only is about folders; none of the sources is one")
     taken: dict[str, int] = {}

@@ -52,7 +52,9 @@ def watch(
     check_drift(drift, None)
     options = LoopOptions(drop, every, max_fps, frozen_after)
     loop: list[Loop] = []
-    opened = open_sources(sources, once, raw, lambda size: loop[0].detector.preprocessing.draft_size(size), new_only)
+    opened = open_sources(
+        sources, once, raw, lambda data, name: loop[0].detector.preprocessing.decode(data, name), new_only
+    )
     loop.append(
         Loop(
             lambda: load(bundle, threads, provider, epsilon, fpr, require_signature, roi),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
+import struct
 import threading
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,9 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import open_image
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import open_image, open_image_bytes
+from panda_edge.show.files import make_results_folder
 from panda_edge.stream.frame import Picture, SourceLost
 from panda_edge.stream.setup import open_sources
 from panda_edge.stream.sources import folder as folder_module
@@ -22,7 +28,7 @@ from panda_edge.stream.sources.stdin import PipeSource, parse_raw
 
 
 def folder(path: Path, once: bool = False) -> FolderSource:
-    return FolderSource(path, once, lambda size: size)
+    return FolderSource(path, once, open_image_bytes)
 
 
 def names(pictures: list[Picture]) -> list[str]:
@@ -106,7 +112,7 @@ class TestFolder:
         (tmp_path / "sub").mkdir()
         for name in ("a.png", "sub/b.png"):
             noise(0).save(tmp_path / name)
-        (source,) = open_sources([str(tmp_path)], False, None, lambda size: size, new_only=True)
+        (source,) = open_sources([str(tmp_path)], False, None, open_image_bytes, new_only=True)
         stop, found = threading.Event(), []
         pictures = source.pictures(stop)
         taker = threading.Thread(target=lambda: found.extend(next(pictures) for _ in range(3)))
@@ -120,16 +126,110 @@ class TestFolder:
 
     def test_only_what_comes_is_about_folders_that_are_filled(self, tmp_path: Path) -> None:
         with pytest.raises(PandaError, match="--new-only waits"):
-            open_sources([str(tmp_path)], True, None, lambda size: size, new_only=True)
+            open_sources([str(tmp_path)], True, None, open_image_bytes, new_only=True)
         with pytest.raises(PandaError, match="--new-only is about folders"):
-            open_sources(["rtsp://camera/live"], False, None, lambda size: size, new_only=True)
+            open_sources(["rtsp://camera/live"], False, None, open_image_bytes, new_only=True)
+
+
+class TestFolderOfOddEntries:
+    """What cannot be followed or opened is said, once; the pictures are judged once, and none is passed over."""
+
+    @staticmethod
+    def looked(source: FolderSource, looks: int) -> list[str]:
+        """Names of the pictures of several looks at a folder that stays open."""
+        stop, found = threading.Event(), list[str]()
+        source.endless = True
+        timer = threading.Timer(looks * 0.2, stop.set)
+        timer.start()
+        found.extend(names(list(source.pictures(stop))))
+        timer.join()
+        return found
+
+    @pytest.mark.parametrize("target", ["loop.png", "absent.png"])
+    def test_a_link_that_cannot_be_followed(self, tmp_path: Path, noise: Callable, target: str) -> None:
+        for number in range(3):
+            noise(number).save(tmp_path / f"p{number}.png")
+        (tmp_path / "loop.png").symlink_to(target)
+        source, told = folder(tmp_path), list[str]()
+        source.tell = told.append
+        assert self.looked(source, 6) == ["p0.png", "p1.png", "p2.png"]
+        (line,) = told
+        assert line.startswith("passed over, cannot be read: ")
+
+    def test_what_cannot_be_looked_at_for_a_while_is_not_given_again(
+        self, tmp_path: Path, noise: Callable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "sub").mkdir()
+        noise(0).save(tmp_path / "a.png")
+        noise(1).save(tmp_path / "sub" / "b.png")
+        source, told = folder(tmp_path), list[str]()
+        source.tell = told.append
+        assert self.looked(source, 4) == ["a.png", "b.png"]
+        real = folder_module.look_into
+
+        def stale(path: str, root: bool) -> object:
+            if path.endswith("sub"):
+                raise OSError(116, "Stale file handle", path)
+            return real(path, root)
+
+        monkeypatch.setattr(folder_module, "look_into", stale)
+        (tmp_path / "sub" / "c.txt").touch()  # or it would not be listed again
+        assert self.looked(source, 3) == []
+        monkeypatch.setattr(folder_module, "look_into", real)
+        noise(2).save(tmp_path / "sub" / "d.png")
+        assert self.looked(source, 4) == ["d.png"]
+        assert told[0].endswith("(Stale file handle)")
+
+    def test_linked_folders_and_circles(self, tmp_path: Path, noise: Callable) -> None:
+        (tmp_path / "watched").mkdir()
+        (tmp_path / "other").mkdir()
+        noise(0).save(tmp_path / "other" / "a.png")
+        (tmp_path / "watched" / "link").symlink_to(tmp_path / "other")
+        (tmp_path / "other" / "circle").symlink_to(tmp_path / "watched")
+        assert names(list(folder(tmp_path / "watched", once=True).pictures(threading.Event()))) == ["a.png"]
+
+    def test_a_picture_that_becomes_a_pipe(
+        self, tmp_path: Path, noise: Callable, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(folder_module, "_PATIENCE", 0.3)
+        monkeypatch.setattr(folder_module, "_TRIED_EVERY", 0.1)
+        for name in ("a.png", "b.png"):
+            noise(0).save(tmp_path / name)
+        real = folder_module.look_into
+
+        def between(path: str, root: bool) -> object:
+            entries = real(path, root)
+            if not stat.S_ISFIFO((tmp_path / "a.png").stat().st_mode):
+                (tmp_path / "a.png").unlink()
+                os.mkfifo(tmp_path / "a.png")
+            return entries
+
+        monkeypatch.setattr(folder_module, "look_into", between)
+        found = list(folder(tmp_path, once=True).pictures(threading.Event()))
+        problems = {Path(picture.where or "").name: picture.problem for picture in found}
+        assert problems["b.png"] is None
+        assert "not a file" in str(problems["a.png"])
+
+    def test_results_in_the_folder_are_no_pictures(self, tmp_path: Path, noise: Callable) -> None:
+        noise(0).save(tmp_path / "a.png")
+        make_results_folder(tmp_path / "anomalies")
+        noise(0).save(tmp_path / "anomalies" / "000000001_a_1.png")
+        assert names(list(folder(tmp_path, once=True).pictures(threading.Event()))) == ["a.png"]
+
+    def test_what_is_no_picture_is_told_once_a_suffix(self, tmp_path: Path) -> None:
+        source, told = folder(tmp_path), list[str]()
+        source.tell = told.append
+        for name in ("a.txt", "b.txt", "c.raw"):
+            (tmp_path / name).touch()
+            assert self.looked(source, 2) == []
+        assert told == ["1 of 1 files is not a picture: .txt 1", "3 of 3 files are not pictures: .txt 2, .raw 1"]
 
 
 class TestPipe:
     @staticmethod
     def read(data: bytes, raw: tuple[int, int, int] | None = None) -> list[Picture]:
         pipe = io.BufferedReader(io.BytesIO(data), 64)  # smaller than any picture
-        return list(PipeSource(raw, lambda size: size, pipe).pictures(threading.Event()))
+        return list(PipeSource(raw, open_image_bytes, pipe).pictures(threading.Event()))
 
     def test_files_end_to_end(self, noise: Callable, jpeg: Callable) -> None:
         data = b""
@@ -208,6 +308,53 @@ class TestVideo:
         assert reds == sorted(reds)
         assert found[10].where == "1.000 s"
 
+    @pytest.mark.parametrize(
+        ("matrix", "shape", "corner"),
+        [
+            ((1, 0, 0, 1), (48, 64), (0, 0)),
+            ((0, 1, -1, 0), (64, 48), (0, -1)),  # as a telephone held upright writes it: a quarter turn clockwise
+            ((-1, 0, 0, -1), (48, 64), (-1, -1)),
+            ((0, -1, 1, 0), (64, 48), (-1, 0)),
+        ],
+    )
+    def test_a_turn_in_its_header(
+        self, tmp_path: Path, matrix: tuple[int, ...], shape: tuple[int, int], corner: tuple[int, int]
+    ) -> None:
+        path = self.marked(tmp_path)
+        data = bytearray(path.read_bytes())
+        a, b, c, d = (value << 16 for value in matrix)
+        at = data.index(b"tkhd") + 4 + 40  # version 0: what lies before the matrix
+        struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        path.write_bytes(data)
+        seen = self.first(path)
+        assert seen.shape[:2] == shape
+        assert seen[corner][0] > 180  # the red mark, which is stored at the upper left
+
+    @pytest.mark.parametrize(("pixel", "shape"), [((4, 3), (48, 85)), ((3, 4), (64, 64)), ((1, 1), (48, 64))])
+    def test_its_pixels_become_square(self, tmp_path: Path, pixel: tuple[int, int], shape: tuple[int, int]) -> None:
+        assert self.first(self.marked(tmp_path, Fraction(*pixel))).shape[:2] == shape
+
+    @staticmethod
+    def first(path: Path) -> np.ndarray:
+        picture = next(open_source(str(path)).pictures(threading.Event()))
+        assert picture.opened is not None
+        assert picture.opened.full_size == picture.opened.image.size
+        return np.asarray(picture.opened.image)
+
+    @staticmethod
+    def marked(folder: Path, pixel: Fraction = Fraction(1)) -> Path:
+        """A video of 64 × 48 pixels with a red mark at its upper left."""
+        av = pytest.importorskip("av", reason="needs PyAV: pip install 'panda-edge[video]'")
+        image = Image.new("RGB", (64, 48), (40, 40, 40))
+        image.paste((250, 20, 20), (0, 0, 16, 16))
+        with av.open(str(folder / "v.mp4"), "w") as container:
+            stream = container.add_stream("mpeg4", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.codec_context.sample_aspect_ratio = pixel
+            container.mux(stream.encode(av.VideoFrame.from_image(image)))
+            container.mux(stream.encode())
+        return folder / "v.mp4"
+
     def test_what_is_no_video_is_refused(self, tmp_path: Path) -> None:
         pytest.importorskip("av", reason="needs PyAV: pip install 'panda-edge[video]'")
         (tmp_path / "no.mp4").write_text("words")
@@ -255,16 +402,16 @@ class TestAddress:
 
     def test_each_source_once_and_each_name_once(self, tmp_path: Path) -> None:
         with pytest.raises(PandaError, match="given twice"):
-            open_sources([str(tmp_path), str(tmp_path)], False, None, lambda size: size)
-        sources = open_sources(["http://c/?ch=1", "http://c/?ch=2"], False, None, lambda size: size)
+            open_sources([str(tmp_path), str(tmp_path)], False, None, open_image_bytes)
+        sources = open_sources(["http://c/?ch=1", "http://c/?ch=2"], False, None, open_image_bytes)
         assert [source.name for source in sources] == ["http://c/", "http://c/ #2"]
         with pytest.raises(PandaError, match="--raw"):
-            open_sources([str(tmp_path)], False, (8, 8, 3), lambda size: size)
+            open_sources([str(tmp_path)], False, (8, 8, 3), open_image_bytes)
 
 
 def test_a_jpeg_is_decoded_as_segment_does(tmp_path: Path) -> None:
     Image.effect_noise((1600, 1200), 60).convert("RGB").save(tmp_path / "big.jpg")
-    source = FolderSource(tmp_path, True, lambda size: (128, 128))
+    source = FolderSource(tmp_path, True, Preprocessing(64, 64).decode)
     (found,) = source.pictures(threading.Event())
     opened = open_image(tmp_path / "big.jpg", lambda size: (128, 128))
     assert found.opened is not None

@@ -21,6 +21,7 @@ from panda_train.choose.pictures import LEAST, judged
 from panda_train.choose.state import State
 from panda_train.choose.trial import OpenLook
 from panda_train.data.folders import open_dataset
+from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal
 
 _INT8_FROM, _INT8_TO = 0.5, 1.7  # shares of the budget that the float32 model takes, between which int8 is tried
@@ -66,7 +67,8 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
             "others out"
         )
     kept, held_out = split_normal(normal, seed=options.seed)
-    pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect)
+    white = headers_of(normal).white
+    pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect, white)
     backbone = backbones.load(options.backbone, options.weights)
     state = State(options.state, _settings(normal, options))
     with ExitStack() as stack:

@@ -39,15 +39,17 @@ def judged(
     painted: int,
     seed: int,
     largest_defect: float | None = None,
+    white: int | None = None,
 ) -> Judged:
     """Decode held-out pictures and paint into copies of them. painted: how many; the defects: see `spans_of`.
+    white: see `open_image`.
 
     Raises DataError where fewer than two can be read, or where all are alike.
     """
     pictures: list[np.ndarray] = []
     for path in held_out[:_MOST_HELD_OUT]:
         try:
-            pictures.append(np.asarray(open_image(path).image))
+            pictures.append(np.asarray(open_image(path, white=white).image))
         except ImageError as error:
             print(f"left out: {error}", file=sys.stderr)
         if sum(picture.shape[0] * picture.shape[1] for picture in pictures) > _MOST_PIXELS:

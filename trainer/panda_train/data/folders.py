@@ -23,7 +23,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from panda_edge.errors import DataError, ImageError
-from panda_edge.images.reading import IMAGE_SUFFIXES, stored_image
+from panda_edge.images.formats import IMAGE_SUFFIXES
+from panda_edge.images.reading import stored_image
 
 Layout: TypeAlias = Literal["mvtec", "classes", "flat"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.errors import DataError
-from panda_edge.images.reading import IMAGE_SUFFIXES, ImageLike
+from panda_edge.images.listing import images_below
+from panda_edge.images.reading import ImageLike
 from panda_train.data.folders import open_dataset
 
 NAMES = ("cifar10", "cifar100", "fashion-mnist", "cats-vs-dogs", "dior", "birds", "flowers", "wbc", "mvtec")
@@ -121,4 +122,4 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> Sequence[ImageLike]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    return images_below(folder)

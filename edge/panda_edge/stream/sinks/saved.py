@@ -11,7 +11,7 @@ from pathlib import Path
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
-from panda_edge.show.files import make_folder, png_bytes, write_whole
+from panda_edge.show.files import make_results_folder, png_bytes, write_whole
 from panda_edge.show.overlay import color_scale, overlay
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
@@ -34,7 +34,7 @@ class SavedFrames:
         """quota_bytes: of the files that are ours. segmentation: of the bundle at work. Raises PandaError."""
         if quota_bytes < 1_000_000:
             raise PandaError("--quota-mb: at least 1 is needed")
-        make_folder(folder)
+        make_results_folder(folder)
         self._folder = folder
         self._quota = quota_bytes
         self._segmentation = segmentation

@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from panda_edge.errors import PandaError
-from panda_edge.images.inputs import is_image_name
-from panda_edge.images.reading import Draft
+from panda_edge.images.formats import is_image_name
+from panda_edge.images.reading import Decode, open_image_bytes
 from panda_edge.stream.frame import Source
 from panda_edge.stream.sources.folder import FolderSource
 from panda_edge.stream.sources.mjpeg import HttpSource
@@ -21,20 +21,20 @@ def open_source(
     given: str,
     once: bool = False,
     raw: tuple[int, int, int] | None = None,
-    draft: Draft = lambda size: size,
+    decode: Decode = open_image_bytes,
     new_only: bool = False,
 ) -> Source:
     """The source that `given` names. once: a folder ends when it has been worked off. raw: see PipeSource.
 
-    draft: to what JPEGs may be decoded down to. new_only: of a folder, see FolderSource. Raises PandaError.
+    decode: makes images of what the source gives as files. new_only: of a folder, see FolderSource. Raises PandaError.
     """
     if given == "-":
-        return PipeSource(raw, draft)
+        return PipeSource(raw, decode)
     if given.isascii() and given.isdecimal():
         given = f"/dev/video{int(given)}"
     scheme = given.partition("://")[0].lower() if "://" in given else ""
     if scheme in ("rtsp", "rtsps", "http", "https"):
-        return _network(given, scheme, draft, once)
+        return _network(given, scheme, decode, once)
     if scheme:
         raise PandaError(f"{given}: {scheme}:// is no source for this; {_EXPECTED}")
     if given.startswith("/dev/"):
@@ -45,7 +45,7 @@ def open_source(
     path = Path(given)
     try:
         if path.is_dir():
-            return FolderSource(path, once, draft, new_only)
+            return FolderSource(path, once, decode, new_only)
         exists = path.exists()
     except (OSError, ValueError) as error:
         raise PandaError(f"{given[:200]}: cannot be read ({error}); {_EXPECTED}") from error
@@ -56,7 +56,7 @@ def open_source(
     return VideoSource(given, given, live=False)
 
 
-def _network(given: str, scheme: str, draft: Draft, once: bool) -> Source:
+def _network(given: str, scheme: str, decode: Decode, once: bool) -> Source:
     try:
         parts = urlsplit(given)
         host, _ = parts.hostname, parts.port
@@ -67,7 +67,7 @@ def _network(given: str, scheme: str, draft: Draft, once: bool) -> Source:
     name = without_password(given)
     _refuse_once(name, once)
     if scheme in ("http", "https"):
-        return HttpSource(given, name, draft, lambda: VideoSource(given, name, live=True))
+        return HttpSource(given, name, decode, lambda: VideoSource(given, name, live=True))
     return VideoSource(given, name, live=True)
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from threading import Event
 from urllib.parse import unquote, urlsplit
 
-from panda_edge.images.reading import Draft
+from panda_edge.images.reading import Decode
 from panda_edge.stream.frame import Picture, Source, SourceLost
 from panda_edge.stream.sources.encoded import decoded
 
@@ -27,11 +27,11 @@ class HttpSource:
     live = True
     endless = True
 
-    def __init__(self, address: str, name: str, draft: Draft, other: Callable[[], Source]) -> None:
+    def __init__(self, address: str, name: str, decode: Decode, other: Callable[[], Source]) -> None:
         """name: the address without its password. other: makes the source for what is no row of pictures."""
         self.name = name
         self._address = address
-        self._draft = draft
+        self._decode = decode
         self._other = other
 
     def pictures(self, stop: Event) -> Generator[Picture]:
@@ -70,7 +70,7 @@ class HttpSource:
             yield self._decoded(data)
 
     def _decoded(self, data: bytes) -> Picture:
-        return decoded(data, self._draft, time.monotonic(), name=self.name)
+        return decoded(data, self._decode, time.monotonic(), name=self.name)
 
     def _connection(self) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
         parts = urlsplit(self._address)

@@ -11,7 +11,7 @@ from threading import Event
 from PIL import Image
 
 from panda_edge.errors import PandaError
-from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, Draft, OpenedImage
+from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, Decode, OpenedImage
 from panda_edge.stream.frame import Picture
 from panda_edge.stream.sources.encoded import decoded
 from panda_edge.stream.sources.files_in_a_pipe import read_file
@@ -28,7 +28,7 @@ class PipeSource:
     def __init__(
         self,
         raw: tuple[int, int, int] | None,
-        draft: Draft,
+        decode: Decode,
         pipe: io.BufferedReader | None = None,
     ) -> None:
         if pipe is None and (sys.stdin is None or sys.stdin.closed):
@@ -36,7 +36,7 @@ class PipeSource:
         # A reader of our own: the interpreter cannot end while a thread waits in its sys.stdin.
         self._pipe = pipe or io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False), 1 << 20)
         self._raw = raw
-        self._draft = draft
+        self._decode = decode
 
     def pictures(self, stop: Event) -> Generator[Picture]:
         """Pictures until the pipe is closed. Raises PandaError where what comes is no picture's beginning."""
@@ -46,7 +46,7 @@ class PipeSource:
 
     def _read_file(self) -> Picture | None:
         data = read_file(self._pipe)
-        return None if data is None else decoded(data, self._draft, name="a picture on stdin")
+        return None if data is None else decoded(data, self._decode, name="a picture on stdin")
 
     def _read_raw(self) -> Picture | None:
         assert self._raw is not None
