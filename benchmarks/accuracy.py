@@ -11,7 +11,8 @@ import numpy as np
 
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import open_image
-from panda_train.data.folders import Sample, read_mask
+from panda_train.data.folders import Sample
+from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores
 
@@ -54,7 +55,7 @@ def _with_masks(
 ) -> Iterator[tuple[Sample, np.ndarray | None]]:
     for sample in samples:
         if sample.anomalous:
-            truth = None if sample.mask is None else read_mask(sample.mask)
+            truth = read_masks(sample.masks) if sample.masks else None
         else:
             width, height = open_image(sample.path).full_size
             truth = np.zeros((height, width), dtype=bool)

@@ -34,8 +34,9 @@ from panda_train.choose.halving import DOUBT
 from panda_train.choose.judge import Figures, are_lost, best_rule, figures
 from panda_train.choose.pictures import judged
 from panda_train.choose.trial import OpenLook, Shown
-from panda_train.data.folders import Dataset, Sample, open_dataset, read_mask
+from panda_train.data.folders import Dataset, Sample, open_dataset
 from panda_train.data.held_out import split_normal
+from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate import metrics
 
 FPR = 0.05
@@ -123,7 +124,7 @@ def _tested(dataset: Dataset) -> Iterator[Shown]:
     else:
         tested = _spread(dataset.test, _MOST_TESTED)
     for sample in tested:
-        mask = None if sample.mask is None else read_mask(sample.mask)
+        mask = read_masks(sample.masks) if sample.masks else None
         yield Shown(sample.path, sample.kind if sample.anomalous else None, mask)
 
 

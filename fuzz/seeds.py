@@ -112,6 +112,19 @@ def _images() -> Iterator[bytes]:
     yield _png(10_000, 10_000, bytes(10_001 * 10_000))  # within the limit, and all black: 100 MB in 100 kB
 
 
+def _masks() -> Iterator[bytes]:
+    """Masks of each kind, and the photographs, most of which are refused as such."""
+    truth = np.zeros((24, 32), np.uint8)
+    truth[4:9, 5:12], truth[12:20, 3:9] = 1, 2
+    grey = Image.fromarray(truth * 100)
+    clear = np.dstack([np.full((24, 32, 3), 255, np.uint8), np.where(truth > 0, 255, 0).astype(np.uint8)])
+    for made in (grey, grey.convert("1"), grey.convert("P"), Image.fromarray(clear), Image.fromarray(truth * 127)):
+        yield _encoded(made, "PNG")
+    yield _encoded(Image.fromarray(truth.astype(np.uint16) * 30_000), "TIFF", compression="tiff_lzw")
+    yield _encoded(grey, "JPEG", quality=95)
+    yield from _images()
+
+
 def _turned(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -174,7 +187,7 @@ _SEEDS = {
     "calibration": lambda: _arrays(CALIBRATION_FILE),
     "selftest": _selftests,
     "image": _images,
-    "mask": _images,
+    "mask": _masks,
     "hnsw": _graphs,
     "signature": _signatures,
 }

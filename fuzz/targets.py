@@ -41,7 +41,7 @@ from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
 from panda_edge.search.scoring import Scorer
 from panda_edge.show.overlay import color_scale, overlay
-from panda_train.data.folders import read_mask
+from panda_train.data.mask_pixels import read_mask
 
 SECONDS = 5.0
 _MOST_VALUES = 1_000_000  # of a frame's features, beyond which a target does not score what it has opened

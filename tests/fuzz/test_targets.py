@@ -20,9 +20,9 @@ from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 from panda_edge.images.reading import stored_image
 from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_train.data.folders import read_mask
+from panda_train.data.mask_pixels import read_mask
 
-TAKEN = {"whole": 69, "manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 22, "hnsw": 1,
+TAKEN = {"whole": 69, "manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 10, "hnsw": 1,
          "signature": 1}  # fmt: skip
 
 

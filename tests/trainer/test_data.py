@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_train.data.folders import open_dataset, read_mask
+from panda_train.data.folders import open_dataset
+from panda_train.data.mask_pixels import read_mask
 
 
 def put_photo(path: Path, seed: int = 0, size: tuple[int, int] = (24, 16)) -> Path:
@@ -48,11 +49,11 @@ def test_mvtec_layout_in_natural_order_with_masks(tmp_path: Path) -> None:
 
     assert dataset.layout == "mvtec"
     assert names(dataset.train) == ["1.png", "2.png", "10.png"]
-    assert [(s.path.name, s.kind, s.anomalous, s.mask) for s in dataset.test] == [
-        ("z.png", "good", False, None),
+    assert [(s.path.name, s.kind, s.anomalous, *s.masks) for s in dataset.test] == [
+        ("z.png", "good", False),
         ("a.png", "crack", True, first),
         ("b.JPG", "crack", True, second),
-        ("c.png", "crack", True, None),
+        ("c.png", "crack", True),
     ]
 
 
@@ -83,7 +84,7 @@ def test_flat_folder(tmp_path: Path) -> None:
         open_dataset(tmp_path, normal="good")
 
 
-def test_a_mask_beside_its_image_is_not_a_normal_image(tmp_path: Path) -> None:
+def test_a_mask_beside_its_image_is_not_a_normal_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_photo(tmp_path / "1.jpg")
     ringing = np.random.default_rng(0).integers(0, 8, (24, 16)).astype(np.uint8)
     ringing[5:9, 5:9] = 250
@@ -93,25 +94,24 @@ def test_a_mask_beside_its_image_is_not_a_normal_image(tmp_path: Path) -> None:
     put_photo(tmp_path / "gas_mask.png")  # a photograph: no gas.png beside it
     put_photo(tmp_path / "3.jpg")
     put_photo(tmp_path / "3.png", seed=3)  # a second photograph, not a mask
-    with pytest.warns(UserWarning, match=r"2 of 7 files left out as masks.*named <image>_mask"):
-        dataset = open_dataset(tmp_path)
+    dataset = open_dataset(tmp_path)
+    assert re.search(r"2 of 7 files left out as masks.*named <image>_mask", capsys.readouterr().err)
     assert names(dataset.train) == ["1.jpg", "2.png", "3.jpg", "3.png", "gas_mask.png"]
 
 
-def test_a_mask_beside_a_test_image_is_its_truth(tmp_path: Path) -> None:
+def test_a_mask_beside_a_test_image_is_its_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_photo(tmp_path / "train" / "good" / "1.jpg")
     put_photo(tmp_path / "test" / "hole" / "1.jpg")
     beside = put_mask(tmp_path / "test" / "hole" / "1.png")
-    with pytest.warns(UserWarning, match="left out as masks"):
-        dataset = open_dataset(tmp_path)
-    assert [(s.path.name, s.mask) for s in dataset.test] == [("1.jpg", beside)]
+    dataset = open_dataset(tmp_path)
+    assert "left out as masks" in capsys.readouterr().err
+    assert [(s.path.name, *s.masks) for s in dataset.test] == [("1.jpg", beside)]
 
 
-def test_no_warning_without_masks(tmp_path: Path) -> None:
+def test_nothing_is_said_without_masks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_photo(tmp_path / "1.png")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        open_dataset(tmp_path)
+    open_dataset(tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 def test_folders_that_are_no_data_set(tmp_path: Path) -> None:
@@ -157,5 +157,5 @@ def test_bad_masks(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(DataError, match="cannot be read as a mask"):
         read_mask(tmp_path / "text.png")
-    with pytest.raises(DataError, match="grey values 0 to 3"):
-        read_mask(put_mask(tmp_path / "classes.png", (np.arange(24 * 16).reshape(24, 16) % 4).astype(np.uint8)))
+    with pytest.raises(DataError, match=r"200 grey values from 0 to 199, .* neither black nor white"):
+        read_mask(put_mask(tmp_path / "photo.png", (np.arange(24 * 16).reshape(24, 16) % 200).astype(np.uint8)))

@@ -13,7 +13,8 @@ from PIL import Image
 from panda_edge.errors import DataError
 from panda_train.data import large_sample
 from panda_train.data.defects import DEFECTS
-from panda_train.data.folders import open_dataset, read_mask
+from panda_train.data.folders import open_dataset
+from panda_train.data.mask_pixels import read_mask
 from panda_train.data.quilt import BLOCK, SPACING, boundary_cut, places, quilt
 from panda_train.data.sample import make_sample
 from panda_train.data.small_defects import SIZES, draw_small, longest_side, sizes_of
@@ -175,8 +176,8 @@ def test_it_is_one_data_set_and_the_seed_decides_it(tmp_path: Path) -> None:
     for sample in dataset.test:
         with Image.open(sample.path) as image:
             assert image.size == (1024, 1024)
-        if sample.mask is not None:
-            assert longest_side(read_mask(sample.mask)) == sides[str(sample.path.relative_to(first))]
+        if bool(sample.masks):
+            assert longest_side(read_mask(*sample.masks)) == sides[str(sample.path.relative_to(first))]
     assert len(sides) == len(DEFECTS)
 
 

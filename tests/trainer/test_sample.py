@@ -12,7 +12,8 @@ from scipy import stats
 
 from panda_edge.errors import DataError
 from panda_train.data.defects import DEFECTS
-from panda_train.data.folders import open_dataset, read_mask
+from panda_train.data.folders import open_dataset
+from panda_train.data.mask_pixels import read_mask
 from panda_train.data.sample import make_sample
 from panda_train.data.textures import TEXTURES
 
@@ -35,14 +36,14 @@ def test_it_is_one_data_set_in_mvtec_layout(made: Path) -> None:
     assert kinds == {"good", *DEFECTS}
     assert len(dataset.test) == 3 * len(TEXTURES) * len(kinds)
     for sample in dataset.test:
-        assert sample.anomalous == (sample.kind != "good") == (sample.mask is not None)
+        assert sample.anomalous == (sample.kind != "good") == bool(sample.masks)
 
 
 def test_masks_are_of_the_image_size_and_cover_a_defect(made: Path) -> None:
     for sample in open_dataset(made).test:
-        if sample.mask is None:
+        if not sample.masks:
             continue
-        mask = read_mask(sample.mask)
+        mask = read_mask(*sample.masks)
         with Image.open(sample.path) as image:
             assert mask.shape == (image.height, image.width)
         assert 0.0005 < mask.mean() < 0.3, sample.path

@@ -34,7 +34,8 @@ def evaluate(
     images' own resolution; None for whether the first image has more than four times the input's pixels. intervals:
     95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives, None without calibration. kinds:
     figures of each kind of anomaly against all normal images. images: how many were scored. problems: [{"input",
-    "error"}] of images left out, or (`"used": "score"`) of images whose mask was.
+    "error"}] of images left out, or (`"used": "score"`) of images whose mask was. without_mask, without_image: names of
+    anomalous images of which no mask was found, and of masks of no image.
     Raises DataError with nothing to test, BundleError where the bundle cannot be read.
     """
     return figures(score_images(bundle, dataset, threads, fpr, native), fpr)
@@ -56,6 +57,8 @@ def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
         "intervals": _intervals(normal, anomalous),
         "kinds": {kind: _figures(normal, some, scored.pixels) for kind, some in of_kind.items()},
         "problems": scored.problems,
+        "without_mask": [str(image.sample.path) for image in anomalous if not image.sample.masks],
+        "without_image": [str(mask) for mask in scored.stray],
     }
     for kind, some in of_kind.items():
         report["kinds"][kind]["tpr"] = _share(some)
@@ -90,10 +93,19 @@ def in_words(report: dict[str, Any]) -> str:
         )
         if decided["warning"]:
             lines.append(f"warning: {decided['warning']}")
+    if report["without_mask"] or report["without_image"]:
+        lines.append(
+            f"{_counted(report['without_mask'], 'anomalous image')} without a mask, "
+            f"{_counted(report['without_image'], 'mask')} without an image (--json names them)"
+        )
     for problem in report["problems"]:
         what = "mask left out" if problem.get("used") == "score" else "left out"
         lines.append(f"{what}: {problem['error']}")
     return "\n".join(lines)
+
+
+def _counted(names: list[str], what: str) -> str:
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"
 
 
 def _in_figures(value: float | tuple[float, float] | None) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from panda_edge.detector import Detector, Result
 from panda_edge.images.reading import open_image
 from panda_edge.show.overlay import color_scale, outlined, overlay, tinted
-from panda_train.data.folders import read_mask
+from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.scored import Scored, ScoredImage, on_whole_image
 
 _WORST = 6  # of each sort
@@ -54,11 +54,11 @@ def part_around(box: _Box, size: tuple[int, int]) -> _Box:
 def _missed(image: ScoredImage, detector: Detector) -> str:
     """The true region of an image that its heat map says least of."""
     assert image.faintest is not None
-    assert image.sample.mask is not None
+    assert image.sample.masks
     result = detector.segment(image.sample.path)
     left, top, right, bottom = box = image.faintest.box
     words = f"a region of {right - left}×{bottom - top} pixels at ({left}, {top})"
-    return _part(image, result, detector, box, words, image.faintest.peak, read_mask(image.sample.mask))
+    return _part(image, result, detector, box, words, image.faintest.peak, read_masks(image.sample.masks))
 
 
 def _alarm(image: ScoredImage, detector: Detector) -> str:
@@ -77,7 +77,7 @@ def _part(
     image: ScoredImage, result: Result, detector: Detector, box: _Box, words: str, peak: float, truth: np.ndarray | None
 ) -> str:
     """Where a part lies, the part in the image's own pixels, under the heat map, and with its true regions outlined."""
-    picture = open_image(image.sample.path).image
+    picture = open_image(image.sample.path, white=detector.preprocessing.white).image
     x0, y0, x1, y1 = part = part_around(box, picture.size)
     here = slice(y0, y1), slice(x0, x1)
     pixels = np.asarray(picture.crop(part))
@@ -110,19 +110,19 @@ def _strip(image: ScoredImage, detector: Detector) -> str:
     """Image, heat map, called pixels and true pixels side by side."""
     path = image.sample.path
     result = detector.segment(path)
-    picture = open_image(path).image
+    picture = open_image(path, white=detector.preprocessing.white).image
     called = np.zeros((picture.height, picture.width), dtype=bool)
     if result.decision is not None:
         called = np.nan_to_num(result.heatmap_on_image(), nan=-np.inf) > result.decision.pixel_threshold
-    truth = read_mask(image.sample.mask) if image.sample.mask else np.zeros_like(called)
+    truth = read_masks(image.sample.masks) if image.sample.masks else np.zeros_like(called)
     scale = color_scale(detector.bundle.manifest.segmentation)
-    heat = overlay(path, result, scale)  # no larger than 2048 pixels a side; its caption is cut off
+    heat = overlay(picture, result, scale)  # no larger than 2048 pixels a side; its caption is cut off
     heat = heat.crop((0, 0, heat.width, round(heat.width * picture.height / picture.width)))
     panels = (
         ("image", picture),
         ("heat map", heat),
         ("called", Image.fromarray(called)),
-        ("truth" if image.sample.mask or not image.sample.anomalous else "truth unknown", Image.fromarray(truth)),
+        ("truth" if image.sample.masks or not image.sample.anomalous else "truth unknown", Image.fromarray(truth)),
     )
     verdict = "" if image.anomalous is None else ("anomalous, " if image.anomalous else "normal, ")
     p_value = "" if image.p_value is None else f", p = {image.p_value:.2g}"

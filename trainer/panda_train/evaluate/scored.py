@@ -13,7 +13,8 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Result
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_train.data.folders import Dataset, Sample, read_mask
+from panda_train.data.folders import Dataset, Sample
+from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.pixel_scores import PixelScores
 from panda_train.evaluate.true_regions import TrueRegion, faintest
 from panda_train.progress import show
@@ -41,7 +42,8 @@ class ScoredImage:
 @dataclass(frozen=True)
 class Scored:
     """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
-    network's resolution; native: the same at the images' own, where they are counted (see `evaluate`)."""
+    network's resolution; native: the same at the images' own, where they are counted (see `evaluate`). stray: masks of
+    no image."""
 
     images: list[ScoredImage]
     problems: list[dict[str, str]]
@@ -50,6 +52,7 @@ class Scored:
     warning: str | None
     promised: float | None
     rule: str | None
+    stray: tuple[Path, ...] = ()
 
 
 def score_images(
@@ -114,6 +117,7 @@ def score_images(
         warning=decider.warning if decider else None,
         promised=decider.promised if decider else None,
         rule=decider.rule if decider else None,
+        stray=dataset.stray,
     )
 
 
@@ -136,12 +140,12 @@ def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | No
     width, height = image_size
     if not sample.anomalous:
         return np.zeros((height, width), dtype=bool)
-    if sample.mask is None:
+    if not sample.masks:
         return None
-    mask = read_mask(sample.mask)
+    mask = read_masks(sample.masks)
     if mask.shape != (height, width):
         got = f"{mask.shape[1]}×{mask.shape[0]}"
-        raise DataError(f"{sample.mask}: mask of {got} for an image of {width}×{height} pixels")
+        raise DataError(f"{sample.masks[0]}: mask of {got} for an image of {width}×{height} pixels")
     return mask
 
 
