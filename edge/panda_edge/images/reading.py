@@ -88,7 +88,11 @@ def image_header(path: Path) -> Header:
     with _file(path) as stream, _opened(stream, str(path)) as image:
         _check_size(image.size, str(path))
         try:
-            return Header(_upright_size(image), is_deep(image) and own_white(image) is None)
+            deep = is_deep(image) and own_white(image) is None
+            if image.format == "PNG" and not _words_follow(stream):
+                # Pillow decodes a PNG before it says its EXIF, which may follow the pixels.
+                return Header(_upright_size(image, Image.Image.getexif(image)), deep)
+            return Header(_upright_size(image), deep)
         except Exception as error:  # as in `open_image_bytes`
             raise _damaged(str(path), error) from error
 
@@ -157,29 +161,43 @@ def open_image_bytes(data: bytes, name: str, draft_size: Draft | None = None, wh
     with _opened(io.BytesIO(data), name) as image:
         _check(image, name)
         try:
+            values = deep_values(image, lambda: _opened(io.BytesIO(data), name))
+            if values is not None:
+                shallow = Image.fromarray(eight_bits(values, own_white(image) or white))
+                shallow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
+                upright = _to_rgb_or_grey(ImageOps.exif_transpose(shallow))
+                return OpenedImage(upright, upright.size)
             full_size = _upright_size(image)
             if draft_size is not None:
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
                 needed = max(draft_size(full_size))
                 image.draft(None, (needed, needed))
-            known = own_white(image) or white
-            values = deep_values(image, lambda: _opened(io.BytesIO(data), name))
-            if values is None:
-                image.load()
-                return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
-            shallow = Image.fromarray(eight_bits(values, known))
-            shallow.getexif()[_ORIENTATION] = image.getexif().get(_ORIENTATION, 1)
-            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(shallow)), full_size)
+            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from None
         except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …
             raise _damaged(name, error) from error
 
 
-def _upright_size(image: Image.Image) -> tuple[int, int]:
+def _upright_size(image: Image.Image, exif: Image.Exif | None = None) -> tuple[int, int]:
     width, height = image.size
-    quarter_turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    if hasattr(image, "_tile_size"):  # newer Pillow turns TIFFs by itself, and says their size upright
+        return width, height
+    quarter_turned = (image.getexif() if exif is None else exif).get(_ORIENTATION, 1) in (5, 6, 7, 8)
     return (height, width) if quarter_turned else (width, height)
+
+
+def _words_follow(stream: BinaryIO) -> bool:
+    """Whether a PNG has anything but pixels after its first pixels. The stream stays where it is."""
+    place, follow = stream.tell(), False
+    stream.seek(8)
+    pixels = False
+    while len(head := stream.read(8)) == 8 and head[4:] != b"IEND":
+        pixels |= head[4:] == b"IDAT"
+        follow |= pixels and head[4:] != b"IDAT"
+        stream.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    stream.seek(place)
+    return follow
 
 
 def _opened(stream: BinaryIO, name: str) -> Image.Image:
