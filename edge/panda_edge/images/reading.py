@@ -76,10 +76,11 @@ def open_image(
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says before it is decoded. size: (width, height), upright. deep: more than 8 bits a channel,
-    of which nothing says what is white."""
+    """What an image file says before it is decoded. size: (width, height), upright. mode: Pillow's name of how pixels
+    lie. deep: more than 8 bits a channel, of which nothing says what is white."""
 
     size: tuple[int, int]
+    mode: str
     deep: bool
 
 
@@ -91,8 +92,8 @@ def image_header(path: Path) -> Header:
             deep = is_deep(image) and own_white(image) is None
             if image.format == "PNG" and not _words_follow(stream):
                 # Pillow decodes a PNG before it says its EXIF, which may follow the pixels.
-                return Header(_upright_size(image, Image.Image.getexif(image)), deep)
-            return Header(_upright_size(image), deep)
+                return Header(_upright_size(image, Image.Image.getexif(image)), image.mode, deep)
+            return Header(_upright_size(image), image.mode, deep)
         except Exception as error:  # as in `open_image_bytes`
             raise _damaged(str(path), error) from error
 

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from panda_edge.commands.console import print_error, run
+from panda_train.commands.check import check
 from panda_train.commands.choose import choose
 from panda_train.commands.evaluate import evaluate
 from panda_train.commands.fisher import fisher
@@ -30,6 +31,7 @@ app = typer.Typer(
 # Each command's help ends with its example. A test runs them in this order, but for the long ones, which it parses.
 _COMMANDS: dict[Callable[..., Any], str] = {
     sample: "panda-train sample parts --texture brick",
+    check: "panda-train check parts --html check.html",
     choose: "panda-train choose parts --ms 30 --plot choice.png",
     fit: "panda-train fit parts --out parts.panda --bank gaussian --max-bank-mb 50",
     evaluate: "panda-train evaluate parts.panda parts",
