@@ -85,7 +85,7 @@ def test_our_own_results_are_passed_over(tmp_path: Path) -> None:
         put(tmp_path / "maps" / name)
     listing = list_pictures(tmp_path)
     assert [path.name for path in listing.pictures] == ["1.png", "photo_overlay.png"]
-    assert listing.left_out.lines() == ["passed over, as results of panda-edge: 3 folders or pictures"]
+    assert listing.left_out.lines() == ["passed over, as results of panda-edge: 3 folder(s) or picture(s)"]
     assert names(tmp_path / "anomalies") == ["000000001_camera_7.png"]  # named by the user: to extend with, say
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +166,27 @@ def test_layouts_of_others(tmp_path: Path, name: str) -> None:
     (found,) = [sample for sample in dataset.test if sample.anomalous]
     np.testing.assert_array_equal(read_masks(found.masks), TRUTH)
     assert (dataset.without_mask, dataset.stray) == ((), ())
+
+
+def test_label_studio(tmp_path: Path) -> None:
+    """Two brush strokes of a task are two files, whose image only the JSON export names."""
+    laid_out(tmp_path, "train/good/0.png", "test/crack/part 1.jpg", "test/crack/2.jpg")
+    truth = tmp_path / "ground_truth"
+    truth.mkdir()
+    for number, shown in enumerate((FIRST, TRUTH & ~FIRST)):
+        Image.fromarray(shown).save(truth / f"task-17-annotation-3-by-a@b.org-tag-Crack-{number}.png")
+    with pytest.raises(DataError, match="whose task no JSON file"):
+        open_dataset(tmp_path)
+    tasks = [
+        {"id": 16, "data": {"image": "/data/upload/1/0a1b2c3d-2.jpg"}, "annotations": []},
+        {"id": 17, "data": {"text": "none", "image": "/data/upload/1/deadbeef-part%201.jpg"}, "annotations": []},
+    ]
+    (truth / "project.json").write_text(json.dumps(tasks))
+    dataset = open_dataset(tmp_path)
+    with_mask = {sample.path.name: sample.masks for sample in dataset.test if sample.masks}
+    assert list(with_mask) == ["part 1.jpg"]
+    np.testing.assert_array_equal(read_masks(with_mask["part 1.jpg"]), TRUTH)
+    assert dataset.stray == ()
 
 
 def test_kolektor_in_folders_of_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,7 +43,7 @@ class LeftOut:
             names = "picture, whose name begins" if self.hidden == 1 else "pictures, whose names begin"
             lines.append(f"passed over: {self.hidden} {names} with a dot")
         if self.results:
-            lines.append(f"passed over, as results of panda-edge: {self.results} folders or pictures")
+            lines.append(f"passed over, as results of panda-edge: {self.results} folder(s) or picture(s)")
         if self.unreadable:
             shown = [printable(f"{path} ({why})") for path, why in list(self.unreadable.items())[:_NAMED]]
             more = len(self.unreadable) - len(shown)

@@ -28,6 +28,7 @@ from panda_edge.errors import DataError, ImageError, PandaError
 from panda_edge.images.formats import IMAGE_SUFFIXES, is_image_name
 from panda_edge.images.listing import list_pictures, natural_key, printable
 from panda_edge.images.reading import stored_image
+from panda_train.data.label_studio import images_of_tasks
 from panda_train.data.mask_names import TRUTH_FOLDERS, MaskFolder, masks_beside
 from panda_train.data.mask_pixels import read_mask
 
@@ -182,7 +183,8 @@ def _test_samples(root: Path, good: set[str]) -> tuple[list[Sample], list[Path]]
     if test is None:
         return [], []
     truth = next((there for name in TRUTH_FOLDERS if (there := _child(root, name)) is not None), None)
-    truths = MaskFolder(truth or root, _pictures(truth) if truth is not None else [])
+    masks = _pictures(truth) if truth is not None else []
+    truths = MaskFolder(truth or root, masks, images_of_tasks(truth or root, masks))
     folders = sorted(_folders(test), key=lambda folder: folder.name.casefold() not in good)
     found = [(folder, *_images_and_masks(folder)) for folder in folders]
     names = Counter(path.stem.casefold() for folder, images, _ in found if not _is(folder, good) for path in images)
@@ -190,11 +192,10 @@ def _test_samples(root: Path, good: set[str]) -> tuple[list[Sample], list[Path]]
     for folder, images, beside in found:
         anomalous = not _is(folder, good)
         for path in images:
-            masks: tuple[Path, ...] = ()
+            own: tuple[Path, ...] = ()
             if anomalous:
-                own = truths.of(path.relative_to(test), names[path.stem.casefold()] == 1)
-                masks = own or beside.get(path, ())
-            samples.append(Sample(path, folder.name, anomalous, masks))
+                own = truths.of(path.relative_to(test), names[path.stem.casefold()] == 1) or beside.get(path, ())
+            samples.append(Sample(path, folder.name, anomalous, own))
     _tell_of_loose(test)
     of_good = [path for path in truths.unused if truth and _top(path, truth) in good]  # empty ones, as BTAD's
     return samples, [path for path in truths.unused if path not in of_good]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _WORD = r"(?:masks?|gt|labels?|seg|segmentation|ground[ _-]?truth)"
@@ -32,13 +32,17 @@ class MaskFolder:
     nothing, the same in the folder itself, if only one image has this name.
     """
 
-    def __init__(self, root: Path, paths: Iterable[Path]) -> None:
+    def __init__(self, root: Path, paths: Iterable[Path], named: Mapping[Path, str] | None = None) -> None:
+        """root: what the paths lie below. named: masks whose image's name is known, whatever theirs is."""
         self._by_word: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
         self._by_folder: dict[str, list[Path]] = defaultdict(list)
         self.paths = list(paths)
         self.unused = dict.fromkeys(self.paths)
         for path in self.paths:
+            if named and path in named:
+                self._by_stem[_key(Path(named[path]))].append(path)
+                continue
             below = path.relative_to(root)
             self._by_stem[_key(below)].append(path)
             self._by_folder[_key(below.parent, whole=True)].append(path)
