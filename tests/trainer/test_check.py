@@ -156,6 +156,17 @@ def test_what_is_wrong_is_found(data: Path, spoil: Callable[[Path], None]) -> No
     assert all("\n" not in line for line in report.lines())
 
 
+def test_pictures_of_ten_bits(data: Path) -> None:
+    for path in [*(data / "train").rglob("*.png"), *(data / "test").rglob("*.png")]:
+        grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
+        Image.fromarray(grey * 4 + (grey >> 6)).save(path)
+    assert looked(data).findings == []
+    (data / "test/good/copy.tif").write_bytes(b"")
+    Image.open(data / "train/good/00.png").save(data / "test/good/copy.tif")
+    (found,) = looked(data).findings
+    assert (found.kind, [path.name for path in found.paths]) == ("leak", ["00.png", "copy.tif"])
+
+
 class TestByEmbeddings:
     @pytest.fixture(autouse=True)
     def small_network(self, monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +56,14 @@ class Distinct:
         return f"left out as copies: {len(self.copies)} of {self.given} normal pictures ({named}{more})"
 
 
-def without_copies(paths: Sequence[Path], progress: Progress = silent, stored: np.ndarray | None = None) -> Distinct:
+def without_copies(
+    paths: Sequence[Path], progress: Progress = silent, stored: np.ndarray | None = None, white: int | None = None
+) -> Distinct:
     """Take each picture once: of copies, the first. Pictures that cannot be read stay; whoever reads them names them.
 
-    stored: looks of pictures that a bundle has, (N, LOOK_SIZE), which come first.
+    stored: looks of pictures that a bundle has, (N, LOOK_SIZE), which come first. white: see `open_image`.
     """
-    seen = list(progress(_looks(paths), "compare", len(paths)))
+    seen = list(progress(_looks(paths, white), "compare", len(paths)))
     readable = [number for number, look in enumerate(seen) if look is not None]
     looks = _stacked([look for look in seen if look is not None])
     there = 0 if stored is None else len(stored)
@@ -79,9 +82,9 @@ def without_copies(paths: Sequence[Path], progress: Progress = silent, stored: n
     )
 
 
-def looks_of(paths: Sequence[Path]) -> np.ndarray:
-    """The looks of those pictures that can be read, float32 (N, LOOK_SIZE)."""
-    return _stacked([look for look in _looks(paths) if look is not None])
+def looks_of(paths: Sequence[Path], white: int | None = None) -> np.ndarray:
+    """The looks of those pictures that can be read, float32 (N, LOOK_SIZE). white: see `open_image`."""
+    return _stacked([look for look in _looks(paths, white) if look is not None])
 
 
 def write_looks(staging: Path, looks: np.ndarray) -> None:
@@ -174,15 +177,15 @@ def _usual_distance(looks: np.ndarray) -> float:
     return float(np.quantile(nearest, _USUAL))
 
 
-def _looks(paths: Sequence[Path]) -> Iterator[np.ndarray | None]:
+def _looks(paths: Sequence[Path], white: int | None) -> Iterator[np.ndarray | None]:
     with ThreadPoolExecutor(_READERS) as readers:
-        yield from readers.map(_look, paths)
+        yield from readers.map(partial(_look, white=white), paths)
 
 
-def _look(path: Path) -> np.ndarray | None:
+def _look(path: Path, white: int | None) -> np.ndarray | None:
     """Mean colours of a picture's squares, float32 (LOOK_SIZE,); None where it cannot be read."""
     try:
-        image = to_rgb(open_image(path, lambda size: _DRAFT, keep_grey=True).image)
+        image = to_rgb(open_image(path, lambda size: _DRAFT, keep_grey=True, white=white).image)
     except ImageError:
         return None
     side = _SQUARES * _FINE

@@ -33,12 +33,12 @@ class Finding:
     problem: bool = True
 
 
-def findings(dataset: Dataset, looks: Sequence[Look], fpr: float) -> list[Finding]:
-    """What the files alone tell, the worst first."""
+def findings(dataset: Dataset, looks: Sequence[Look], fpr: float, white: int | None = None) -> list[Finding]:
+    """What the files alone tell, the worst first. white: see `open_image`."""
     readable = [look for look in looks if not look.error]
     found = [
         _unreadable(looks),
-        *_copies(readable),
+        *_copies(readable, white),
         *_masks(dataset, {look.place.path: look.size for look in readable}),
         *_quality(readable),
         *_shapes(readable),
@@ -54,11 +54,11 @@ def _unreadable(looks: Sequence[Look]) -> Finding | None:
     return Finding("unreadable", f"{_counted(bad, 'picture')} cannot be read: {bad[0].error}", _paths(bad))
 
 
-def _copies(looks: Sequence[Look]) -> list[Finding]:
+def _copies(looks: Sequence[Look], white: int | None) -> list[Finding]:
     """Groups of pictures that are the same, to the byte or nearly so."""
     firsts: dict[str, int] = {}
     exact = [firsts.setdefault(look.digest, number) for number, look in enumerate(looks)]
-    near = first_of_copies(looks_of([look.place.path for look in looks])) if len(looks) > 1 else np.zeros(len(looks))
+    near = first_of_copies(looks_of([look.place.path for look in looks], white))
     groups: dict[int, list[int]] = defaultdict(list)
     for number in range(len(looks)):
         groups[int(near[exact[number]])].append(number)

@@ -60,7 +60,7 @@ def check(dataset: Dataset, fpr: float = DEFAULT_FPR, compare: bool = True) -> R
     counts = Counter(f"{place.part}/{place.kind}" for place in places)
     white = headers_of(dataset.train).white
     looks = list(show(looks_at(places, white), "look", len(places)))
-    found = findings(dataset, looks, fpr)
+    found = findings(dataset, looks, fpr, white)
     least: list[tuple[Path, float]] = []
     if compare:
         from panda_train.check.unlike import unlike  # torch, which what is above does without
