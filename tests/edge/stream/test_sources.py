@@ -330,6 +330,25 @@ class TestVideo:
         assert seen.shape[:2] == shape
         assert seen[corner][0] > 180  # the red mark, which is stored at the upper left
 
+    def test_grey_frames_of_sixteen_bits_are_read_as_files_of_them(self, tmp_path: Path) -> None:
+        """As a camera of 12 bits gives them: by what is white in the bundle, or not at all."""
+        av = pytest.importorskip("av", reason="needs PyAV: pip install 'panda-edge[video]'")
+        values = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
+        with av.open(str(tmp_path / "v.mkv"), "w") as container:
+            stream = container.add_stream("ffv1", rate=10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "gray16le"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(values, format="gray16le")))
+            container.mux(stream.encode())
+
+        def first(white: int | None) -> Picture:
+            source = open_source(str(tmp_path / "v.mkv"), decode=Preprocessing(64, 64, white=white).decode)
+            return next(source.pictures(threading.Event()))
+
+        fitted = first(4095)
+        assert fitted.opened is not None
+        assert np.abs(np.asarray(fitted.opened.image).astype(float) - values * (255 / 4095)).max() <= 0.51
+        assert "nothing says so" in str(first(None).problem)
+
     @pytest.mark.parametrize(("pixel", "shape"), [((4, 3), (48, 85)), ((3, 4), (64, 64)), ((1, 1), (48, 64))])
     def test_its_pixels_become_square(self, tmp_path: Path, pixel: tuple[int, int], shape: tuple[int, int]) -> None:
         assert self.first(self.marked(tmp_path, Fraction(*pixel))).shape[:2] == shape

@@ -39,7 +39,7 @@ def open_source(
         raise PandaError(f"{given}: {scheme}:// is no source for this; {_EXPECTED}")
     if given.startswith("/dev/"):
         _refuse_once(given, once)
-        return VideoSource(given, given, live=True, camera=True)
+        return VideoSource(given, given, decode, live=True, camera=True)
     if not given:
         raise PandaError(f"'': no such file or folder; {_EXPECTED}")
     path = Path(given)
@@ -53,7 +53,7 @@ def open_source(
         raise PandaError(f"{given}: no such file or folder; {_EXPECTED}")
     if is_image_name(path):
         raise PandaError(f"{given}: one picture; give its folder, or use `panda-edge segment`")
-    return VideoSource(given, given, live=False)
+    return VideoSource(given, given, decode, live=False)
 
 
 def _network(given: str, scheme: str, decode: Decode, once: bool) -> Source:
@@ -67,8 +67,8 @@ def _network(given: str, scheme: str, decode: Decode, once: bool) -> Source:
     name = without_password(given)
     _refuse_once(name, once)
     if scheme in ("http", "https"):
-        return HttpSource(given, name, decode, lambda: VideoSource(given, name, live=True))
-    return VideoSource(given, name, live=True)
+        return HttpSource(given, name, decode, lambda: VideoSource(given, name, decode, live=True))
+    return VideoSource(given, name, decode, live=True)
 
 
 def without_password(address: str) -> str:

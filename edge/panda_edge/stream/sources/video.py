@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -10,8 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from panda_edge.errors import PandaError
-from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, OpenedImage, to_rgb
+from panda_edge.errors import ImageError, PandaError
+from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, Decode, OpenedImage, to_rgb
 from panda_edge.stream.frame import Picture, SourceLost
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # a source that says nothing for so long is lost
@@ -26,12 +27,14 @@ _AT_ONCE = {"fflags": "nobuffer", "flags": "low_delay", "probesize": "500000", "
 class VideoSource:
     """Frames of a camera (`/dev/video0`), a video file, or an RTSP or HTTP address."""
 
-    def __init__(self, address: str, name: str, live: bool, camera: bool = False) -> None:
-        """live: frames come when they come, and the end is a loss; otherwise a file. Raises PandaError without PyAV."""
+    def __init__(self, address: str, name: str, decode: Decode, live: bool, camera: bool = False) -> None:
+        """decode: makes images of grey frames of 16 bits, in which a camera may use fewer. live: frames come when they
+        come, and the end is a loss; otherwise a file. Raises PandaError without PyAV."""
         self.name = name
         self.live = live
         self.endless = live
         self._address = address
+        self._decode = decode
         self._format = "video4linux2" if camera else None
         self._av = _imported()
 
@@ -96,8 +99,11 @@ class VideoSource:
 
     def _picture(self, frame: Any, arrived: float, pixel: float) -> Picture:
         """The frame as a player shows it: upright, with square pixels."""
-        grey = frame.format.name.startswith("gray")
-        image = frame.to_image() if not grey else frame.reformat(format="gray").to_image()
+        where = None if self.live or frame.time is None else f"{frame.time:.3f} s"
+        try:
+            image = self._image(frame)
+        except ImageError as error:
+            return Picture(None, arrived, where=where, problem=str(error))
         image = image if image.mode == "L" else to_rgb(image)
         if pixel != 1:
             width, height = image.size
@@ -105,8 +111,17 @@ class VideoSource:
             image = image.resize(size, Image.Resampling.BILINEAR)
         if (turn := round(frame.rotation / 90) * 90 % 360) in _TURNS:  # counterclockwise
             image = image.transpose(_TURNS[turn])
-        where = None if self.live or frame.time is None else f"{frame.time:.3f} s"
         return Picture(OpenedImage(image, image.size), arrived, (time.monotonic() - arrived) * 1e3, where=where)
+
+    def _image(self, frame: Any) -> Image.Image:
+        if frame.format.name.startswith("gray16"):
+            deep = io.BytesIO()
+            Image.fromarray(frame.to_ndarray()).save(deep, "TIFF")
+            return self._decode(deep.getvalue(), self.name).image
+        if frame.format.name.startswith("gray"):
+            frame = frame.reformat(format="gray")
+        image: Image.Image = frame.to_image()
+        return image
 
     def _failed(self, what: str, error: BaseException | None = None) -> PandaError:
         why = "" if error is None else f" ({getattr(error, 'strerror', None) or error})"
