@@ -10,6 +10,7 @@ from pathlib import Path
 
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME, check_seal
+from panda_edge.bundle.regular import read_regular
 from panda_edge.bundle.signature import (
     SIGNATURE_NAME,
     PublicKey,
@@ -19,10 +20,11 @@ from panda_edge.bundle.signature import (
     key_name,
     signature_text,
 )
-from panda_edge.errors import PandaError
+from panda_edge.errors import BundleError, PandaError
 
 DEFAULT_COMMENT = "panda-edge bundle"
 _MAX_COMMENT = 1000
+_MAX_KEY = 8192  # bytes of a secret key's file
 _PLAIN = b"Ed" + bytes(2) + b"B2" + bytes(48)  # Ed25519, no password; no parameters of one
 _CHECKSUM = bytes(32)  # of a key without a password
 
@@ -65,10 +67,10 @@ def make_key(secret: Path) -> PublicKey:
 def read_secret_key(path: Path) -> SecretKey:
     """A secret key without a password, by `make_key` or `minisign -G -W`. Raises PandaError."""
     try:
-        raw = base64.b64decode(path.read_text().splitlines()[1], validate=True)
+        raw = base64.b64decode(read_regular(path, _MAX_KEY).decode().splitlines()[1], validate=True)
     except OSError as error:
         raise PandaError(f"{path}: the secret key cannot be read ({error.strerror or error})") from error
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, BundleError):
         raw = b""
     if len(raw) != 158 or raw[:2] != b"Ed":
         raise PandaError(f"{path}: not a secret key; make one with `panda-train keygen`")

@@ -1,9 +1,10 @@
 #include "library/json.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "library/regular.h"
 
 #define JSMN_STATIC
 #define JSMN_STRICT
@@ -16,18 +17,19 @@ static const jsmntok_t *token(const json_text *json, int i) { return (const jsmn
 
 static bool read_text(const char *path, json_text *json, size_t *length, panda_edge_error *error)
 {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return panda_edge_fail(error, "%s: cannot be read (%s); a bundle is a folder that `panda-train fit` makes",
-                               path, strerror(errno));
-    json->text = malloc(MOST_BYTES + 2);
-    *length = json->text ? fread(json->text, 1, MOST_BYTES + 1, file) : 0;
-    bool failed = ferror(file) != 0;
-    fclose(file);
+    size_t size = 0;
+    int file = open_regular(path, &size, error);
+    if (file < 0)
+        return false;
+    json->text = size <= MOST_BYTES ? malloc(size + 1) : NULL;
+    ssize_t got = 1;
+    for (*length = 0; json->text && got > 0 && *length < size; *length += got > 0 ? (size_t)got : 0)
+        got = read(file, json->text + *length, size - *length);
+    close(file);
+    if (size > MOST_BYTES || got < 0)
+        return panda_edge_fail(error, "%s: no manifest (unreadable, or more than %d bytes)", path, MOST_BYTES);
     if (json->text == NULL)
         return panda_edge_fail(error, "%s: not enough memory", path);
-    if (failed || *length > MOST_BYTES)
-        return panda_edge_fail(error, "%s: no manifest (unreadable, or more than %d bytes)", path, MOST_BYTES);
     json->text[*length] = 0;
     return true;
 }

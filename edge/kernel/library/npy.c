@@ -1,13 +1,13 @@
 #include "library/npy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "library/regular.h"
 
 enum { HEADER = 10, MOST_HEADER = 4096 };
 
@@ -37,19 +37,14 @@ static size_t data_offset(const uint8_t *file, size_t length, const char *dtype,
 /* The whole file, as long as the manifest says. */
 static bool map_file(const char *path, const panda_file *expected, npy_array *array, panda_edge_error *error)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0) {
-        int reason = file < 0 ? errno : 0;
-        if (file >= 0)
-            close(file);
-        return panda_edge_fail(error, "%s: cannot be read (%s); the bundle is incomplete, copy it again", path,
-                               reason ? strerror(reason) : "not a file with something in it");
-    }
-    if ((size_t)status.st_size != expected->bytes) {
+    size_t length = 0;
+    int file = open_regular(path, &length, error);
+    if (file < 0)
+        return false;
+    if (length != expected->bytes || length == 0) {
         close(file);
-        return panda_edge_fail(error, "%s: %lld bytes, the manifest says %zu; copy the bundle again", path,
-                               (long long)status.st_size, expected->bytes);
+        return panda_edge_fail(error, "%s: %zu bytes, the manifest says %zu; copy the bundle again", path, length,
+                               expected->bytes);
     }
     array->length = expected->bytes;
     array->map = mmap(NULL, array->length, PROT_READ, MAP_PRIVATE, file, 0);

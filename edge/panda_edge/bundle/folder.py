@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from panda_edge.bundle.held import HeldFile
 from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from panda_edge.bundle.npy import read_header
+from panda_edge.bundle.regular import open_regular
 from panda_edge.bundle.sealed_json import parsed, read_text
 from panda_edge.bundle.signature import Signature, check_signature, read_public_key
 from panda_edge.errors import BundleError
@@ -38,9 +41,14 @@ class Bundle:
         if entry is None:
             raise BundleError(f"{self.path}: the manifest lists no {name}; export the bundle again")
         path = self.path / name
-        if not path.is_file():
-            raise BundleError(f"{path}: missing; the bundle is incomplete, copy it again")
-        size = path.stat().st_size
+        try:
+            status = path.stat()
+        except OSError as error:
+            why = "missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror or error})"
+            raise BundleError(f"{path}: {why}; the bundle is incomplete, copy it again") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{path}: not a plain file; the bundle is incomplete, copy it again")
+        size = status.st_size
         if size != entry.bytes:
             raise BundleError(f"{path}: {size} bytes, the manifest says {entry.bytes}; truncated, copy it again")
         return path
@@ -54,7 +62,7 @@ class Bundle:
             return self._held[name].path
         path, entry = self.file(name), self.manifest.files[name]
         held = None if self.signature is None else _held_copy(path, entry.bytes)
-        if (sha256(path) if held is None else held.sha256) != entry.sha256:
+        if (_hash_of(path, entry.bytes) if held is None else held.sha256) != entry.sha256:
             raise BundleError(f"{path}: its sha256 is not the manifest's; altered or damaged, copy it again")
         if held is None:
             return path
@@ -68,25 +76,34 @@ class Bundle:
         """
         path = self.file(name) if self.signature is None else self.checked_file(name)
         try:
-            with path.open("rb") as stream:
-                found, fortran, item = read_header(stream)
-                begin, length = stream.tell(), os.fstat(stream.fileno()).st_size
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{path}: not a readable .npy array; damaged, copy it again") from error
-        if found != shape or item != np.dtype(dtype):
-            raise BundleError(f"{path}: holds {item} {found}, the manifest says {dtype} {shape}"[:400])
-        if fortran and len(shape) > 1:
-            raise BundleError(f"{path}: stored in Fortran order, expected C order; export the bundle again")
-        if length != begin + math.prod(shape) * item.itemsize:
-            raise BundleError(f"{path}: {length} bytes do not hold {dtype} {shape}; damaged, copy it again")
-        try:
-            return np.memmap(path, item, mode="r", offset=begin, shape=shape)
+            stream = open_regular(path)
         except OSError as error:
-            raise BundleError(f"{path}: cannot be mapped ({error.strerror or error})") from error
+            raise BundleError(f"{path}: not a readable .npy array; damaged, copy it again") from error
+        with stream:
+            return _mapped(path, stream, shape, dtype)
 
     def total_bytes(self) -> int:
         """Size on disk of all files, in bytes."""
         return sum(entry.bytes for entry in self.manifest.files.values())
+
+
+def _mapped(path: Path, stream: BinaryIO, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """The open file's array, mapped as it was checked, whatever the name means by then. Raises BundleError."""
+    try:
+        found, fortran, item = read_header(stream)
+        begin, length = stream.tell(), os.fstat(stream.fileno()).st_size
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a readable .npy array; damaged, copy it again") from error
+    if found != shape or item != np.dtype(dtype):
+        raise BundleError(f"{path}: holds {item} {found}, the manifest says {dtype} {shape}"[:400])
+    if fortran and len(shape) > 1:
+        raise BundleError(f"{path}: stored in Fortran order, expected C order; export the bundle again")
+    if length != begin + math.prod(shape) * item.itemsize:
+        raise BundleError(f"{path}: {length} bytes do not hold {dtype} {shape}; damaged, copy it again")
+    try:
+        return np.memmap(stream, item, mode="r", offset=begin, shape=shape)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be mapped ({error.strerror or error})") from error
 
 
 def open_bundle(path: Path, require_signature: str | os.PathLike[str] | None = None) -> Bundle:
@@ -119,10 +136,18 @@ def _held_copy(path: Path, size: int) -> HeldFile:
         raise BundleError(f"{path}: cannot be held in memory ({error.strerror or error})") from error
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
+def _hash_of(path: Path, size: int) -> str:
+    try:
+        return sha256(path, size + 1)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def sha256(path: Path, most: int | None = None) -> str:
+    """Hexadecimal SHA-256 of a file's content, of its first `most` bytes. Raises OSError."""
+    digest, left = hashlib.sha256(), most
+    with open_regular(path) as stream:
+        while chunk := stream.read(_CHUNK if left is None else min(_CHUNK, left)):
             digest.update(chunk)
+            left = left if left is None else left - len(chunk)
     return digest.hexdigest()

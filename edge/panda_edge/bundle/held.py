@@ -9,6 +9,8 @@ import tempfile
 import weakref
 from pathlib import Path
 
+from panda_edge.bundle.regular import open_regular
+
 _CHUNK = 1 << 20
 
 
@@ -24,7 +26,7 @@ class HeldFile:
         handle = _unnamed(source.name)
         weakref.finalize(self, os.close, handle)
         digest = hashlib.sha256()
-        with source.open("rb") as stream, os.fdopen(handle, "wb", closefd=False) as copy:
+        with open_regular(source) as stream, os.fdopen(handle, "wb", closefd=False) as copy:
             left = size + 1
             while left and (chunk := stream.read(min(_CHUNK, left))):
                 digest.update(chunk)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_edge.bundle.fields import short
+from panda_edge.bundle.regular import read_regular
 from panda_edge.errors import BundleError
 
 _SEAL = "manifest_sha256"
@@ -28,10 +29,7 @@ def _rendered(plain: dict[str, Any]) -> str:
 def read_text(path: Path) -> str:
     """The manifest's text, at most 4 MB of UTF-8. Raises BundleError."""
     try:
-        size = path.stat().st_size
-        if size > _MAX_BYTES:
-            raise BundleError(f"{path}: {size} bytes is no manifest (at most {_MAX_BYTES})")
-        return path.read_bytes().decode()  # byte for byte: no line end is translated
+        return read_regular(path, _MAX_BYTES).decode()  # byte for byte: no line end is translated
     except FileNotFoundError:
         raise BundleError(
             f"{path.parent}: no {path.name} in it, so not a bundle; make one with `panda-train fit`"

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from panda_edge.bundle.regular import open_regular
 from panda_edge.errors import BundleError, PandaError
 
 SIGNATURE_NAME = "manifest.json.minisig"
@@ -56,19 +57,27 @@ def key_name(number: bytes) -> str:
 
 
 def read_public_key(given: str | os.PathLike[str]) -> PublicKey:
-    """A minisign public key: a file of it, or its one line of 56 characters. Raises PandaError."""
-    shown = str(given)
-    line = shown if len(shown) == 56 and not Path(given).exists() else _lines(Path(given), "public key", 2)[1]
+    """A minisign public key: its one line of 56 characters, or a file of it. Raises PandaError.
+
+    What is a key's line is never taken for a file's name: whoever writes into the working folder would choose the key.
+    """
+    key = _key(given) if isinstance(given, str) else None
+    if key is None:
+        key = _key(_lines(Path(given), "public key", 2)[1])
+    if key is None:
+        raise PandaError(f"{given}: not a public key; give a file that `panda-train keygen` or `minisign -G` wrote")
+    return key
+
+
+def _key(line: str) -> PublicKey | None:
     raw = _base64(line)
-    if len(raw) != 42 or raw[:2] != b"Ed":
-        raise PandaError(f"{shown}: not a public key; give a file that `panda-train keygen` or `minisign -G` wrote")
-    return PublicKey(raw[2:10], raw[10:])
+    return PublicKey(raw[2:10], raw[10:]) if len(raw) == 42 and raw[:2] == b"Ed" else None
 
 
 def read_signature(bundle: Path) -> Signature:
     """The signature in a bundle's folder. Raises BundleError where there is none, or none that can be read."""
     path = bundle / SIGNATURE_NAME
-    if not path.exists():
+    if not os.path.exists(path):
         raise BundleError(f"{bundle}: not signed, and a signature is required; sign it with `panda-train sign`")
     lines = _lines(path, "signature", 4)
     raw, comment_raw = _base64(lines[1]), _base64(lines[3])
@@ -117,7 +126,7 @@ def check_signature(bundle: Path, manifest: bytes, key: PublicKey) -> Signature:
 def _lines(path: Path, what: str, count: int) -> list[str]:
     """The lines of a small text file, at least `count`. Raises PandaError."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             text = stream.read(_MAX_BYTES + 1).decode()
     except OSError as error:
         raise PandaError(f"{path}: the {what} cannot be read ({error.strerror or error})") from error

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from panda_edge.bundle.folder import sha256
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
+from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME
-from panda_edge.errors import PandaError
+from panda_edge.errors import BundleError, PandaError
 from panda_edge.learn.space import NO_ROOM
 
 SUFFIX = ".panda"
@@ -107,8 +108,8 @@ def _lock(handle: int) -> bool:
 
 def _is_bundle(path: Path) -> bool:
     try:
-        return MAGIC in (path / MANIFEST_NAME).read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return MAGIC in read_text(path / MANIFEST_NAME)
+    except BundleError:
         return False
 
 

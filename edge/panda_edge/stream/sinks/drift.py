@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from panda_edge.bundle.regular import read_regular
 from panda_edge.decide.calibration import Calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.decide.drift import DriftMartingale
-from panda_edge.errors import PandaError
+from panda_edge.errors import BundleError, PandaError
 from panda_edge.show.files import write_whole
 from panda_edge.stream.drift import SourceDrift, Start
 from panda_edge.stream.frame import Notice, Outcome
@@ -21,6 +22,7 @@ from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.worker import Worker
 
 DEFAULT_ALPHA = 0.01
+_MOST_BYTES = 100_000_000  # of the file; a source has some kilobytes, and a count for each calibrated score
 _KEPT_EVERY = 60.0  # seconds between two writings of the file
 
 _IN_WORDS = {
@@ -170,13 +172,13 @@ class Drift:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        kept = json.loads(file.read_bytes())
+        kept = json.loads(read_regular(file, _MOST_BYTES))
     except FileNotFoundError:
         return None
     except OSError as error:
         why = error.strerror or error
         raise PandaError(f"{file}: cannot be read ({why}); give --drift-state another file") from error
-    except ValueError:
+    except (ValueError, RecursionError, BundleError):
         raise PandaError(_no_state(file)) from None
     whole = isinstance(kept, dict) and kept.get("drift") == 1 and isinstance(kept.get("calibration"), str)
     if not whole or not isinstance(kept.get("sources"), dict):
