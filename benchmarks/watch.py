@@ -218,7 +218,7 @@ def receivers_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
     receivers = [Mqtt(f"mqtt://127.0.0.1:{port}/line"), Webhook(f"http://127.0.0.1:{hook_port}/")]
     said: list[str] = []
     spool = Spool(folder / "spool", [receiver.name for receiver in receivers])
-    sink = Deliveries(spool, receivers, True, True, lambda name, line: said.append(line))
+    sink = Deliveries(spool, receivers, True, lambda: True, lambda name, line: said.append(line))
     image = OpenedImage(Image.new("RGB", (8, 8)), (8, 8))
     from panda_edge.stream.frame import Frame
 

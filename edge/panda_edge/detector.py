@@ -129,13 +129,13 @@ class Detector:
         run = partial(_features, bundle, self._model)
         self._tiles = PictureScorer(run, [self._scorer, *beside], self._sharp) if tiled else None
         self.decider: Decider | None = None
+        self._calibration = open_calibration(bundle)  # now: the folder may be another one later
         self.decide_at(fpr)
 
     def decide_at(self, fpr: float) -> None:
         """Decide at this false-alarm rate from now on, where the bundle is calibrated. Raises PandaError."""
-        calibration = open_calibration(self.bundle)
-        if calibration is not None:
-            self.decider = Decider(replace(calibration, rule=self.rule), fpr)
+        if self._calibration is not None:
+            self.decider = Decider(replace(self._calibration, rule=self.rule), fpr)
 
     @property
     def rule(self) -> str:

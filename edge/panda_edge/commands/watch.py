@@ -163,45 +163,49 @@ def watch(
 
     SIGTERM ends after the frame at work; SIGHUP takes up a new bundle.
     """
-    from panda_edge.stream.run import RunOptions, run_watch
-    from panda_edge.stream.sinks.open import SinkOptions
+    from panda_edge.stream.asked import Asked, signals
 
-    sinks = SinkOptions(
-        jsonl=jsonl,
-        rotate_bytes=round(rotate_mb * 1e6),
-        rotate_seconds=rotate_hours * 3600,
-        keep=keep,
-        save=save,
-        quota_bytes=round(quota_mb * 1e6),
-        mqtt=mqtt,
-        webhook=webhook,
-        send=send.value,
-        spool=spool,
-        spool_events=spool_events,
-        metrics=metrics,
-        http=http,
-        token=token,
-        collect=collect,
-    )
-    options = RunOptions(
-        bundle=bundle,
-        sources=tuple(sources),
-        once=once,
-        new_only=new_only,
-        every=every,
-        max_fps=max_fps,
-        drop=None if drop is None else drop.value,
-        raw=raw,
-        frozen_after=frozen_after,
-        fpr=fpr,
-        roi=roi,
-        epsilon=epsilon,
-        threads=threads,
-        provider=provider,
-        require_signature=require_signature,
-        drift=drift,
-        drift_state=drift_state,
-        sinks=sinks,
-    )
-    if not run_watch(options):
+    with signals(Asked()) as asked:  # from now on: a SIGHUP while the libraries are read must not end it
+        from panda_edge.stream.run import RunOptions, run_watch
+        from panda_edge.stream.sinks.open import SinkOptions
+
+        sinks = SinkOptions(
+            jsonl=jsonl,
+            rotate_bytes=round(rotate_mb * 1e6),
+            rotate_seconds=rotate_hours * 3600,
+            keep=keep,
+            save=save,
+            quota_bytes=round(quota_mb * 1e6),
+            mqtt=mqtt,
+            webhook=webhook,
+            send=send.value,
+            spool=spool,
+            spool_events=spool_events,
+            metrics=metrics,
+            http=http,
+            token=token,
+            collect=collect,
+        )
+        options = RunOptions(
+            bundle=bundle,
+            sources=tuple(sources),
+            once=once,
+            new_only=new_only,
+            every=every,
+            max_fps=max_fps,
+            drop=None if drop is None else drop.value,
+            raw=raw,
+            frozen_after=frozen_after,
+            fpr=fpr,
+            roi=roi,
+            epsilon=epsilon,
+            threads=threads,
+            provider=provider,
+            require_signature=require_signature,
+            drift=drift,
+            drift_state=drift_state,
+            sinks=sinks,
+        )
+        good = run_watch(options, asked)
+    if not good:
         raise typer.Exit(2)

@@ -22,7 +22,7 @@ _INFERNO = np.array(
 _LEAST_CAPTIONED = 48  # pixels of width; below, the letters would be specks
 _SKIPPED = 2  # the darkest steps, which would hide a dark image
 
-_MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
+MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
 _STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
 _OUTLINE, _OUTLINE_EDGE = (86, 180, 233), (0, 0, 0)  # Okabe and Ito's sky blue: apart from inferno for every eye
 _DARKENED = 0.6  # share of black over what the model did not see
@@ -40,8 +40,8 @@ def overlay(image: ImageLike, result: Result, scale: tuple[float, float], white:
     Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is
     calibrated. What a crop left out is shown darkened. white: see `open_image`.
     """
-    picture = open_image(image, lambda size: (_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE), white=white).image
-    picture.thumbnail((_MAX_OVERLAY_SIDE, _MAX_OVERLAY_SIDE))
+    picture = open_image(image, lambda size: (MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE), white=white).image
+    picture.thumbnail((MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE))
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")
     values = result.view.to_picture(result.heatmap, picture.size)

@@ -14,12 +14,14 @@ from panda_edge.stream.frame import Frame, Picture, Source, SourceLost
 from panda_edge.stream.inbox import Inbox
 from panda_edge.stream.pace import Pace
 from panda_edge.stream.sources.folder import FolderSource
+from panda_edge.stream.started import start
+from panda_edge.stream.why import why
 
 Say = Callable[[str, str | None, str], None]
 """Kind of the notice, its source, its text."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before a lost source is tried again
-_SILENT = 10.0  # seconds without a picture after which a camera is said to be silent
+_SILENT = 10.0  # seconds without a picture after which a camera that is not lost is said to be silent
 
 
 @dataclass
@@ -55,20 +57,22 @@ class Capture:
         if isinstance(source, FolderSource):
             source.tell = lambda text: say("passed_over", source.name, text)
         self._stop = stop
+        self._reading: float | None = None  # since when the source has been at work
         self._thread = Thread(target=self._run, name=f"capture {source.name}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        start(self._thread)
 
     def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def check_silence(self) -> None:
-        """Say once where a camera gives nothing though nothing broke."""
-        state = self.state
-        if not self.source.live or not state.up or state.last is None:
+        """Say once where a camera gives nothing though nothing broke, be it that it never gave a picture."""
+        state, since = self.state, self._reading
+        if not self.source.live or since is None or state.silent:
             return
-        if not state.silent and time.monotonic() - state.last > _SILENT:
+        if time.monotonic() - max(since, state.last or since) > _SILENT:
             state.silent = True
             self._say("source_silent", state.name, f"no picture for {_SILENT:.0f} seconds; still waiting")
 
@@ -82,16 +86,19 @@ class Capture:
                     if not self._stop.is_set() and not self.state.frames:
                         raise PandaError(f"{self.source.name}: no pictures in it")
                     return
-                except SourceLost as error:
+                except Exception as error:
+                    # Of a source without an end, a defect of ours is a loss, too: its pictures go on.
+                    if not isinstance(error, SourceLost) and (isinstance(error, PandaError) or not self.source.endless):
+                        raise
                     pause = _FIRST_PAUSE if self.state.frames > before else pause
-                    self._lost(str(error), pause)
+                    self._lost(why(error), pause)
                     # Not all of a site's cameras at the same moment, after a power cut.
                     self._stop.wait(pause * random.uniform(0.8, 1.2))
                     pause = min(pause * 2, _LONGEST_PAUSE)
-        except PandaError as error:
+        except Exception as error:
             self.failed = True
-            self.state.error = str(error)
-            self._say("source_failed", self.state.name, str(error))
+            self.state.error = why(error)
+            self._say("source_failed", self.state.name, why(error))
         finally:
             self.state.up, self.state.ended = False, True
             self._inbox.end(self._index)
@@ -99,11 +106,17 @@ class Capture:
     def _read_once(self) -> None:
         # Closed here, in this thread, whatever comes: a source holds files and sockets.
         with closing(self.source.pictures(self._stop)) as pictures:
-            for picture in pictures:
-                self._up()
-                self._put(picture)
-                if self._stop.is_set():
-                    return
+            self._reading = time.monotonic()
+            try:
+                while not self._stop.is_set():
+                    if not self._drop:
+                        self._inbox.wait_for_room(self._index)
+                    if (picture := next(pictures, None)) is None:
+                        return
+                    self._up()
+                    self._put(picture)
+            finally:
+                self._reading = None
 
     def _put(self, picture: Picture) -> None:
         self.state.frames += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -16,6 +17,8 @@ from panda_edge.stream.frame import Frame
 _OF_BRIGHTNESS, _OF_CONTRAST, _OF_DETAIL = 0.25, 0.1, 0.6
 _OF_DETAIL_OF_FEW = 0.4  # where only the self-test's three pictures tell what is normal
 _MANY = 20
+_LARGE = 16_000_000  # pixels, from which only its hash is kept of a picture
+_STRIP = 256  # rows that are hashed at once
 _REPEATS = 2  # a frozen picture has come at least so many times again
 
 FROZEN_AFTER = 1.0  # seconds
@@ -23,7 +26,7 @@ FROZEN_AFTER = 1.0  # seconds
 
 @dataclass
 class _Last:
-    picture: Image.Image
+    picture: Image.Image | bytes  # of a large one the hash
     number: int
     since: float
     repeats: int = 0
@@ -57,8 +60,9 @@ class PictureCheck:
             return None
         last = self._last.get(frame.source)
         arrived = frame.picture.arrived
-        if last is None or not _same(last.picture, image):
-            self._last[frame.source] = _Last(image, frame.number, arrived)
+        picture = image if image.width * image.height <= _LARGE else _hash(image)
+        if last is None or not _same(last.picture, picture):
+            self._last[frame.source] = _Last(picture, frame.number, arrived)
             return None
         last.repeats += 1
         if last.repeats < _REPEATS or (live and arrived - last.since < self._frozen_after):
@@ -91,7 +95,17 @@ def normal_range(bundle: Bundle) -> QualityRange:
     return normal
 
 
-def _same(one: Image.Image, other: Image.Image) -> bool:
+def _hash(image: Image.Image) -> bytes:
+    """Of size, mode and pixels, taken in strips."""
+    digest = hashlib.blake2b(f"{image.size} {image.mode}".encode())
+    for top in range(0, image.height, _STRIP):
+        digest.update(image.crop((0, top, image.width, min(top + _STRIP, image.height))).tobytes())
+    return digest.digest()
+
+
+def _same(one: Image.Image | bytes, other: Image.Image | bytes) -> bool:
+    if isinstance(one, bytes) or isinstance(other, bytes):
+        return one == other
     if one is other:
         return True
     if one.size != other.size or one.mode != other.mode:

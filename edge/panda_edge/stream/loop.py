@@ -8,18 +8,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 from panda_edge.detector import Detector, Result
 from panda_edge.errors import PandaError
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.reading import OpenedImage
+from panda_edge.stream.asked import Asked
 from panda_edge.stream.capture import Capture, SourceState
 from panda_edge.stream.frame import Frame, Notice, Outcome, Source
 from panda_edge.stream.inbox import Inbox
 from panda_edge.stream.judgeable import FROZEN_AFTER, PictureCheck, normal_range
 from panda_edge.stream.pace import Pace
+from panda_edge.stream.started import started
+from panda_edge.stream.why import why
 
 _DEPTH_DROPPING, _DEPTH_WAITING = 2, 4  # frames that may wait: as fresh as can be, or so that nobody idles
 _TURN = 0.5  # seconds after which the loop looks around though no frame came
@@ -51,13 +54,16 @@ class Loop:
         options: LoopOptions = LoopOptions(),
         notify: Callable[[Notice], None] = lambda notice: None,
         beat: Callable[[], None] = lambda: None,
+        asked: Asked | None = None,
     ) -> None:
         """load: opens the bundle, now and at every `reload`. notify: is told what is not of one frame, by any thread.
-        beat: is called at least twice a second, by the loop itself. Raises what `load` raises."""
+        beat: is called at least twice a second, by the loop itself. asked: flags that are looked at as often.
+        Raises what `load` raises."""
         self._load = load
         self._options = options
         self._notify = notify
         self._beat = beat
+        self._asked = asked or Asked()
         self._run = secrets.token_hex(6)  # makes ids unlike those of other runs, whatever the clock says
         self._numbers = itertools.count(1)
         self._stop = Event()
@@ -65,8 +71,7 @@ class Loop:
         self._loaded: _Loaded | None = None
         self._fpr: float | None = None
         self._asked_fpr: float | None = None
-        self._loading: Thread | None = None
-        self._asked_again = False
+        self._loading = False
         first = _Loaded.of(load())
         self.detector = first.detector
         self._check = PictureCheck(first.normal, first.detector.preprocessing, options.frozen_after)
@@ -93,7 +98,7 @@ class Loop:
         for capture in self._captures:
             capture.start()
         try:
-            while not self._stop.is_set():
+            while not self._asked.end:
                 self._look_around()
                 taken = self._inbox.take(_TURN)
                 if taken is not None:
@@ -108,17 +113,12 @@ class Loop:
 
     def stop(self) -> None:
         """End after the frame that is being judged."""
-        self._stop.set()
+        self._asked.end = True
 
     def reload(self) -> None:
         """Open the bundle again beside the one at work, and change over between two frames. One that cannot be opened
         is said, and the old one stays."""
-        with self._swap:
-            if self._loading is not None:
-                self._asked_again = True
-                return
-            self._loading = Thread(target=self._load_beside, name="bundle", daemon=True)
-            self._loading.start()
+        self._asked.reload = True
 
     def set_fpr(self, fpr: float) -> None:
         """Decide at another false-alarm rate from the next frame on. Raises PandaError: not in (0, 1)."""
@@ -146,20 +146,26 @@ class Loop:
             self._fpr = asked
         if self._fpr is not None and (asked is not None or loaded is not None):
             self.detector.decide_at(self._fpr)
+        if self._asked.reload and not self._loading:
+            self._asked.reload, self._loading = False, True
+            try:
+                started(self._load_beside, "the bundle")
+            except PandaError as error:
+                self._loading = False
+                self._refuse(error)
 
     def _load_beside(self) -> None:
-        while True:
-            try:
-                loaded = _Loaded.of(self._load())
-                with self._swap:
-                    self._loaded = loaded
-            except PandaError as error:
-                self.say("bundle_refused", None, f"{error}; the bundle at work stays")
+        try:
+            loaded = _Loaded.of(self._load())
             with self._swap:
-                if not self._asked_again or self._stop.is_set():
-                    self._loading = None
-                    return
-                self._asked_again = False
+                self._loaded = loaded
+        except Exception as error:  # too little memory, a defect: the next reload must be possible all the same
+            self._refuse(error)
+        finally:
+            self._loading = False
+
+    def _refuse(self, error: Exception) -> None:
+        self.say("bundle_refused", None, f"{why(error)}; the bundle at work stays")
 
     def _burst(self, frame: Frame, dropped: int) -> Iterator[Outcome]:
         """The outcome of a frame; where more wait and that is faster, of those too, in one pipelined run. A run never
@@ -167,21 +173,15 @@ class Loop:
         if self.detector.bundle.manifest.segmentation.bank not in _PIPELINED_BANKS or self._inbox.empty:
             yield self._judged(self._checked(frame, dropped))
             return
-        waiting: deque[_Checked] = deque()
+        waiting = deque([self._checked(frame, dropped)])
 
         def images() -> Iterator[OpenedImage]:
-            taken: tuple[Frame, int] | None = (frame, dropped)
             for _ in range(_LONGEST_BURST):
-                if taken is None:
-                    return
-                waiting.append(self._checked(*taken))
                 opened = waiting[-1].frame.picture.opened
                 if waiting[-1].reason is None and opened is not None:
                     yield opened
-                if self._stop.is_set() or self._loaded is not None:
+                if self._asked.end or self._loaded is not None or (taken := self._inbox.take(0)) is None:
                     return
-                taken = self._inbox.take(0)
-            if taken is not None:
                 waiting.append(self._checked(*taken))
 
         try:
@@ -189,14 +189,17 @@ class Loop:
                 while waiting[0].reason is not None:
                     yield self._outcome(waiting.popleft(), None)
                 yield self._outcome(waiting.popleft(), result)
-        except PandaError:
+        except Exception:
             pass  # of one of those that wait: each is judged by itself now, and the culprit named
         while waiting:
             yield self._judged(waiting.popleft())
 
     def _checked(self, frame: Frame, dropped: int) -> _Checked:
         started = time.monotonic()
-        reason = self._check.reason(frame, self._live[frame.source])
+        try:
+            reason = self._check.reason(frame, self._live[frame.source])
+        except Exception as error:  # as below
+            reason = f"failed: {why(error)}"
         return _Checked(frame, dropped, reason, started, (time.monotonic() - started) * 1e3)
 
     def _judged(self, checked: _Checked) -> Outcome:
@@ -205,8 +208,8 @@ class Loop:
             return self._outcome(checked, None)
         try:
             return self._outcome(checked, self.detector.segment(opened))
-        except PandaError as error:
-            return self._outcome(replace(checked, reason=f"failed: {error}"), None)
+        except Exception as error:  # too little memory, a defect of ours: this frame is lost, the line goes on
+            return self._outcome(replace(checked, reason=f"failed: {why(error)}"), None)
 
     def _outcome(self, checked: _Checked, result: Result | None) -> Outcome:
         picture = checked.frame.picture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from panda_edge.detector import Detector, load
 from panda_edge.errors import PandaError
+from panda_edge.stream.asked import Asked, signals
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.setup import check_options, open_sources
@@ -47,9 +46,12 @@ class RunOptions:
     sinks: SinkOptions = field(default_factory=SinkOptions)
 
 
-def run_watch(options: RunOptions) -> bool:
+def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
     """Watch until every source has ended or a signal says so. Returns False where a source failed, or a sink until the
-    end. Raises PandaError."""
+    end. asked: by signals that are handled already. Raises PandaError."""
+    if asked is None:
+        with signals(Asked()) as asked:
+            return run_watch(options, asked)
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     check_drift(options.drift, options.drift_state)
     _check_save(options)
@@ -84,14 +86,14 @@ def run_watch(options: RunOptions) -> bool:
         LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after),
         notify,
         systemd.beat,
+        asked,
     )
     loops.append(loop)
     _warn_of(loop.detector)
-    may_wait = options.drop == "never" if options.drop else not any(source.live for source in sources)
+    patient = options.drop == "never" if options.drop else not any(source.live for source in sources)
     with ExitStack() as stack:
         drift = open_drift(loop, options.drift, options.drift_state)
-        sinks += open_sinks(options.sinks, loop, may_wait, stack, drift)
-        stack.enter_context(_signals(loop))
+        sinks += open_sinks(options.sinks, loop, lambda: patient and not asked.end, stack, drift)
         systemd.notify("READY=1")
         for outcome in loop.outcomes():
             for sink in sinks:
@@ -116,22 +118,3 @@ def _warn_of(detector: Detector) -> None:
         print("warning: the bundle is not calibrated; frames get scores, and no decisions", file=sys.stderr)
     for remark in detector.remarks:
         print(f"warning: {remark}", file=sys.stderr)
-
-
-def _signals(loop: Loop) -> ExitStack:
-    """SIGTERM and SIGINT end after the frame at work, a second one at once; SIGHUP takes up a new bundle."""
-    stack = ExitStack()
-
-    def on(number: signal.Signals, handle: Callable[[], None]) -> None:
-        before = signal.signal(number, lambda *_: handle())
-        stack.callback(signal.signal, number, before)
-
-    def end() -> None:
-        loop.stop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-
-    on(signal.SIGTERM, end)
-    on(signal.SIGINT, end)
-    on(signal.SIGHUP, loop.reload)
-    return stack

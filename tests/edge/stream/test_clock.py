@@ -45,9 +45,11 @@ def test_a_clock_set_back_loses_and_reorders_nothing(
     file = RotatedFile(tmp_path / "w.jsonl", 100_000_000, 3600, 5)
     segmentation = panda_edge.load(bundle_path, threads=1).bundle.manifest.segmentation
     sinks = [
-        JsonLines(file.write, said.append, True, file.close),
+        JsonLines(file.write, said.append, lambda: True, file.close),
         SavedFrames(tmp_path / "saved", 10**9, lambda: segmentation, said.append),
-        Deliveries(Spool(tmp_path / "s", ["receiver"]), [receiver], True, True, lambda name, line: said.append(line)),
+        Deliveries(
+            Spool(tmp_path / "s", ["receiver"]), [receiver], True, lambda: True, lambda name, line: said.append(line)
+        ),
     ]
     outcomes = panda_edge.watch(bundle_path, str(incoming), threads=1, fpr=0.999, notify=notices.append)
     taken = []

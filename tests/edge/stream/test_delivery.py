@@ -24,6 +24,7 @@ from panda_edge.stream.sinks.delivery import Deliveries
 from panda_edge.stream.sinks.mqtt import Mqtt
 from panda_edge.stream.sinks.spool import Event, Spool
 from panda_edge.stream.sinks.webhook import Webhook
+from panda_edge.stream.sinks.worker import never
 
 
 class TestSpool:
@@ -123,7 +124,7 @@ def test_a_receiver_that_was_away_gets_all_in_order(
     said: list[str] = []
     away = Away(3)
     sink = Deliveries(
-        Spool(tmp_path / "s", ["away"]), [away], True, False, lambda name, line: said.append(f"{name}: {line}")
+        Spool(tmp_path / "s", ["away"]), [away], True, never, lambda name, line: said.append(f"{name}: {line}")
     )
     for number in range(200):
         sink.outcome(outcome(make_frame, number))
@@ -139,7 +140,7 @@ def test_a_receiver_that_was_away_gets_all_in_order(
 
 def test_what_is_sent_by_default(tmp_path: Path, make_frame: Callable[..., Any]) -> None:
     away = Away(0)
-    sink = Deliveries(Spool(tmp_path / "s", ["away"]), [away], False, False, lambda name, line: None)
+    sink = Deliveries(Spool(tmp_path / "s", ["away"]), [away], False, never, lambda name, line: None)
     reasons = [None, "black: 1", "black: 2", "frozen: 3", None, "black: 4"]
     for number, why in enumerate(reasons):
         sink.outcome(outcome(make_frame, number, why))

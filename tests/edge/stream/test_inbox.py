@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 from panda_edge.stream.frame import Frame
 from panda_edge.stream.inbox import Inbox
@@ -80,3 +81,45 @@ def test_every_nth_and_at_most_so_many() -> None:
     started = time.monotonic()
     assert all(file.takes(False, stop) for _ in range(11))
     assert time.monotonic() - started == pytest.approx(0.2, abs=0.1)
+
+
+def test_large_frames_wait_by_their_bytes(make_frame: Callable[..., Frame]) -> None:
+    large = Image.new("RGB", (1000, 1000))  # 4 MB in memory
+    inbox = Inbox([4, 4], most_bytes=9_000_000)
+    held: list[int] = []
+    most = 0
+
+    def fill(source: int) -> None:
+        for number in range(8):
+            inbox.wait_for_room(source)
+            held.append(1)
+            inbox.put(source, make_frame(large, number), drop=False)
+        inbox.end(source)
+
+    threads = [threading.Thread(target=fill, args=(source,)) for source in (0, 1)]
+    for thread in threads:
+        thread.start()
+    taken = 0
+    while not inbox.finished:
+        time.sleep(0.005)
+        most = max(most, len(held) - taken)
+        taken += inbox.take(1) is not None
+    for thread in threads:
+        thread.join()
+    assert taken == 16
+    assert most <= 4  # two by the bound, and one more a source, that was begun at the same moment
+
+
+def test_what_drops_makes_room_by_bytes_too(make_frame: Callable[..., Frame]) -> None:
+    large = Image.new("RGB", (1000, 1000))
+    inbox = Inbox([4], most_bytes=9_000_000)
+    assert [inbox.put(0, make_frame(large, n), drop=True) for n in range(5)] == [0, 0, 2, 0, 2]
+
+
+def test_one_that_is_larger_than_all_may_hold_passes_alone(make_frame: Callable[..., Frame]) -> None:
+    inbox = Inbox([4], most_bytes=1000)
+    for number in range(3):
+        inbox.wait_for_room(0)
+        inbox.put(0, make_frame(Image.new("RGB", (1000, 1000)), number), drop=False)
+        assert inbox.take(0) is not None
+        inbox.take(0)

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import Quality, QualityRange, measure_quality
+from panda_edge.stream import judgeable
 from panda_edge.stream.frame import Frame
 from panda_edge.stream.judgeable import PictureCheck, normal_range
 
@@ -65,6 +66,21 @@ def test_the_same_pixels_again_and_again_are_frozen(
     same = [pictures[0].copy() for _ in range(4)]
     found = [reason(check, make_frame(image, i + 1)) for i, image in enumerate([*same, pictures[1], pictures[0]])]
     assert found == [None, None, "frozen", "frozen", None, None]
+
+
+def test_of_large_pictures_the_hash_alone_is_kept(
+    check: PictureCheck,
+    pictures: list[Image.Image],
+    make_frame: Callable[..., Frame],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judgeable, "_LARGE", 100)
+    monkeypatch.setattr(judgeable, "_STRIP", 7)
+    same = [pictures[0].copy() for _ in range(4)]
+    found = [reason(check, make_frame(image, i + 1)) for i, image in enumerate([*same, pictures[1], pictures[0]])]
+    assert found == [None, None, "frozen", "frozen", None, None]
+    (last,) = check._last.values()
+    assert isinstance(last.picture, bytes)
 
 
 def test_a_camera_is_given_a_second(

@@ -19,7 +19,9 @@ from panda_edge.stream.sinks.worker import Worker
 class TestWorker:
     def test_everything_in_order(self) -> None:
         done: list[int] = []
-        work: Worker[int] = Worker("t", done.extend, lambda line: None, wait=True, capacity=3)
+        work: Worker[int] = Worker(
+            "t", done.extend, lambda line: None, lambda item: 1, may_wait=lambda: True, capacity=3
+        )
         for number in range(500):
             work.put(number)
         work.close(5)
@@ -33,7 +35,7 @@ class TestWorker:
             go.wait(5)
             done.extend(batch)
 
-        work: Worker[int] = Worker("t", hang, lambda line: None, capacity=10, batch=1)
+        work: Worker[int] = Worker("t", hang, lambda line: None, lambda item: 1, capacity=10, batch=1)
         started = time.monotonic()
         for number in range(100):
             work.put(number)
@@ -55,7 +57,7 @@ class TestWorker:
             failures.append(None)
             done.extend(batch)
 
-        work: Worker[int] = Worker("t", fail, said.append)
+        work: Worker[int] = Worker("t", fail, said.append, lambda item: 1)
         for number in range(5):
             work.put(number)
         work.close(5)
@@ -68,7 +70,7 @@ class TestWorker:
         def fail(batch: list[int]) -> None:
             raise PandaError("never")
 
-        work: Worker[int] = Worker("t", fail, said.append, wait=True, capacity=2)
+        work: Worker[int] = Worker("t", fail, said.append, lambda item: 1, may_wait=lambda: True, capacity=2)
         for number in range(7):
             work.put(number)
         started = time.monotonic()

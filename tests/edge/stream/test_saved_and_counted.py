@@ -7,6 +7,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from PIL import Image
 
 import panda_edge
 from panda_edge.errors import PandaError
+from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.capture import SourceState
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.sinks import saved
 from panda_edge.stream.sinks.metrics import Metrics, MetricsServer, host_and_port
 from panda_edge.stream.sinks.saved import SavedFrames
+from panda_edge.stream.weight import outcome_bytes
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,30 @@ def test_a_full_disk_is_said_and_leaves_nothing_half(
     assert "No space left" in said[0]
     assert list((tmp_path / "out").glob("[!.]*")) == []
     assert sink.lost == 1
+
+
+def test_a_full_disk_holds_few_large_pictures(
+    make_sink: Callable[..., SavedFrames], outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise PandaError("no space left")
+
+    monkeypatch.setattr(saved, "png_bytes", full)
+    monkeypatch.setattr(saved, "overlay", full)
+    sink = make_sink()
+    image = Image.new("RGB", (2500, 2000))  # 20 MB in memory
+    picture = replace(outcomes[0].frame.picture, opened=OpenedImage(image, image.size), encoded=None)
+    filed = replace(picture, encoded=b"\x89PNG")
+    for number in range(30):
+        frame = replace(outcomes[0].frame, picture=picture if number % 2 else filed)
+        sink.outcome(replace(outcomes[0], frame=frame))
+        held = list(sink._worker._queue)
+        assert sum(map(outcome_bytes, held)) <= 128_000_000
+    opened = [outcome.frame.picture.opened for outcome in held if outcome.frame.picture.encoded]
+    assert opened
+    assert all(one is not None and max(one.image.size) == 2048 for one in opened)
+    assert sink.lost >= 30 - 8
+    sink.close(0.1)
 
 
 def test_counters(outcomes: list[Outcome]) -> None:

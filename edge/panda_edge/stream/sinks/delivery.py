@@ -7,12 +7,13 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Protocol
 
-from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.spool import Event, Spool
-from panda_edge.stream.sinks.worker import Worker, reason
+from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.started import start
+from panda_edge.stream.why import why
 
 _BATCH = 64
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between tries
@@ -37,15 +38,22 @@ class Deliveries:
         spool: Spool,
         receivers: Sequence[Receiver],
         every_frame: bool,
-        wait: bool,
+        may_wait: Callable[[], bool],
         say: Callable[[str, str], None],
     ) -> None:
         """every_frame: send each frame's outcome; otherwise anomalous ones, the first of each run of frames that were
-        not judged, and notices. say: receiver and one line."""
+        not judged, and notices. may_wait: see Worker. say: receiver and one line."""
         self._spool = spool
         self._every_frame = every_frame
         self._not_judged: dict[str, str | None] = {}
-        self._keep = Worker("spool", spool.add, lambda line: say("spool", line), wait=wait, capacity=10_000)
+        self._keep: Worker[tuple[str, bytes]] = Worker(
+            "spool",
+            spool.add,
+            lambda line: say("spool", line),
+            lambda event: len(event[1]),
+            capacity=10_000,
+            may_wait=may_wait,
+        )
         self._stop = Flag()
         self._receivers = receivers
         self._threads = [
@@ -53,7 +61,7 @@ class Deliveries:
             for receiver in receivers
         ]
         for thread in self._threads:
-            thread.start()
+            start(thread)
 
     @property
     def gave_up(self) -> bool:
@@ -93,17 +101,17 @@ class Deliveries:
         pause = _FIRST_PAUSE
         failing = False
         while True:
-            events = self._spool.waiting(receiver.name, _BATCH, 0 if self._stop.is_set() else _TURN)
-            if not events:
-                if self._stop.is_set():
-                    return
-                continue
             try:
+                events = self._spool.waiting(receiver.name, _BATCH, 0 if self._stop.is_set() else _TURN)
+                if not events:
+                    if self._stop.is_set():
+                        return
+                    continue
                 receiver.deliver(events)
                 self._spool.delivered(receiver.name, events[-1].seq)
-            except (OSError, PandaError) as error:
+            except Exception as error:  # a disk, a network, a defect: events are never given up for it
                 if not failing:
-                    say(receiver.name, f"{reason(error)}; events wait in the spool")
+                    say(receiver.name, f"{why(error)}; events wait in the spool")
                 failing = True
                 if self._stop.wait(pause):
                     return

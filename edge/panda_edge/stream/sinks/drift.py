@@ -95,6 +95,7 @@ class Drift:
                 "drift",
                 lambda states: write_whole(file, states[-1]),
                 lambda line: say("sink", str(file), line),
+                len,
                 capacity=1,
             )
 
@@ -144,7 +145,7 @@ class Drift:
                 else SourceDrift(DriftMartingale(scores, seed))
                 for seed, name in enumerate(self._names)
             }
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise PandaError(_no_state(self._file)) from None
 
     def _tell(self, name: str, source: SourceDrift) -> None:

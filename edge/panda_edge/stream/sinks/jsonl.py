@@ -20,10 +20,14 @@ class JsonLines:
     """One JSON object a line for every frame and notice."""
 
     def __init__(
-        self, write: Callable[[bytes], None], say: Callable[[str], None], wait: bool, release: Callable[[], None]
+        self,
+        write: Callable[[bytes], None],
+        say: Callable[[str], None],
+        may_wait: Callable[[], bool],
+        release: Callable[[], None],
     ) -> None:
-        """write: takes whole lines, all or none of them. wait: whether the loop may be kept waiting, for files."""
-        self._worker: Worker[bytes] = Worker("lines", lambda lines: write(b"".join(lines)), say, wait=wait)
+        """write: takes whole lines, all or none of them. may_wait: see Worker."""
+        self._worker: Worker[bytes] = Worker("lines", lambda lines: write(b"".join(lines)), say, len, may_wait=may_wait)
         self._release = release
 
     @property

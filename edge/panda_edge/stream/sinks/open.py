@@ -51,7 +51,7 @@ class SinkOptions:
 
 
 def open_sinks(
-    options: SinkOptions, loop: Loop, may_wait: bool, closing: ExitStack, drift: Drift | None = None
+    options: SinkOptions, loop: Loop, may_wait: Callable[[], bool], closing: ExitStack, drift: Drift | None = None
 ) -> list[Sink]:
     """The sinks asked for; JSON lines on stdout where nothing else would tell. may_wait: a sink may keep the loop
     waiting. closing: gets what closes them, in an order in which what was taken is finished. drift: closed first, and

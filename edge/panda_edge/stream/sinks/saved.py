@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Callable
@@ -12,12 +11,14 @@ from pathlib import Path
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
 from panda_edge.show.files import make_results_folder, png_bytes, write_whole
-from panda_edge.show.overlay import color_scale, overlay
+from panda_edge.show.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.weight import lightened, outcome_bytes
 
+_MOST_BYTES = 128_000_000  # of frames that wait while the disk is full or slow
 _OURS = re.compile(r"(\d{9})_[\w.-]*\.\w+")
 _SUFFIXES = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif", b"RI": ".webp"}
 
@@ -42,7 +43,9 @@ class SavedFrames:
         self._bytes = 0
         self._next = 1
         self._take_stock()
-        self._worker: Worker[Outcome] = Worker("saved frames", self._save, say, capacity=32, batch=1)
+        self._worker: Worker[Outcome] = Worker(
+            "saved frames", self._save, say, outcome_bytes, capacity=32, most_bytes=_MOST_BYTES, batch=1
+        )
 
     @property
     def lost(self) -> int:
@@ -56,7 +59,9 @@ class SavedFrames:
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.anomalous:
-            self._worker.put(outcome)
+            # A picture that came as a file is saved as that file: its pixels are for the overlay alone.
+            filed = outcome.frame.picture.encoded is not None
+            self._worker.put(lightened(outcome, MAX_OVERLAY_SIDE, keep_file=True) if filed else outcome)
 
     def notice(self, notice: Notice) -> None:
         pass
@@ -102,7 +107,7 @@ class SavedFrames:
     def _take_stock(self) -> None:
         for path in sorted(self._folder.iterdir()):
             if found := _OURS.fullmatch(path.name):
-                size = os.path.getsize(path)
+                size = path.lstat().st_size
                 self._kept.append((path, size))
                 self._bytes += size
                 self._next = max(self._next, int(found[1]) + 1)

@@ -9,16 +9,24 @@ from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from panda_edge.errors import PandaError
+from panda_edge.stream.started import start
+from panda_edge.stream.why import why
 
 T = TypeVar("T")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0  # seconds between tries
+_TURN = 0.5  # seconds after which one who waits looks whether he may still
+
+
+def never() -> bool:
+    """The caller never waits."""
+    return False
 
 
 class Worker(Generic[T]):
     """A bounded queue and a thread that works it off in batches; one that fails is tried again, with growing pauses.
 
-    When the queue is full the oldest item is lost and counted; where it may `wait`, the caller waits instead, as long
+    When the queue is full the oldest item is lost and counted; where it `may_wait`, the caller waits instead, as long
     as the work does not fail.
     """
 
@@ -27,35 +35,48 @@ class Worker(Generic[T]):
         name: str,
         work: Callable[[list[T]], None],
         say: Callable[[str], None],
+        weigh: Callable[[T], int],
         capacity: int = 1000,
-        wait: bool = False,
+        most_bytes: int = 16_000_000,
+        may_wait: Callable[[], bool] = never,
         batch: int = 256,
     ) -> None:
         """work: raises OSError or PandaError where it failed, and did then nothing of the batch; BrokenPipeError ends
-        the worker, as nobody reads any more. say: one line, when it begins to fail and when it works again."""
+        the worker, as nobody reads any more; a batch that fails in another way is lost. say: one line, when it begins
+        to fail and when it works again. weigh: bytes of an item, of which `most_bytes` wait; a larger one waits alone.
+        may_wait: asked twice a second by a caller for whose item there is no room. Raises PandaError."""
         self.lost = 0
         self.broken = self.gave_up = False
         self._work = work
         self._say = say
+        self._weigh = weigh
         self._capacity = capacity
-        self._wait = wait
+        self._most_bytes = most_bytes
+        self._may_wait = may_wait
         self._batch = batch
         self._queue: deque[T] = deque()
+        self._bytes = 0
         self._changed = Condition()
         self._failing = self._closing = False
         self._deadline = float("inf")
         self._thread = Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        start(self._thread)
 
     def put(self, item: T) -> None:
         """Queue an item."""
+        size = self._weigh(item)
+
+        def goes_on() -> bool:
+            return self._has_room(size) or self._failing or self._closing or self.broken
+
         with self._changed:
-            if self._wait:
-                self._changed.wait_for(lambda: self._has_room() or self._failing or self._closing or self.broken)
-            if not self._has_room():
-                self._queue.popleft()
+            while not goes_on() and self._may_wait():
+                self._changed.wait_for(goes_on, _TURN)
+            while not self._has_room(size):
+                self._take()
                 self.lost += 1
             self._queue.append(item)
+            self._bytes += size
             self._changed.notify_all()
 
     def close(self, timeout: float) -> None:
@@ -66,8 +87,15 @@ class Worker(Generic[T]):
             self._changed.notify_all()
         self._thread.join(timeout)
 
-    def _has_room(self) -> bool:
-        return len(self._queue) < self._capacity
+    def _has_room(self, size: int) -> bool:
+        if not self._queue:
+            return True
+        return len(self._queue) < self._capacity and self._bytes + size <= self._most_bytes
+
+    def _take(self) -> T:
+        item = self._queue.popleft()
+        self._bytes -= self._weigh(item)
+        return item
 
     def _run(self) -> None:
         while True:
@@ -75,7 +103,7 @@ class Worker(Generic[T]):
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
-                batch = [self._queue.popleft() for _ in range(min(self._batch, len(self._queue)))]
+                batch = [self._take() for _ in range(min(self._batch, len(self._queue)))]
                 self._changed.notify_all()
             if not self._done(batch):
                 return
@@ -92,19 +120,23 @@ class Worker(Generic[T]):
                     self._changed.notify_all()
                 return False
             except (OSError, PandaError) as error:
-                if not self._fails(reason(error), pause, len(batch)):
+                if not self._fails(why(error), pause, len(batch)):
                     return False
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:  # too little memory, a defect of ours: the next batch may be better
+                self.lost += len(batch)
+                self._say(f"{why(error)}; {self.lost} lost")
+                return True
             else:
                 if self._failing:
                     self._failing = False
                     self._say(f"works again, {self.lost or 'nothing'} lost")
                 return True
 
-    def _fails(self, why: str, pause: float, unfinished: int) -> bool:
+    def _fails(self, reason: str, pause: float, unfinished: int) -> bool:
         """Say so once and wait before the next try; False where there is no time for one."""
         if not self._failing:
-            self._say(f"{why}; tried again with growing pauses")
+            self._say(f"{reason}; tried again with growing pauses")
         with self._changed:
             self._failing = True
             self._changed.notify_all()
@@ -115,13 +147,6 @@ class Worker(Generic[T]):
             else:
                 self.lost += unfinished + len(self._queue)
                 self.gave_up = True
-                self._say(f"{why}; {self.lost} lost")
+                self._say(f"{reason}; {self.lost} lost")
                 return False
         return True
-
-
-def reason(error: Exception) -> str:
-    """Why something failed, in a few words."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
