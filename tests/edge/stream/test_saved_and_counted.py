@@ -18,9 +18,10 @@ import panda_edge
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.capture import SourceState
+from panda_edge.stream.door import host_and_port
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.sinks import saved
-from panda_edge.stream.sinks.metrics import Metrics, MetricsServer, host_and_port
+from panda_edge.stream.sinks.metrics import Metrics, MetricsServer
 from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.weight import outcome_bytes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from urllib.parse import urlsplit
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.sinks.jsonl import json_bytes
+from panda_edge.stream.sinks.metrics import CONTENT_TYPE
 
 _FILES = {
     "/": ("page.html", "text/html"),
@@ -30,14 +34,15 @@ _HEADERS = {
 }
 # A picture of an anomaly never changes; a browser that has it need not have it drawn again.
 _FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
+# Who is refused comes again through the door, where it is not let in often.
+_LAST = {"Connection": "close"}
+_MOST_BODY = 4096  # bytes
 _OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(
-    board: Board, set_fpr: Callable[[float], None], metrics: Callable[[], str], token: str | None
-) -> Starlette:
+def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[], str], token: str | None) -> ASGIApp:
     """The ASGI application. token: what a visitor must know; None serves those who come by a loopback name."""
 
     async def file(request: Request) -> Response:
@@ -45,11 +50,10 @@ def make_app(
         return Response((Path(__file__).parent / name).read_bytes(), media_type=f"{kind}; charset=utf-8")
 
     async def state(request: Request) -> Response:
-        since = request.query_params.get("since", "0")
-        return JSONResponse(board.state(int(since) if since.isdecimal() and len(since) < 16 else 0))
+        return _json(board.state(_number(request.query_params.get("since", ""))))
 
     async def live(request: Request) -> Response:
-        return _picture(await run_in_threadpool(board.live, request.path_params["source"]))
+        return _picture(await run_in_threadpool(board.live, _number(request.path_params["source"], -1)))
 
     async def anomaly(request: Request) -> Response:
         plain = "plain" in request.query_params
@@ -62,18 +66,23 @@ def make_app(
         return await _done(lambda: str(board.keep_as_normal(request.path_params["identity"])))
 
     async def fpr(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_BODY:
+                return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
         try:
-            rate = float((await request.json())["fpr"])
-        except (ValueError, TypeError, KeyError):
-            return JSONResponse({"error": "expected a number"}, 400)
+            rate = float(json.loads(body)["fpr"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return _json({"error": "expected a number"}, 400)
         return await _done(lambda: set_fpr(rate))
 
     async def counters(request: Request) -> Response:
-        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return PlainTextResponse(metrics(), media_type=CONTENT_TYPE)
 
     def guarded(answer: Answer) -> Answer:
         async def guard(request: Request) -> Response:
-            response = _refusal(request, token) or await answer(request)
+            response = await answer(request)
             response.headers.update({**_HEADERS, **response.headers})
             return response
 
@@ -82,22 +91,32 @@ def make_app(
     routes = [
         *(Route(path, guarded(file)) for path in _FILES),
         Route("/state", guarded(state)),
-        Route("/live/{source:int}.jpg", guarded(live)),
+        Route("/live/{source}.jpg", guarded(live)),
         Route("/anomaly/{identity}.jpg", guarded(anomaly)),
         Route("/anomaly/{identity}/small.jpg", guarded(small)),
         Route("/normal/{identity}", guarded(normal), methods=["POST"]),
         Route("/fpr", guarded(fpr), methods=["POST"]),
         Route("/metrics", guarded(counters)),
     ]
-    return Starlette(routes=routes)
+    page = Starlette(routes=routes)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = _refusal(Request(scope), token)
+        if refusal is None:
+            await page(scope, receive, send)
+        else:
+            refusal.headers.update({**_HEADERS, **refusal.headers})
+            await refusal(scope, receive, send)
+
+    return app
 
 
 def _refusal(request: Request, token: str | None) -> Response | None:
     """Why a visitor is not answered; None where all is well."""
     if token is None:
         # A page elsewhere may make its own name mean 127.0.0.1; it cannot make the browser say ours.
-        if urlsplit(f"//{request.headers.get('host', '')}").hostname not in _OURS:
-            return PlainTextResponse("ask by a loopback name", 403)
+        if _host(request) not in _OURS:
+            return PlainTextResponse("ask by a loopback name", 403, _LAST)
     else:
         given = request.query_params.get("token")
         if given is not None and hmac.compare_digest(given.encode(), token.encode()):
@@ -109,11 +128,26 @@ def _refusal(request: Request, token: str | None) -> Response | None:
             hmac.compare_digest(known.encode(), token.encode())
             for known in (request.cookies.get("panda_edge", ""), bearer)
         ):
-            return PlainTextResponse("a token is needed: /?token=…", 401)
+            return PlainTextResponse("a token is needed: /?token=…", 401, _LAST)
     # A form on another site cannot send this header.
     if request.method == "POST" and request.headers.get("x-panda-edge") != "1":
-        return PlainTextResponse("not from this page", 403)
+        return PlainTextResponse("not from this page", 403, _LAST)
     return None
+
+
+def _host(request: Request) -> str | None:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
+
+
+def _number(text: str, otherwise: int = 0) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else otherwise
+
+
+def _json(value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json_bytes(value), status, headers, "application/json")
 
 
 def _picture(data: bytes | None, headers: dict[str, str] | None = None) -> Response:
@@ -122,6 +156,6 @@ def _picture(data: bytes | None, headers: dict[str, str] | None = None) -> Respo
 
 async def _done(what: Callable[[], Any]) -> Response:
     try:
-        return JSONResponse({"done": await run_in_threadpool(what)})
+        return _json({"done": await run_in_threadpool(what)})
     except PandaError as error:
-        return JSONResponse({"error": str(error)}, 400)
+        return _json({"error": str(error)}, 400)

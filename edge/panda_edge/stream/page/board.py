@@ -22,11 +22,13 @@ from panda_edge.stream.capture import SourceState
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line, utc
+from panda_edge.stream.weight import lightened, outcome_bytes
 
 _HISTORY = 2000  # points of the chart
-_ANOMALIES, _ANOMALY_BYTES = 60, 64_000_000
+_ANOMALIES, _ANOMALY_BYTES = 60, 96_000_000
 _NOTICES = 30
 _LIVE_SIDE, _SMALL_SIDE = 480, 160  # pixels
+_LATEST_SIDE = 2048  # pixels of a picture that is kept only to be drawn at _LIVE_SIDE
 _LIVE_PAUSE = 0.15  # seconds for which a drawn live picture serves everyone who asks
 
 
@@ -59,16 +61,17 @@ class Board:
         self._kept: set[str] = set()
 
     def outcome(self, outcome: Outcome) -> None:
+        light = lightened(outcome, _LATEST_SIDE, keep_file=False)
         with self._lock:
             self._seen += 1
-            self._latest[outcome.source] = outcome
+            self._latest[outcome.source] = light
             self._history.append((self._seen, _point(outcome)))
             if outcome.anomalous:
                 self._anomalies[outcome.id] = outcome
-                self._anomaly_bytes += _bytes(outcome)
+                self._anomaly_bytes += outcome_bytes(outcome)
                 while len(self._anomalies) > _ANOMALIES or self._anomaly_bytes > _ANOMALY_BYTES:
                     identity, oldest = self._anomalies.popitem(last=False)
-                    self._anomaly_bytes -= _bytes(oldest)
+                    self._anomaly_bytes -= outcome_bytes(oldest)
                     self._small.pop(identity, None)
 
     def notice(self, notice: Notice) -> None:
@@ -125,7 +128,10 @@ class Board:
     def anomaly(self, identity: str, plain: bool) -> bytes | None:
         """An anomalous picture at full size, JPEG, under its heat map or plain; None where it is no longer kept."""
         outcome = self._anomaly(identity)
-        return None if outcome is None else self._draw(outcome, None, plain)
+        if outcome is None:
+            return None
+        with self._drawing:  # one at a time: a large picture takes several times its size
+            return self._draw(outcome, None, plain)
 
     def small_anomaly(self, identity: str) -> bytes | None:
         """An anomalous picture under its heat map for the list of all, JPEG, drawn once for everyone who asks."""
@@ -207,12 +213,6 @@ def _point(outcome: Outcome) -> dict[str, Any]:
         "anomalous": outcome.anomalous,
         "not_judged": outcome.not_judged,
     }
-
-
-def _bytes(outcome: Outcome) -> int:
-    opened = outcome.frame.picture.opened
-    pixels = 0 if opened is None else opened.image.width * opened.image.height * len(opened.image.getbands())
-    return pixels + len(outcome.frame.picture.encoded or b"")
 
 
 def _jpeg(image: Image.Image) -> bytes:

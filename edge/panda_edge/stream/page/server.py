@@ -1,16 +1,18 @@
-"""The page's server: uvicorn in a thread of its own, loopback only unless a token guards it."""
+"""The page's server: uvicorn's HTTP behind a door of ours, loopback only unless a token guards it."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable
-from threading import Thread
 from typing import Any
 
 from panda_edge.errors import PandaError
+from panda_edge.stream.door import Door, host_and_port
 from panda_edge.stream.page.board import Board
-from panda_edge.stream.sinks.metrics import host_and_port
+
+_MOST = 128  # connections: twenty browsers, six each
+_MOST_HEADER = 16_384  # bytes of a request before its body
 
 
 class PageServer:
@@ -35,20 +37,37 @@ class PageServer:
         if token is not None and len(token) < 16:
             raise PandaError("--token: at least 16 characters, such as `openssl rand -hex 16` prints")
         uvicorn, make_app = _imported()
-        self._socket = _bound(host, port, address)
-        self.port = int(self._socket.getsockname()[1])
         app = make_app(board, set_fpr, metrics, token)
+
+        async def through_the_door(scope: Any, receive: Any, send: Any) -> None:
+            with self._door.answering(scope["client"]) as may_be:
+                if may_be:
+                    await app(scope, receive, send)
+                else:
+                    headers = [(b"connection", b"close"), (b"content-length", b"0")]
+                    await send({"type": "http.response.start", "status": 503, "headers": headers})
+                    await send({"type": "http.response.body"})
+
         config = uvicorn.Config(
-            app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            through_the_door,
+            http="h11",
+            ws="none",
+            log_level="critical",
+            access_log=False,
+            h11_max_incomplete_event_size=_MOST_HEADER,
         )
-        self._server = uvicorn.Server(config)
-        self._thread = Thread(target=self._server.run, args=([self._socket],), name="page", daemon=True)
-        self._thread.start()
+        config.load()
+        state = uvicorn.server.ServerState()
+
+        def protocol() -> asyncio.BaseProtocol:
+            made: asyncio.BaseProtocol = config.http_protocol_class(config=config, server_state=state, app_state={})
+            return made
+
+        self._door = Door((host, port), "--http", _MOST, protocol)
+        self.port = self._door.port
 
     def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(5)
-        self._socket.close()
+        self._door.close()
 
 
 def _loopback(host: str) -> bool:
@@ -58,25 +77,10 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _bound(host: str, port: int, address: str) -> socket.socket:
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(where)
-            bound.listen(64)  # now, so that who asks at once waits instead of being refused
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        raise PandaError(f"--http {address}: cannot be served there ({error.strerror or error})") from error
-    return bound
-
-
 def _imported() -> tuple[Any, Any]:
     try:
         import uvicorn
+        import uvicorn.server
 
         from panda_edge.stream.page.app import make_app
     except ImportError as error:

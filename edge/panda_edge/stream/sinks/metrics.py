@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
+from typing import Any
 
-from panda_edge.errors import PandaError
 from panda_edge.stream.capture import SourceState
+from panda_edge.stream.door import Door, host_and_port
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MOST = 16  # connections at a time
+_MOST_REQUEST = 8192  # bytes
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _P_VALUES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -133,44 +137,43 @@ def _labels(**labels: str) -> str:
     return ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items())
 
 
-def host_and_port(given: str, option: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[HOST]:PORT`. Raises PandaError."""
-    host, _, port = given.rpartition(":")
-    if not host or not (port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise PandaError(f"{option} {given}: expected HOST:PORT, such as 127.0.0.1:9090")
-    return host.strip("[]"), int(port)
-
-
 class MetricsServer:
     """Serves `text` at /metrics. Raises PandaError where the address is taken."""
 
     def __init__(self, address: str, text: Callable[[], str]) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_GET(self) -> None:
-                if self.path.partition("?")[0] not in ("/metrics", "/"):
-                    self.send_error(404)
-                    return
-                body = text().encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        host, port = host_and_port(address, "--metrics")
-        try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
-        except OSError as error:
-            raise PandaError(f"--metrics {address}: cannot be served there ({error.strerror or error})") from error
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-        Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="metrics", daemon=True).start()
+        self._door = Door(host_and_port(address, "--metrics"), "--metrics", _MOST, lambda: _Answer(text))
+        self.port = self._door.port
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._door.close()
+
+
+class _Answer(asyncio.Protocol):
+    """One request, one answer, and the end."""
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self._text = text
+        self._request = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._request += data
+        if b"\r\n\r\n" in self._request:
+            self._transport.write(self._answer())
+            self._transport.close()
+        elif len(self._request) > _MOST_REQUEST:
+            self._transport.abort()
+
+    def _answer(self) -> bytes:
+        method, _, rest = self._request.partition(b"\r\n")[0].partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method not in (b"GET", b"HEAD"):
+            status, body = "405 Method Not Allowed", b""
+        elif path not in (b"/metrics", b"/"):
+            status, body = "404 Not Found", b""
+        else:
+            status, body = "200 OK", self._text().encode()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}Connection: close\r\n\r\n".encode() + (b"" if method == b"HEAD" else body)
