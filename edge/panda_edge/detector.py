@@ -268,10 +268,8 @@ def _features(bundle: Bundle, model: Model, frames: np.ndarray) -> Features:
     manifest = bundle.manifest
     try:
         features = model.run(frames)
-    except PandaError:
-        raise
-    except Exception as error:  # whatever onnxruntime finds wrong at run time
-        raise BundleError(f"{bundle.path}: the model failed ({' '.join(str(error).split())[:200]})") from error
+    except PandaError as error:
+        raise BundleError(f"{bundle.path}: {error}") from error
     if (features.score is not None) != (manifest.detection.scoring == "graph"):
         raise BundleError(f"{bundle.path}: the model and the manifest disagree about who scores; export it again")
     expected = [(lv.height * lv.width, lv.channels) for lv in manifest.levels]

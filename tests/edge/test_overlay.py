@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from panda_edge.decide.decision import Decision
 from panda_edge.detector import Result
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.show.overlay import overlay
+from panda_edge.show.overlay import color_scale, overlay, tinted
 
 BLUE = np.array([86, 180, 233])
 
@@ -80,3 +81,10 @@ def test_one_value_has_one_colour_whatever_else_is_in_the_image() -> None:
     small, large = (result_of(side, decided=False, width=64, height=64) for side in (8, 40))
     colours = [np.asarray(overlay(image, result, (0.0, 4.0)))[32, 32] for result in (small, large)]
     assert np.array_equal(*colours)
+
+
+def test_a_scale_of_huge_numbers_divides_by_none() -> None:
+    for low in (0.0, 1e-9, 1.0, 1e12):
+        bottom, top = color_scale(SimpleNamespace(normal_low=low, normal_high=low))  # type: ignore[arg-type]
+        values = np.full((4, 4), low, np.float32)
+        assert tinted(np.zeros((4, 4, 3), np.uint8), values, (bottom, top)).shape == (4, 4, 3)

@@ -68,13 +68,29 @@ class Model:
                 f"{path}: {len(inputs)} inputs, outputs {', '.join(self.outputs)[:200]}; "
                 "expected frames, then embedding and the levels"
             )
+        # A sequence, a map, text or halves would fail later, in whoever reckons with them.
+        odd = [out.name for out in self._session.get_outputs() if out.type != "tensor(float)"]
+        if odd or inputs[0].type != "tensor(uint8)":
+            raise BundleError(
+                f"{path}: takes {inputs[0].type} and gives {', '.join(odd)[:200] or 'floats'} in a type of its own; "
+                "expected uint8 frames and float32 outputs, export the bundle again"
+            )
         self._input = inputs[0].name
 
     def run(self, frames: np.ndarray) -> Features:
-        """Features of a batch of frames. Raises PandaError where the model gives NaN or infinity."""
-        embedding, *levels = self._session.run(self.outputs, {self._input: frames})
+        """Features of a batch of frames. Raises PandaError where the model fails, or gives NaN or too few."""
+        try:
+            embedding, *levels = found = self._session.run(self.outputs, {self._input: frames})
+        except Exception as error:  # as above
+            raise BundleError(f"the model failed ({' '.join(str(error).split())[:200]})") from error
         score = levels.pop() if self.outputs[-1] == "score" else None
-        if not np.isfinite(embedding).all():
+        shapes = [output.shape for output in found]
+        if any(shape[:1] != (len(frames),) for shape in shapes) or (score is not None and score.ndim != 1):
+            raise PandaError(
+                f"the model's outputs are {str(shapes)[:200]} of {len(frames)} frames; expected a row of each output "
+                "for each frame, and one number as its score; export the bundle again"
+            )
+        if not np.isfinite(embedding).all() or (score is not None and not np.isfinite(score).all()):
             raise PandaError("the model's output is not finite; its weights are damaged, export the bundle again")
         return Features(embedding, tuple(levels), score)
 

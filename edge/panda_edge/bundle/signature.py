@@ -16,6 +16,7 @@ from pathlib import Path
 
 from panda_edge.bundle.regular import open_regular
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.printable import printable
 
 SIGNATURE_NAME = "manifest.json.minisig"
 
@@ -47,8 +48,7 @@ class Signature:
 
     def facts(self) -> dict[str, str]:
         """The key's name and the comment, as far as it can be printed."""
-        comment = "".join(c if c.isprintable() else "?" for c in self.comment)
-        return {"key": key_name(self.key_number), "comment": comment}
+        return {"key": key_name(self.key_number), "comment": printable(self.comment)}
 
 
 def key_name(number: bytes) -> str:

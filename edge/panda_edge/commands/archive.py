@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json, show
+from panda_edge.commands.console import print_json, print_line, show
 from panda_edge.commands.options import BundlePath, Fpr, Json, RequireSignature
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
@@ -37,7 +37,7 @@ def archive(
     if json:
         print_json({"out": str(out), **asdict(done)})
     else:
-        print(f"{out}: {done.images} pictures in {done.parts} parts, {done.before} of them from before")
+        print_line(f"{out}: {done.images} pictures in {done.parts} parts, {done.before} of them from before")
     if done.failed:
         typer.echo(f"{done.failed} pictures could not be scored; their lines say why", err=True)
         raise typer.Exit(2)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import typer
 
 from panda_edge.errors import PandaError
+from panda_edge.printable import printable
 
 T = TypeVar("T")
 
@@ -39,9 +40,17 @@ def show(items: Iterable[T], description: str, total: int) -> Iterable[T]:
 
 def print_error(error: PandaError | str) -> None:
     """One line on stderr, whatever the message holds."""
-    line = " ".join(str(error).split())
-    # A file's name may hold what a terminal obeys.
-    print("error: " + "".join(c if c.isprintable() else "?" for c in line), file=sys.stderr, flush=True)
+    print("error: " + printable(" ".join(str(error).split())), file=sys.stderr, flush=True)
+
+
+def print_line(text: str) -> None:
+    """One line of result on stdout, at once, whatever names it holds."""
+    print(printable(text), flush=True)
+
+
+def print_remark(text: str) -> None:
+    """One line on stderr, whatever names it holds."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def run(app: typer.Typer) -> None:

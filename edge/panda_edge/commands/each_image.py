@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from panda_edge.commands.console import print_error, print_json
+from panda_edge.commands.console import print_error, print_json, print_line, print_remark
 from panda_edge.errors import DiskError, PandaError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
     Raises DiskError, which every other image would meet, too.
     """
     from panda_edge.images.inputs import expand_inputs
-    from panda_edge.images.listing import printable
 
     failed = done = 0
     for item in _reported(expand_inputs(inputs)):
@@ -43,7 +42,7 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
         if json:
             print_json({"input": str(item.path), **result})
         else:
-            print(f"{result['score']:12.4f}  {_in_words(result)}{printable(item.path)}", flush=True)
+            print_line(f"{result['score']:12.4f}  {_in_words(result)}{item.path}")
     if not done and not failed:
         raise PandaError("no input: the list on stdin is empty")
     if failed:
@@ -53,7 +52,7 @@ def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json
 def warn_of(detector: Detector) -> None:
     """Lines on stderr where the false-alarm rate cannot be promised, or a roi changes what is."""
     for remark in detector.remarks:
-        print(f"warning: {remark}", file=sys.stderr)
+        print_remark(f"warning: {remark}")
 
 
 def decided(result: Result) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json, show
+from panda_edge.commands.console import print_json, print_line, show
 from panda_edge.commands.options import BundlePath, Inputs, Json, RequireSignature
 
 
@@ -54,7 +54,7 @@ def extend(
         print_json(facts)
         return
     held = f", {done.held_out} more only calibrate" if done.held_out else ""
-    print(
+    print_line(
         f"{out}: {done.added} normal images added{held}; {facts['train_images']} in all, calibrated with "
         f"{facts['calibration_images']}, {facts['bytes'] / 1e6:.1f} MB"
     )

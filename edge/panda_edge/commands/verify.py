@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from panda_edge.commands.console import print_json
+from panda_edge.commands.console import print_json, print_line
 from panda_edge.commands.options import BundlePath, Json, Threads
 from panda_edge.errors import PandaError
 
@@ -35,7 +35,7 @@ def verify(
     else:
         print(f"{report['files']} files as the manifest says")
         if report["signature"] is not None:
-            print(f"signed with key {report['signature']['key']}: {report['signature']['comment']}")
+            print_line(f"signed with key {report['signature']['key']}: {report['signature']['comment']}")
         for name, difference in report["largest_difference"].items():
             print(f"{name}: largest difference {difference:.1e} (tolerance {report['tolerance'][name]:.0e})")
     if not report["ok"]:

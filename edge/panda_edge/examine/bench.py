@@ -91,7 +91,7 @@ def _model(detector: Detector) -> dict[str, Any]:
     """What the backbone's milliseconds are of, so that machines can be compared by them."""
     manifest = detector.bundle.manifest
     frame = manifest.preprocessing
-    facts = {"backbone": manifest.backbone["name"], "precision": manifest.export.get("precision", "float32")}
+    facts = {"backbone": manifest.backbone.get("name"), "precision": manifest.export.get("precision", "float32")}
     return {**facts, "height": frame.height, "width": frame.width}
 
 

@@ -13,6 +13,7 @@ from panda_edge.decide.calibration import promise_in_words
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.examine.machine import cpu_name
 from panda_edge.images.view import LEAST_SPAN
+from panda_edge.printable import printable
 from panda_edge.search import kernel
 
 
@@ -94,4 +95,4 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         *(f"  {size / 1e6:8.2f} MB  {name}" for name, size in facts["files"].items()),
         f"this machine: {facts['cpu']}, {facts['threads']} threads, {facts['simd']}",
     ]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)

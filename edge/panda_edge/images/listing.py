@@ -11,6 +11,7 @@ from pathlib import Path
 
 from panda_edge.errors import PandaError
 from panda_edge.images.formats import HEIF_SUFFIXES, is_image_name
+from panda_edge.printable import printable
 
 RESULTS_MARKER = ".panda-results"
 """A folder that holds a file of this name holds our own results: no listing of a folder above it looks into it."""
@@ -184,11 +185,6 @@ def identity(folder: str) -> tuple[int, int]:
 
 def reason(error: OSError) -> str:
     return error.strerror or str(error)
-
-
-def printable(text: object) -> str:
-    """As it may go to a terminal: a file's name may hold what one obeys, or a new line."""
-    return "".join(c if c.isprintable() else "?" for c in str(text))
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:

@@ -23,6 +23,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
 from panda_edge.learn.space import temporary_room
+from panda_edge.printable import printable
 
 _READERS = 4  # Pillow releases the interpreter while it decodes
 _AHEAD = 32  # pictures that are decoded before they are asked for; of large ones, which are cut, _READERS
@@ -167,4 +168,4 @@ class Pictures:
     def _report(self, number: int, error: ImageError) -> None:
         if number not in self._unreadable:
             self._unreadable.add(number)
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"left out: {printable(error)}", file=sys.stderr)

@@ -31,7 +31,7 @@ _DARKENED = 0.6  # share of black over what the model did not see
 def color_scale(segmentation: Segmentation) -> tuple[float, float]:
     """Heat map values at the bottom and the top of the colours: what is usual for normal pixels stays clear."""
     low, high = segmentation.normal_low, segmentation.normal_high
-    return low, max(2 * high - low, low + 1e-6)
+    return low, max(2 * high - low, low + 1e-6 * max(low, 1.0))
 
 
 def overlay(image: ImageLike, result: Result, scale: tuple[float, float], white: int | None = None) -> Image.Image:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from panda_edge.detector import Detector, load
 from panda_edge.errors import PandaError
+from panda_edge.printable import printable
 from panda_edge.stream.asked import Asked, signals
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.loop import Loop, LoopOptions
@@ -117,4 +118,4 @@ def _warn_of(detector: Detector) -> None:
     if detector.decider is None:
         print("warning: the bundle is not calibrated; frames get scores, and no decisions", file=sys.stderr)
     for remark in detector.remarks:
-        print(f"warning: {remark}", file=sys.stderr)
+        print(f"warning: {printable(remark)}", file=sys.stderr)

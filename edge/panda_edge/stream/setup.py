@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import Decode
 from panda_edge.stream.frame import Source
-from panda_edge.stream.sources.address import open_source, without_password
+from panda_edge.stream.passwords import without_password
+from panda_edge.stream.sources.address import open_source
 from panda_edge.stream.sources.folder import FolderSource
 
 
@@ -33,7 +34,7 @@ def open_sources(
         raise PandaError("--raw is about frames on stdin; give - as a source")
     for name in given:
         if list(given).count(name) > 1:
-            raise PandaError(f"{without_password(name) if '://' in name else name}: given twice; once is enough")
+            raise PandaError(f"{without_password(name)}: given twice; once is enough")
     if new_only and once:
         raise PandaError("--new-only waits for what comes, and --once does not; leave one of them out")
     sources = [open_source(name, once, raw, decode, new_only) for name in given]

@@ -10,6 +10,7 @@ from contextlib import closing
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import load
 from panda_edge.images.roi import RoiLike
+from panda_edge.printable import printable
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.judgeable import FROZEN_AFTER
 from panda_edge.stream.loop import Loop, LoopOptions
@@ -77,5 +78,4 @@ def _watched(loop: Loop, drift: Drift | None) -> Iterator[Outcome]:
 def print_notice(notice: Notice) -> None:
     """One line on stderr."""
     source = f"{notice.source}: " if notice.source and not notice.text.startswith(notice.source) else ""
-    line = "".join(c if c.isprintable() else "?" for c in f"{source}{notice.text}")
-    print(f"panda-edge watch: {line}", file=sys.stderr, flush=True)
+    print(f"panda-edge watch: {printable(source + notice.text)}", file=sys.stderr, flush=True)

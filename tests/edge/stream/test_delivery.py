@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import signal
 import socket
@@ -53,6 +54,21 @@ class TestSpool:
         assert spool.lost == 7
         spool.close()
 
+    def test_it_is_bounded_by_bytes_too(self, tmp_path: Path) -> None:
+        spool = Spool(tmp_path / "s.sqlite", ["a"], most_bytes=100)
+        for i in range(12):
+            spool.add([(str(i), b"x" * 30)])
+        assert [event.id for event in spool.waiting("a", 100, 0)] == ["9", "10", "11"]
+        assert spool.lost == 9
+        spool.delivered("a", spool.waiting("a", 2, 0)[-1].seq)
+        assert spool._bytes == 30
+        spool.close()
+        again = Spool(tmp_path / "s.sqlite", ["a"], most_bytes=100)
+        assert again._bytes == 30
+        again.add([("large", b"x" * 1000)])
+        assert (again.lost, again._bytes) == (2, 0)
+        again.close()
+
     def test_one_process_at_a_time(self, tmp_path: Path) -> None:
         spool = Spool(tmp_path / "s.sqlite", ["a"])
         with pytest.raises(PandaError, match="in use by another"):
@@ -63,8 +79,10 @@ class TestSpool:
         (tmp_path / "s.sqlite").write_text("words, words, words " * 100)
         with pytest.raises(PandaError, match=r"s\.sqlite: no spool"):
             Spool(tmp_path / "s.sqlite", ["a"])
-        with pytest.raises(PandaError, match="no spool can be kept"):
-            Spool(tmp_path / "s.sqlite" / "below", ["a"])
+        os.mkfifo(tmp_path / "pipe")
+        for name in ("s.sqlite/below", "pipe"):
+            with pytest.raises(PandaError, match="no spool can be kept"):
+                Spool(tmp_path / name, ["a"])
 
     def test_a_killed_process_loses_nothing_it_had_taken(self, tmp_path: Path) -> None:
         code = (

@@ -105,11 +105,23 @@ class TestRotatedFile:
 
     def test_an_unfinished_line_is_cut_off(self, tmp_path: Path) -> None:
         path = tmp_path / "w.jsonl"
-        path.write_bytes(b'{"a": 1}\n{"b": ' + b"x" * 100_000)
+        path.write_bytes(b'{"a": 1}\n{"id": "' + b"x" * 100_000)
         file = RotatedFile(path, 10**9, 1e9, 1)
         file.write(b'{"c": 3}\n')
         file.close()
         assert path.read_text() == '{"a": 1}\n{"c": 3}\n'
+
+    @pytest.mark.parametrize("tail", [b"a note of mine", b'{"b": ', b'{"id"; '])
+    def test_what_is_not_ours_is_never_cut(self, tmp_path: Path, tail: bytes) -> None:
+        path = tmp_path / "w.jsonl"
+        for before in (b"", b"line\n"):
+            path.write_bytes(before + tail)
+            with pytest.raises(PandaError, match="give another file"):
+                RotatedFile(path, 10**9, 1e9, 1)
+            assert path.read_bytes() == before + tail
+        path.write_bytes(b"{")
+        RotatedFile(path, 10**9, 1e9, 1).close()
+        assert path.read_bytes() == b""
 
     def test_a_disk_that_fills_up_takes_all_or_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = tmp_path / "w.jsonl"

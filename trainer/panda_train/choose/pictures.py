@@ -11,6 +11,7 @@ import numpy as np
 
 from panda_edge.errors import DataError, ImageError
 from panda_edge.images.reading import open_image
+from panda_edge.printable import printable
 from panda_train.choose.paint import FAMILIES, families, paint, spans_of
 from panda_train.choose.trial import Shown
 
@@ -51,7 +52,7 @@ def judged(
         try:
             pictures.append(np.asarray(open_image(path, white=white).image))
         except ImageError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"left out: {printable(error)}", file=sys.stderr)
         if sum(picture.shape[0] * picture.shape[1] for picture in pictures) > _MOST_PIXELS:
             break
     if len(pictures) < 2:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json
+from panda_edge.commands.console import print_json, print_line
 from panda_train.commands.options import AdaptFrom, Backbone, Device, Json, Seed, Weights
 
 
@@ -40,4 +40,4 @@ def fisher(
     if json:
         print_json({"fisher": str(file), "backbone": backbone})
     else:
-        print(file)
+        print_line(str(file))

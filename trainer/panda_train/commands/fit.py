@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from panda_edge.commands.console import print_json
+from panda_edge.commands.console import print_json, print_line
 from panda_edge.errors import PandaError
 from panda_train.commands import fit_options as options
 from panda_train.commands.options import Data
@@ -177,7 +177,8 @@ def fit(
     if json:
         print_json(facts)
     else:
-        print(in_words(facts, data))
+        for line in in_words(facts, data):
+            print_line(line)
 
 
 def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str, bool]:

@@ -52,7 +52,7 @@ def summary(bundle: Path, manifest: Manifest, pictures: Sequence[Path], seconds:
     }
 
 
-def in_words(facts: dict[str, Any], data: Path) -> str:
+def in_words(facts: dict[str, Any], data: Path) -> list[str]:
     """The same in lines for a person."""
     given = facts["pictures"]
     used = f"{facts['train_images']} normal images"
@@ -60,7 +60,7 @@ def in_words(facts: dict[str, Any], data: Path) -> str:
         used += f" in the bank of {given} given"
     height, width = facts["input"]
     tiles = f"{facts['tiles']} tiles a picture, each " if (facts["tiles"] or 1) > 1 else ""
-    lines = [
+    return [
         f"{facts['bundle']}: {used}, {facts['bytes'] / 1e6:.1f} MB, fitted in {facts['seconds']:.0f} s",
         f"  input    {tiles}{width}×{height}; defects below about {facts['smallest_defect']:.0f} of your pictures' "
         "pixels are out of sight",
@@ -69,4 +69,3 @@ def in_words(facts: dict[str, Any], data: Path) -> str:
         f"  next     panda-train evaluate {facts['bundle']} {data}",
         f"           panda-edge segment {facts['bundle']} PICTURES --out maps",
     ]
-    return "\n".join(lines)

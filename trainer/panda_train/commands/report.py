@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from panda_edge.commands.console import print_line
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_train.commands.options import BundlePath, Data, Fpr, Normal, Threads
 
@@ -23,4 +24,4 @@ def report(
     from panda_train.data.folders import open_dataset
     from panda_train.evaluate.report import write_report
 
-    print(write_report(bundle, open_dataset(data, normal), out, threads, fpr))
+    print_line(str(write_report(bundle, open_dataset(data, normal), out, threads, fpr)))

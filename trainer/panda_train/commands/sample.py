@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from panda_edge.commands.console import print_line
+
 
 def sample(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
@@ -27,7 +29,7 @@ def sample(
     if video is not None:
         check_video(video)
     make_sample(out, seed=seed, texture=texture, size=size)
-    print(out)
+    print_line(str(out))
     if video is not None:
         write_sample_video(out, video, seed)
-        print(video)
+        print_line(str(video))

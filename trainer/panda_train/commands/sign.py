@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json
+from panda_edge.commands.console import print_json, print_line
 from panda_train.commands.options import BundlePath, Json
 
 
@@ -22,7 +22,7 @@ def keygen(
     if json:
         print_json({"secret": str(key), "public": str(key.with_suffix(".pub")), "key": public.text()})
     else:
-        print(f"{key.with_suffix('.pub')}  {public.text()}")
+        print_line(f"{key.with_suffix('.pub')}  {public.text()}")
 
 
 def sign(
@@ -38,4 +38,4 @@ def sign(
     if json:
         print_json({"bundle": str(bundle), **facts})
     else:
-        print(f"{bundle}: signed with key {facts['key']}: {facts['comment']}")
+        print_line(f"{bundle}: signed with key {facts['key']}: {facts['comment']}")

@@ -26,8 +26,9 @@ import numpy as np
 
 from panda_edge.errors import DataError, ImageError, PandaError
 from panda_edge.images.formats import IMAGE_SUFFIXES, is_image_name
-from panda_edge.images.listing import list_pictures, natural_key, printable
+from panda_edge.images.listing import list_pictures, natural_key
 from panda_edge.images.reading import stored_image
+from panda_edge.printable import printable
 from panda_train.data.label_studio import images_of_tasks
 from panda_train.data.mask_names import TRUTH_FOLDERS, MaskFolder, masks_beside
 from panda_train.data.mask_pixels import read_mask

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.printable import printable
 from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
@@ -75,7 +76,7 @@ def in_words(report: dict[str, Any]) -> str:
     lines = [f"{'':{width}}  " + "  ".join(f"{name:>15}" for name in ("images", *columns))]
     for name, row in {"all kinds": report, **report["kinds"]}.items():
         cells = [f"{row['images']:>15}", *(f"{_in_figures(row[column]):>15}" for column in columns)]
-        lines.append(f"{name:{width}}  " + "  ".join(cells))
+        lines.append(f"{printable(name):{width}}  " + "  ".join(cells))
     spans = report["intervals"]
     cells = [f"{'95 %':>15}", *(f"{_in_figures(spans[column]):>15}" for column in columns)]
     lines.append(f"{'':{width}}  " + "  ".join(cells))
@@ -100,7 +101,7 @@ def in_words(report: dict[str, Any]) -> str:
         )
     for problem in report["problems"]:
         what = "mask left out" if problem.get("used") == "score" else "left out"
-        lines.append(f"{what}: {problem['error']}")
+        lines.append(f"{what}: {printable(problem['error'])}")
     return "\n".join(lines)
 
 

@@ -67,13 +67,17 @@ def write_to_stdout(lines: bytes) -> None:
         lines = lines[os.write(sys.stdout.fileno(), lines) :]
 
 
+_BEGINS = json_bytes({"id": ""})[:-2]  # as `outcome_line` and `notice_line` do
+
+
 class RotatedFile:
     """A file of lines. When it is larger than `max_bytes` or older than `max_seconds` it becomes NAME.1, the one before
     NAME.2, and so on up to `keep`. Ages are counted by a clock that is never set back, from when this process took the
     file up."""
 
     def __init__(self, path: Path, max_bytes: int, max_seconds: float, keep: int) -> None:
-        """Raises PandaError where the file cannot be written. A last line that a crash left unfinished is cut off."""
+        """Raises PandaError where the file cannot be written, or its last line is unfinished and not one of these: what
+        a crash left unfinished is cut off, and nothing else is ever deleted."""
         self._path = path
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
@@ -122,6 +126,7 @@ class RotatedFile:
         return self._path.with_name(f"{self._path.name}.{number}")
 
     def _cut_unfinished(self) -> None:
+        """Raises PandaError where that would cut what is somebody else's."""
         end = size = os.fstat(self._handle).st_size
         while end:
             start = max(end - 65536, 0)
@@ -130,5 +135,10 @@ class RotatedFile:
                 end = start + found + 1
                 break
             end = start
-        if end != size:
-            os.ftruncate(self._handle, end)
+        if end == size:
+            return
+        tail = os.pread(self._handle, len(_BEGINS), end)
+        if tail != _BEGINS[: len(tail)]:
+            self.close()
+            raise PandaError(f"{self._path}: its last line is none of these, and unfinished; give another file")
+        os.ftruncate(self._handle, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from threading import Condition
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -32,7 +33,11 @@ class Mqtt:
             raise PandaError("--mqtt: expected an address such as mqtt://host:1883/topic")
         self.name = f"{parts.scheme}://{parts.hostname}:{port}/{self._topic}"
         mqtt = _imported()
-        self._mqtt = mqtt
+        self._full = mqtt.MQTT_ERR_QUEUE_SIZE
+        self._under_way: dict[int, int] = {}  # the batch at work: messages' numbers by their events'
+        self._changed = Condition()
+        self._arrived: set[int] = set()
+        self._own: set[int] = set()  # numbers of messages that are no events
         self._client: Any = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         if parts.username is not None:
             self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
@@ -40,6 +45,7 @@ class Mqtt:
             self._client.tls_set()
         self._client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
         self._client.on_connect = self._greet
+        self._client.on_publish = self._acknowledged
         self._client.reconnect_delay_set(1, 30)
         self._client.connect_timeout = _SECONDS
         self._client.connect_async(parts.hostname, port, keepalive=20)
@@ -52,15 +58,28 @@ class Mqtt:
             if time.monotonic() > until:
                 raise PandaError(f"{self.name}: the broker cannot be reached")
             time.sleep(0.05)
-        sent = [self._client.publish(self._topic, event.payload, qos=1) for event in events]
-        for message in sent:
-            try:
-                message.wait_for_publish(max(until - time.monotonic(), 0.001))
-                arrived = message.is_published()
-            except (RuntimeError, ValueError) as error:
-                raise PandaError(f"{self.name}: {error}") from error
-            if not arrived:
+        # What was published is under way, over lost connections, too: published anew it would come twice.
+        seqs = {event.seq for event in events}
+        self._under_way = {seq: mid for seq, mid in self._under_way.items() if seq in seqs}
+        for event in events:
+            if event.seq not in self._under_way:
+                self._under_way[event.seq] = self._published(event)
+        mids = set(self._under_way.values())
+        with self._changed:
+            if not self._changed.wait_for(lambda: mids <= self._arrived, max(until - time.monotonic(), 0.001)):
                 raise PandaError(f"{self.name}: the broker does not acknowledge")
+            self._arrived -= mids
+        self._under_way = {}
+
+    def _published(self, event: Event) -> int:
+        """The message's number. Raises PandaError."""
+        try:
+            message = self._client.publish(self._topic, event.payload, qos=1)
+        except ValueError as error:  # more bytes than the protocol takes
+            raise PandaError(f"{self.name}: {error}") from error
+        if message.rc == self._full:
+            raise PandaError(f"{self.name}: the broker does not acknowledge")
+        return int(message.mid)
 
     def close(self) -> None:
         if self._client.is_connected():
@@ -70,7 +89,16 @@ class Mqtt:
 
     def _greet(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         if not code.is_failure:
-            client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
+            message = client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
+            self._own.add(message.mid)  # before its acknowledgement, which this thread reads
+
+    def _acknowledged(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
+        if mid in self._own:
+            self._own.discard(mid)
+            return
+        with self._changed:
+            self._arrived.add(mid)
+            self._changed.notify_all()
 
 
 def _imported() -> Any:

@@ -12,6 +12,7 @@ from threading import Condition
 from panda_edge.errors import PandaError
 
 DEFAULT_EVENTS = 100_000
+MOST_BYTES = 1_000_000_000  # of what waits, however few events it is
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, payload BLOB NOT NULL);
@@ -35,14 +36,24 @@ class Spool:
     half an event.
     """
 
-    def __init__(self, path: Path, receivers: Sequence[str], max_events: int = DEFAULT_EVENTS) -> None:
-        """receivers: whom events are for; one that is new gets what comes from now on. Raises PandaError."""
+    def __init__(
+        self,
+        path: Path,
+        receivers: Sequence[str],
+        max_events: int = DEFAULT_EVENTS,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """receivers: whom events are for; one that is new gets what comes from now on. max_events, most_bytes: that
+        wait; beyond, the oldest are lost. Raises PandaError."""
         self.lost = 0
         """Events given up undelivered because the spool was full."""
         self._max_events = max_events
+        self._most_bytes = most_bytes
         self._changed = Condition()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                raise OSError("not a plain file")
             self._database = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
             # Held for as long as we live, so that a second process is refused instead of delivering all twice.
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -53,6 +64,7 @@ class Spool:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._keep_receivers(receivers)
                 self._database.execute("COMMIT")
+            (self._bytes,) = self._database.execute("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events").fetchone()
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise PandaError(f"{path}: in use by another `watch`; give --spool another file") from None
@@ -66,14 +78,11 @@ class Spool:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany("INSERT INTO events (id, payload) VALUES (?, ?)", events)
-                over = self._count() - self._max_events
-                if over > 0:
-                    (last,) = self._database.execute(
-                        "SELECT seq FROM events ORDER BY seq LIMIT 1 OFFSET ?", (over - 1,)
-                    ).fetchone()
-                    self._database.execute("DELETE FROM events WHERE seq <= ?", (last,))
+                held = self._bytes + sum(len(payload) for _, payload in events)
+                lost, held = self._give_up(self._count(), held)
                 self._database.execute("COMMIT")
-                self.lost += max(over, 0)
+                self.lost += lost
+                self._bytes = held
             except sqlite3.Error as error:
                 self._roll_back()
                 raise OSError(0, f"the spool takes nothing ({error})") from error
@@ -94,8 +103,9 @@ class Spool:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.execute("UPDATE receivers SET delivered = ? WHERE name = ?", (seq, receiver))
-                self._forget()
+                freed = self._forget()
                 self._database.execute("COMMIT")
+                self._bytes -= freed
             except sqlite3.Error as error:
                 self._roll_back()
                 raise OSError(0, f"the spool takes nothing ({error})") from error
@@ -122,8 +132,25 @@ class Spool:
             self._database.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?)", (name, newest))
         self._forget()
 
-    def _forget(self) -> None:
-        self._database.execute("DELETE FROM events WHERE seq <= (SELECT MIN(delivered) FROM receivers)")
+    def _give_up(self, count: int, held: int) -> tuple[int, int]:
+        """Delete the oldest of `count` events of `held` bytes that are too many; returns how many, and what is left."""
+        lost, last = 0, 0
+        if count > self._max_events or held > self._most_bytes:
+            for seq, size in self._database.execute("SELECT seq, LENGTH(payload) FROM events ORDER BY seq"):
+                if count - lost <= self._max_events and held <= self._most_bytes:
+                    break
+                lost, last, held = lost + 1, seq, held - size
+            self._database.execute("DELETE FROM events WHERE seq <= ?", (last,))
+        return lost, held
+
+    def _forget(self) -> int:
+        """Delete what every receiver has; returns its bytes."""
+        delivered = "seq <= (SELECT MIN(delivered) FROM receivers)"
+        (freed,) = self._database.execute(
+            f"SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events WHERE {delivered}"
+        ).fetchone()
+        self._database.execute(f"DELETE FROM events WHERE {delivered}")
+        return int(freed)
 
     def _next(self, receiver: str, most: int) -> list[Event]:
         rows = self._database.execute(

@@ -5,13 +5,18 @@ from __future__ import annotations
 import http.client
 from collections.abc import Sequence
 from contextlib import suppress
+from socket import SHUT_RDWR
+from threading import Timer
 from urllib.parse import urlsplit
 
 from panda_edge.errors import PandaError
+from panda_edge.stream.passwords import basic_authorization, without_password
 from panda_edge.stream.sinks.spool import Event
-from panda_edge.stream.sources.address import without_password
+from panda_edge.stream.started import start
 
-_SECONDS = 10.0
+_SECONDS = 10.0  # without a byte
+_WHOLE_SECONDS = 30.0  # of a post and its answer
+_MOST_ANSWER = 65_536  # bytes that are read of an answer; of a longer one the connection ends
 _MAY_COME_RIGHT = frozenset({401, 403, 404, 408, 425, 429})  # of the refusals, those that are not about the event
 
 
@@ -33,6 +38,7 @@ class Webhook:
         self._https = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", parts.port
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = {"Content-Type": "application/json", "User-Agent": "panda-edge", **basic_authorization(parts)}
         self._connection: http.client.HTTPConnection | None = None
 
     def deliver(self, events: Sequence[Event]) -> None:
@@ -59,8 +65,21 @@ class Webhook:
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
             self._connection = kind(self._host, self._port, timeout=_SECONDS)
-        headers = {"Content-Type": "application/json", "Idempotency-Key": event.id, "User-Agent": "panda-edge"}
-        self._connection.request("POST", self._path, event.payload, headers)
-        with self._connection.getresponse() as response:
-            response.read()
-            return response.status
+        # One that sends a byte now and then would be waited for without end.
+        ends = Timer(_WHOLE_SECONDS, _end, [self._connection])
+        start(ends)
+        try:
+            self._connection.request("POST", self._path, event.payload, {**self._headers, "Idempotency-Key": event.id})
+            with self._connection.getresponse() as response:
+                if len(response.read(_MOST_ANSWER + 1)) > _MOST_ANSWER or not ends.is_alive():
+                    self.close()
+                return response.status
+        finally:
+            ends.cancel()
+
+
+def _end(connection: http.client.HTTPConnection) -> None:
+    """Break a connection off under whoever waits for it."""
+    with suppress(OSError):
+        if connection.sock is not None:
+            connection.sock.shutdown(SHUT_RDWR)

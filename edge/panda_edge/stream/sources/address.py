@@ -9,6 +9,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.formats import is_image_name
 from panda_edge.images.reading import Decode, open_image_bytes
 from panda_edge.stream.frame import Source
+from panda_edge.stream.passwords import without_password
 from panda_edge.stream.sources.folder import FolderSource
 from panda_edge.stream.sources.mjpeg import HttpSource
 from panda_edge.stream.sources.stdin import PipeSource
@@ -30,13 +31,14 @@ def open_source(
     """
     if given == "-":
         return PipeSource(raw, decode)
+    shown = without_password(given)[:200]
     if given.isascii() and given.isdecimal():
         given = f"/dev/video{int(given)}"
     scheme = given.partition("://")[0].lower() if "://" in given else ""
     if scheme in ("rtsp", "rtsps", "http", "https"):
         return _network(given, scheme, decode, once)
     if scheme:
-        raise PandaError(f"{given}: {scheme}:// is no source for this; {_EXPECTED}")
+        raise PandaError(f"{shown}: {scheme}:// is no source for this; {_EXPECTED}")
     if given.startswith("/dev/"):
         _refuse_once(given, once)
         return VideoSource(given, given, decode, live=True, camera=True)
@@ -48,9 +50,10 @@ def open_source(
             return FolderSource(path, once, decode, new_only)
         exists = path.exists()
     except (OSError, ValueError) as error:
-        raise PandaError(f"{given[:200]}: cannot be read ({error}); {_EXPECTED}") from error
+        why = getattr(error, "strerror", None) or "no file's name"
+        raise PandaError(f"{shown}: cannot be read ({why}); {_EXPECTED}") from error
     if not exists:
-        raise PandaError(f"{given}: no such file or folder; {_EXPECTED}")
+        raise PandaError(f"{shown}: no such file or folder; {_EXPECTED}")
     if is_image_name(path):
         raise PandaError(f"{given}: one picture; give its folder, or use `panda-edge segment`")
     return VideoSource(given, given, decode, live=False)
@@ -69,12 +72,6 @@ def _network(given: str, scheme: str, decode: Decode, once: bool) -> Source:
     if scheme in ("http", "https"):
         return HttpSource(given, name, decode, lambda: VideoSource(given, name, decode, live=True))
     return VideoSource(given, name, decode, live=True)
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown: user, password and query, which may hold a key, left out."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _refuse_once(name: str, once: bool) -> None:

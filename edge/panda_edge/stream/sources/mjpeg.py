@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from threading import Event
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from panda_edge.images.reading import Decode
 from panda_edge.stream.frame import Picture, Source, SourceLost
+from panda_edge.stream.passwords import basic_authorization
 from panda_edge.stream.sources.encoded import decoded
 
 _SECONDS = 10.0  # a camera that says nothing for so long is lost
 _MAX_BYTES = 64 << 20
+_MAX_BETWEEN = 1 << 20  # bytes before a picture: of its header, and what may stand before the first one
 _SNAPSHOT_PAUSE = 0.1  # seconds between two requests where an address gives one picture each
 
 
@@ -38,6 +39,8 @@ class HttpSource:
         """Pictures until the connection ends. Raises SourceLost."""
         try:
             yield from self._pictures(stop)
+        except http.client.InvalidURL:  # its text may hold a key
+            raise SourceLost(f"{self.name}: not an address that can be asked for") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise SourceLost(f"{self.name}: {str(error) or type(error).__name__}") from error
 
@@ -76,17 +79,17 @@ class HttpSource:
         parts = urlsplit(self._address)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS)
-        headers = {"User-Agent": "panda-edge"}
-        if parts.username is not None:
-            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+        headers = {"User-Agent": "panda-edge", **basic_authorization(parts)}
         return connection, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), headers
 
 
 def _next_length(response: http.client.HTTPResponse) -> int | None:
     """Bytes of the next part by its header, 0 where that does not say; None at the end."""
-    length, in_header = 0, False
+    length, in_header, passed = 0, False, 0
     while line := response.readline(65536):
+        passed += len(line)
+        if passed > _MAX_BETWEEN:
+            raise ValueError(f"no picture in {passed} bytes")
         line = line.strip()
         if line.startswith(b"--"):
             if in_header and line.endswith(b"--"):
