@@ -23,6 +23,7 @@ from typing import Any
 
 from panda_edge.bundle.folder import open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME
+from panda_edge.bundle.regular import read_regular
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, Result, load
 from panda_edge.errors import BundleError, PandaError
@@ -31,6 +32,7 @@ from panda_edge.learn.progress import Progress, silent
 
 ABOUT_FILE = "archive.json"
 PART_IMAGES = 256
+_MOST_ABOUT = 100_000  # bytes of ABOUT_FILE
 _AHEAD = 3  # parts that wait for each worker
 _RETRIES = 3  # times that a part is given to another worker when its own has died
 
@@ -135,9 +137,9 @@ def _begin(archive: Archive, out: Path, seal: str, paths: Sequence[Path]) -> Non
         _write(file, json.dumps(about).encode())
         return
     try:
-        there = json.loads(file.read_text(encoding="utf-8"))
+        there = json.loads(read_regular(file, _MOST_ABOUT))
         other = [name for name, value in about.items() if there.get(name) != value]
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError, BundleError):
         raise PandaError(f"{file}: cannot be read; choose another --out") from None
     if other:
         raise PandaError(f"{out}: holds results of other {' and '.join(other)}; choose another --out")
@@ -159,11 +161,15 @@ def _write(file: Path, content: bytes) -> None:
 
 @contextmanager
 def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
-    """Dask's client, of processes on this machine that end with this one, or of a cluster that is there."""
+    """Dask's client, of processes on this machine that end with this one, or of a cluster that is there.
+
+    Whoever reaches a scheduler runs code in its workers. So ours takes only who has the certificate of this one run.
+    """
     try:
         dask, distributed = import_module("dask"), import_module("distributed")
+        security = import_module("distributed.security").Security.temporary() if scheduler is None else None
     except ImportError as error:
-        raise PandaError("an archive needs Dask: pip install 'panda-edge[archive]'") from error
+        raise PandaError("an archive needs Dask and cryptography: pip install 'panda-edge[archive]'") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker died is no news: its part goes on
     dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES})
     if scheduler is not None:
@@ -182,8 +188,9 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             memory_limit=0,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            security=security,
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, security=security) as client,
     ):
         yield client
 

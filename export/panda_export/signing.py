@@ -85,12 +85,16 @@ def read_secret_key(path: Path) -> SecretKey:
     return key
 
 
-def sign_bundle(bundle: Path, key: SecretKey, comment: str = DEFAULT_COMMENT) -> Signature:
+def sign_bundle(bundle: Path, key: SecretKey, comment: str = DEFAULT_COMMENT, version: int | None = None) -> Signature:
     """Sign a whole bundle's manifest; a signature that it has is replaced in one step.
 
-    comment: one line that is signed, too, and shown by `panda-edge verify`. Raises BundleError where a file is missing
-    or altered: what is signed should be what was exported.
+    comment: one line that is signed, too, and shown by `panda-edge verify`. version: a number that stands before it,
+    1 to 999,999,999; a device whose PUB names a higher one does not take the bundle. Raises BundleError where a file is
+    missing or altered: what is signed should be what was exported.
     """
+    if version is not None and not 1 <= version < 10**9:
+        raise PandaError(f"--version {version}: expected 1 to 999,999,999, higher with each bundle")
+    comment = comment if version is None else f"version:{version} {comment}"
     if not comment.isprintable() or len(comment.encode()) > _MAX_COMMENT:
         raise PandaError(f"--comment: expected one line of at most {_MAX_COMMENT} bytes")
     opened = open_bundle(bundle)

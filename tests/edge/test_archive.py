@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import panda_edge
+from panda_edge import archive as archiving
 from panda_edge.archive import Archive, score_archive
 from panda_edge.errors import PandaError
 
@@ -140,6 +141,31 @@ def test_a_killed_run_goes_on(
     assert before.items() <= {part.name: part.stat().st_mtime_ns for part in parts(out)}.items()
     with pytest.raises(PandaError, match="results of other bundle"):
         score_archive(Archive(archive, made_bundles["exact"], images=IMAGES), out, 1)
+
+
+@needs_dask
+def test_nobody_else_gets_into_the_scheduler() -> None:
+    distributed = pytest.importorskip("distributed")
+    with archiving._client(0, None) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        for other in (address.replace("tls", "tcp"), address):
+            with pytest.raises((OSError, TypeError)):  # TypeError: tls:// needs a certificate, of its own to begin with
+                distributed.Client(other, timeout=0.5)
+        stranger = distributed.security.Security.temporary()
+        with pytest.raises(OSError, match="TLS certificate does not match"):
+            distributed.Client(address, timeout=0.5, security=stranger)
+
+
+@pytest.mark.parametrize("begun", ["pipe", "deep", "list"])
+def test_what_is_no_archives_notes_is_refused(archive: Path, gaussian_bundle: Path, tmp_path: Path, begun: str) -> None:
+    about = tmp_path / "archive.json"
+    if begun == "pipe":
+        os.mkfifo(about)
+    else:
+        about.write_text("[" * 50_000 if begun == "deep" else "[]")
+    with pytest.raises(PandaError, match="choose another --out"):
+        score_archive(Archive(archive, gaussian_bundle), tmp_path, 1)
 
 
 def test_without_dask(gaussian_bundle: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,33 @@ def test_the_comment_is_signed(signed: Callable[[str], Path], keys: Keys) -> Non
     refused(bundle, keys.public, "not key")
 
 
+def test_an_older_version_is_refused(bundle_copy: Callable[[str], Path], keys: Keys, tmp_path: Path) -> None:
+    bundle, pub = bundle_copy("exact"), tmp_path / "line.pub"
+    secret = read_secret_key(keys.secret)
+    for least, version, taken in [(0, None, True), (7, None, False), (7, 6, False), (7, 7, True), (7, 12, True)]:
+        line = f"least version: {least}\n" if least else ""
+        pub.write_text(keys.public.read_text() + line)
+        assert sign_bundle(bundle, secret, "line 3", version).version == (version or 0)
+        if taken:
+            assert open_bundle(bundle, pub).signature is not None
+        else:
+            refused(bundle, pub, f"version {version or 'none'}, and the key's file takes 7 and newer")
+    comment = (bundle / SIGNATURE_NAME).read_text()
+    assert "trusted comment: version:12 line 3\n" in comment
+    (bundle / SIGNATURE_NAME).write_text(comment.replace("version:12", "version:99"))
+    refused(bundle, pub, "not key")  # the version is signed
+    for version in (0, 10**9):
+        with pytest.raises(PandaError, match="--version"):
+            sign_bundle(bundle, secret, "line 3", version)
+
+
+@pytest.mark.parametrize("more", ["least version: x", "least version: -1", "version: 7", "\nleast version: 7", "words"])
+def test_a_key_file_says_nothing_else(keys: Keys, tmp_path: Path, more: str) -> None:
+    (tmp_path / "x.pub").write_text(f"{keys.public.read_text()}{more}\n")
+    with pytest.raises(PandaError, match="not a public key"):
+        read_public_key(tmp_path / "x.pub")
+
+
 @pytest.mark.parametrize("bank", ["exact", "hnsw", "gaussian", "joint-hnsw", "coreset"])
 def test_a_file_changed_after_loading_is_not_read_again(
     signed: Callable[[str], Path], keys: Keys, odd_image: Path, bank: str

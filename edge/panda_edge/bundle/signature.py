@@ -11,7 +11,8 @@ import base64
 import binascii
 import hashlib
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from panda_edge.bundle.regular import open_regular
@@ -23,14 +24,18 @@ SIGNATURE_NAME = "manifest.json.minisig"
 _HASHED = b"ED"
 _MAX_BYTES = 8192
 _TRUSTED = "trusted comment: "
+_VERSION = re.compile(r"version:(\d{1,9})(?: |$)")  # at a trusted comment's begin
+_LEAST = re.compile(r"least version: (\d{1,9})")  # a public key file's third line
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """number: 8 bytes by which minisign tells keys apart; key: Ed25519, 32 bytes."""
+    """number: 8 bytes by which minisign tells keys apart; key: Ed25519, 32 bytes. least_version: of the bundles that
+    are taken; 0 takes those without a version, too."""
 
     number: bytes
     key: bytes
+    least_version: int = 0
 
     def text(self) -> str:
         """The one line that stands in a public key file, and that may be given in its place."""
@@ -39,12 +44,19 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a signature file holds. comment: of the signer, signed with the rest; key_number: 8 bytes."""
+    """What a signature file holds. comment: of the signer, signed with the rest, which begins with `version:N` where
+    the bundle has a version; key_number: 8 bytes."""
 
     key_number: bytes
     signature: bytes
     comment: str
     comment_signature: bytes
+
+    @property
+    def version(self) -> int:
+        """0 where the signer gave none."""
+        found = _VERSION.match(self.comment)
+        return 0 if found is None else int(found[1])
 
     def facts(self) -> dict[str, str]:
         """The key's name and the comment, as far as it can be printed."""
@@ -59,14 +71,17 @@ def key_name(number: bytes) -> str:
 def read_public_key(given: str | os.PathLike[str]) -> PublicKey:
     """A minisign public key: its one line of 56 characters, or a file of it. Raises PandaError.
 
-    What is a key's line is never taken for a file's name: whoever writes into the working folder would choose the key.
+    A file's third line may say `least version: N`. What is a key's line is never taken for a file's name: whoever
+    writes into the working folder would choose the key.
     """
     key = _key(given) if isinstance(given, str) else None
-    if key is None:
-        key = _key(_lines(Path(given), "public key", 2)[1])
-    if key is None:
+    if key is not None:
+        return key
+    _, line, *more = _lines(Path(given), "public key", 2)
+    key, least = _key(line), _LEAST.fullmatch(more[0]) if more else None
+    if key is None or (any(more) and (least is None or any(more[1:]))):
         raise PandaError(f"{given}: not a public key; give a file that `panda-train keygen` or `minisign -G` wrote")
-    return key
+    return key if least is None else replace(key, least_version=int(least[1]))
 
 
 def _key(line: str) -> PublicKey | None:
@@ -99,7 +114,9 @@ def digest(manifest: bytes) -> bytes:
 
 
 def check_signature(bundle: Path, manifest: bytes, key: PublicKey) -> Signature:
-    """The bundle's signature, which is `key`'s over just these bytes of its manifest. Raises BundleError."""
+    """The bundle's signature, which is `key`'s over just these bytes of its manifest, and of a version that it takes.
+
+    Raises BundleError."""
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -120,6 +137,11 @@ def check_signature(bundle: Path, manifest: bytes, key: PublicKey) -> Signature:
         raise BundleError(
             f"{path}: not key {key_name(key.number)}'s signature of this manifest; altered, get it from its signer"
         ) from error
+    if signature.version < key.least_version:
+        raise BundleError(
+            f"{path}: version {signature.version or 'none'}, and the key's file takes {key.least_version} and newer; "
+            "get the bundle that is newest from its signer"
+        )
     return signature
 
 

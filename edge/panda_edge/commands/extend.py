@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from panda_edge.commands.console import print_json, print_line, show
+from panda_edge.commands.console import print_json, print_line, print_remark, show
 from panda_edge.commands.options import BundlePath, Inputs, Json, RequireSignature
 
 
@@ -27,6 +27,7 @@ def extend(
     json: Json = False,
 ) -> None:
     """Add normal pictures, such as confirmed false alarms, to a bundle: bank and calibration are made anew."""
+    from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_edge.images.inputs import expand_inputs
     from panda_edge.learn.extend import extend_bundle
 
@@ -41,6 +42,8 @@ def extend(
         print(f"--max-bank-mb {manifest.export['max_bank_mb']:g} keeps {done.said}", file=sys.stderr)
     if done.known:
         print(f"pictures left out, unreadable or in the bank already: {done.known}", file=sys.stderr)
+    if (bundle / SIGNATURE_NAME).exists():
+        print_remark(f"{out}: not signed, as {bundle} is; sign it with `panda-train sign` where devices require it")
     calibration = manifest.calibration or {"images": 0}
     facts = {
         "bundle": str(out),

@@ -20,7 +20,7 @@ RequireSignature = Annotated[
     str | None,
     typer.Option(
         metavar="PUB",
-        help="Use the bundle only if this key has signed it: a public key file, or its line.",
+        help="Use the bundle only if this key has signed it: its line, or a file with it, and with the least version.",
         show_default=False,
     ),
 ]

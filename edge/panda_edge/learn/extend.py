@@ -20,6 +20,7 @@ from panda_edge.bundle.manifest import Manifest, check_seal
 from panda_edge.bundle.model import Model, default_threads
 from panda_edge.bundle.roi_file import open_roi
 from panda_edge.bundle.selftest import read_selftest
+from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.decide.calibration import open_calibration
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
@@ -74,10 +75,12 @@ def extend_bundle(
 
     An exact bank is calibrated by leaving out each stored picture; other banks, and adapted features, by the pictures
     held out at `fit` and as large a share of the new ones, drawn at random: hold_out of them, where given. max_bank_mb:
-    of `bank/`; None keeps the bundle's own limit. Pictures that cannot be read are named on stderr and left out. Raises
-    PandaError, DataError, BundleError.
+    of `bank/`; None keeps the bundle's own limit. Pictures that cannot be read are named on stderr and left out. The
+    new bundle is not signed, so that a signed one is not replaced. Raises PandaError, DataError, BundleError.
     """
     check_target(out)
+    if os.path.lexists(out / SIGNATURE_NAME):  # devices that require it would take the new one no more
+        raise PandaError(f"{out}: signed, which the new bundle cannot be; give another --out, and sign that")
     bundle = open_bundle(path, require_signature)
     if bundle.signature is None:
         check_seal(path)

@@ -20,6 +20,7 @@ import panda_edge
 import panda_export.network
 from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.bundle.sealed_json import sealed
+from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, DataError, PandaError
@@ -276,6 +277,13 @@ class TestRefused:
             extend_bundle(fit(many[:OLD], tiles=TILED), many[OLD:10], tmp_path / "y.panda", max_bank_mb=0.2)
         assert not list(tmp_path.iterdir())
 
+    def test_a_signed_bundle_is_not_replaced(self, fit: Fit, many: list[Path], tmp_path: Path) -> None:
+        bundle = Path(shutil.copytree(fit(many[:OLD]), tmp_path / "x.panda"))
+        (bundle / SIGNATURE_NAME).write_text("a signature")
+        with pytest.raises(PandaError, match=r"x\.panda: signed, which the new bundle cannot be"):
+            extend_bundle(bundle, many[OLD:10], bundle)
+        assert (bundle / SIGNATURE_NAME).exists()
+
     def test_a_damaged_bundle(self, fit: Fit, many: list[Path], tmp_path: Path) -> None:
         for name in ("bank/stride08.npy", "bank/pictures.npy", "selftest.npz"):
             bundle = Path(shutil.copytree(fit(many[:OLD]), tmp_path / "x.panda"))
@@ -323,7 +331,10 @@ class TestCommand:
         facts = json.loads(done.stdout)
         assert (facts["added"], facts["train_images"], facts["calibration_images"]) == (2, 10, 10)
         assert "in the bank already: 1" in done.stderr
-        done = self.run(fit(many[:OLD]), *many[OLD:10], "--out", out)
+        signed = Path(shutil.copytree(fit(many[:OLD]), tmp_path / "signed.panda"))
+        (signed / SIGNATURE_NAME).write_text("a signature")
+        done = self.run(signed, *many[OLD:10], "--out", out)
+        assert f"{out}: not signed, as {signed} is" in done.stderr
         assert done.stdout.startswith(f"{out}: 2 normal images added; 10 in all, calibrated with 10")
 
     @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from torch import Tensor
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.progress import Progress, silent
+from panda_edge.printable import printable
 from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations
 from panda_train.adapt.distributed import Workers
@@ -99,7 +100,9 @@ def load_or_make(
     workers = workers or Workers()
     file = default_file(backbone)
     if workers.first and not file.exists():
-        print(f"no Fisher diagonal of {backbone.name} yet: made now, once, and kept at {file}", file=sys.stderr)
+        print(
+            f"no Fisher diagonal of {backbone.name} yet: made now, once, and kept at {printable(file)}", file=sys.stderr
+        )
         compute(backbone, file, progress=progress)
     workers.wait()
     return load(file, backbone)

@@ -29,12 +29,20 @@ def sign(
     bundle: BundlePath,
     key: Annotated[Path, typer.Option(metavar="K.key", help="The secret key.", show_default=False)],
     comment: Annotated[str, typer.Option(help="One line, signed with the rest.")] = "panda-edge bundle",
+    version: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="A number, higher with each bundle; devices refuse lower ones than K.pub's line 'least version: N'.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Sign a bundle, once every file's hash is found right; check with `panda-edge verify --key K.pub`."""
     from panda_export.signing import read_secret_key, sign_bundle
 
-    facts = sign_bundle(bundle, read_secret_key(key), comment).facts()
+    facts = sign_bundle(bundle, read_secret_key(key), comment, version).facts()
     if json:
         print_json({"bundle": str(bundle), **facts})
     else:
