@@ -173,7 +173,9 @@ def open_image_bytes(data: bytes, name: str, draft_size: Draft | None = None, wh
                 # A quarter turn swaps the sides; asking for the larger on both is right for either.
                 needed = max(draft_size(full_size))
                 image.draft(None, (needed, needed))
-            return OpenedImage(_to_rgb_or_grey(ImageOps.exif_transpose(image)), full_size)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)  # a copy of a large picture would be its memory again
+            return OpenedImage(_to_rgb_or_grey(image), full_size)
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from None
         except Exception as error:  # Pillow's decoders raise whatever the damage leads to: IndexError, struct.error, …

@@ -74,6 +74,7 @@ class FolderSource:
                 picture = self._if_whole(file, pending)
                 if picture is not None:
                     yield picture
+                    del picture  # a large one must be gone before the next is decoded
             if not pending and not self.endless:
                 return
             stop.wait(_LOOK)
