@@ -115,6 +115,7 @@ class Capture:
                         return
                     self._up()
                     self._put(picture)
+                    del picture  # the queue holds it; a large one must be gone before the next is decoded
             finally:
                 self._reading = None
 

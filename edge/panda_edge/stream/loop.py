@@ -103,6 +103,7 @@ class Loop:
                 taken = self._inbox.take(_TURN)
                 if taken is not None:
                     yield from self._burst(*taken)
+                    del taken  # what is large must be gone before the next one is decoded
                 elif self._inbox.finished:
                     return
         finally:

@@ -99,6 +99,7 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
         for outcome in loop.outcomes():
             for sink in sinks:
                 sink.outcome(outcome)
+            del outcome  # a large picture must be gone before the next one is decoded
             if any(getattr(sink, "broken", False) for sink in sinks):
                 raise BrokenPipeError
         systemd.notify("STOPPING=1")

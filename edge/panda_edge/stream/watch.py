@@ -73,6 +73,7 @@ def _watched(loop: Loop, drift: Drift | None) -> Iterator[Outcome]:
             if drift is not None:
                 drift.outcome(outcome)
             yield outcome
+            del outcome
 
 
 def print_notice(notice: Notice) -> None:

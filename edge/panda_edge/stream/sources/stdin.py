@@ -43,6 +43,7 @@ class PipeSource:
         read = self._read_file if self._raw is None else self._read_raw
         while not stop.is_set() and (picture := read()) is not None:
             yield picture
+            del picture  # a large one must be gone before the next is decoded
 
     def _read_file(self) -> Picture | None:
         data = read_file(self._pipe)
