@@ -39,11 +39,11 @@ c-test:                       ## the C kernels under sanitizers, and the Arm bui
 	else echo "SKIPPED: libpanda_edge not compared with Python's numbers, needs $(BIN) (make test)"; fi
 
 FUZZ ?=
-fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles and pictures, resumable; FUZZ="image mask" chooses
+fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles, pictures, sockets, addresses; resumable; FUZZ="image mask" chooses
 	$(MAKE) -C fuzz/kernels
 	$(BIN)/python -m fuzz.run $(FUZZ)
 
-kill: $(VENV)/.test           ## SIGKILL 200 times in fit, sign, extend, segment, evaluate, paper; resumable
+kill: $(VENV)/.test           ## SIGKILL 200 times in each command that writes, two fits at one path too; resumable
 	$(BIN)/python -m benchmarks.killed
 
 wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/

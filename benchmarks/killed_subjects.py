@@ -204,4 +204,51 @@ def paper(folder: Path) -> Subject:
     return Subject(arguments, check, done=lambda: len(had[0]))
 
 
-SUBJECTS = {"fit": fit, "sign": sign, "extend": extend, "segment": segment, "evaluate": evaluate, "paper": paper}
+def watch(folder: Path) -> Subject:
+    """Lines, saved frames and the drift's state: what a killed run left is gone on with."""
+    bundle, out = _fitted(folder), folder / "watched"
+    lines, saved, state = out / "lines.jsonl", out / "saved", out / "drift.json"
+    out.mkdir(exist_ok=True)
+
+    def arguments(number: int) -> list[str]:
+        options = ["--once", "--fpr", "0.9", "--threads", "1", "--drift-state", str(state)]
+        kept = ["--jsonl", str(lines), "--save", str(saved)]
+        return ["panda-edge", "watch", str(bundle), str(folder / "sample" / "test"), *options, *kept]
+
+    def check(began: float | None) -> None:
+        whole, _, unfinished = (lines.read_bytes() if lines.exists() else b"").rpartition(b"\n")
+        ids = [json.loads(line)["id"] for line in whole.splitlines()]
+        assert len(ids) == len(set(ids)), "a line stands twice"
+        assert began is None or not unfinished, f"ends in {unfinished[:80]!r}"
+        if state.exists():
+            json.loads(state.read_bytes())
+        files = list(saved.iterdir()) if saved.exists() else []
+        for path in files:
+            if path.suffix == ".png" and not path.name.startswith("."):
+                _load(path)
+        assert began is None or not [path for path in files if path.name.startswith(".")], f"left over: {files}"
+
+    return Subject(arguments, check)
+
+
+def two_fits(folder: Path) -> Subject:
+    """Beside the run that is killed another one writes to the same path; whichever comes last, it is whole."""
+    alone = fit(folder, folder / "two" / "x.panda")
+    others: list[subprocess.Popen[bytes]] = []
+
+    def arguments(number: int) -> list[str]:
+        if not others or others[0].poll() is not None:
+            program, *rest = alone.arguments(number + 1)
+            command = [Path(sys.executable).with_name(program), *rest]
+            others[:] = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+        return alone.arguments(number)
+
+    def check(began: float | None) -> None:
+        if (folder / "two" / "x.panda").exists():
+            check_bundle(folder / "two" / "x.panda")
+
+    return Subject(arguments, check)
+
+
+SUBJECTS = {"fit": fit, "sign": sign, "extend": extend, "segment": segment, "evaluate": evaluate, "paper": paper,
+            "watch": watch, "two fits": two_fits}  # fmt: skip

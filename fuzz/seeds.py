@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from fuzz import whole_folder
+from fuzz import seat_seeds, whole_folder
 from fuzz.small_bundles import KINDS, LEVELS, SIZE, VECTORS, write_graph
 from fuzz.targets import folder, small_bundle, whole_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME
@@ -190,4 +190,5 @@ _SEEDS = {
     "mask": _masks,
     "hnsw": _graphs,
     "signature": _signatures,
+    **seat_seeds.SEEDS,
 }

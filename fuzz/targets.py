@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,11 @@ def signature(data: bytes) -> None:
     read_signature(path)
 
 
+def _seat(name: str) -> Callable[[bytes], None]:
+    """A target of `fuzz.seats`, which reads more libraries than most need."""
+    return lambda data: getattr(import_module("fuzz.seats"), name)(data)  # type: ignore[no-any-return]
+
+
 # The process itself has 150 to 250 MB. A picture of 100 megapixels with transparency is 400 MB, and is laid on white.
 TARGETS = {
     "manifest": Target(manifest, 20_000, 1024),
@@ -253,4 +259,10 @@ TARGETS = {
     "mask": Target(mask, 20_000, 2048),
     "hnsw": Target(hnsw, 8192, 512),
     "signature": Target(signature, 1024, 512),
+    "special": Target(_seat("special"), 64, 512),
+    "model": Target(_seat("model"), 64, 512),
+    "request": Target(_seat("request"), 20_000, 512),
+    "receiver": Target(_seat("receiver"), 20_000, 512),
+    "address": Target(_seat("address"), 512, 512),
+    "kept": Target(_seat("kept"), 10_000, 512),
 }

@@ -150,13 +150,18 @@ def _part_file(out: Path, number: int) -> Path:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, after a power cut, too."""
     part = file.with_suffix(".tmp")
     with part.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(part, file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager
@@ -172,6 +177,8 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         raise PandaError("an archive needs Dask and cryptography: pip install 'panda-edge[archive]'") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker died is no news: its part goes on
     dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES})
+    # Dask's own web servers, which ask nobody who he is, have nothing to show.
+    dask.config.set({"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []})
     if scheduler is not None:
         try:
             client = distributed.Client(scheduler, timeout=10)
@@ -186,7 +193,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             memory_limit=0,
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
             security=security,
         ) as cluster,

@@ -11,6 +11,9 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -148,6 +151,10 @@ def test_nobody_else_gets_into_the_scheduler() -> None:
     distributed = pytest.importorskip("distributed")
     with archiving._client(0, None) as client:
         address = client.scheduler.address
+        web = urlsplit(client.dashboard_link)
+        assert web.hostname == "127.0.0.1"
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"http://127.0.0.1:{client.cluster.scheduler.http_server.port}/metrics", timeout=5)
         assert address.startswith("tls://127.0.0.1:")
         for other in (address.replace("tls", "tcp"), address):
             with pytest.raises((OSError, TypeError)):  # TypeError: tls:// needs a certificate, of its own to begin with

@@ -9,7 +9,7 @@ from threading import Condition
 from panda_edge.stream.frame import Frame
 from panda_edge.stream.weight import picture_bytes
 
-MOST_BYTES = 256_000_000  # of all frames that wait and the one at work; a larger picture is alone
+MOST_BYTES = 200_000_000  # of all frames that wait and the one at work: two of 20 megapixels; a larger one is alone
 
 
 class Inbox:

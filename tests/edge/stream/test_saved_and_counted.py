@@ -119,7 +119,7 @@ def test_a_full_disk_holds_few_large_pictures(
         frame = replace(outcomes[0].frame, picture=picture if number % 2 else filed)
         sink.outcome(replace(outcomes[0], frame=frame))
         held = list(sink._worker._queue)
-        assert sum(map(outcome_bytes, held)) <= 128_000_000
+        assert sum(map(outcome_bytes, held)) <= 64_000_000
     opened = [outcome.frame.picture.opened for outcome in held if outcome.frame.picture.encoded]
     assert opened
     assert all(one is not None and max(one.image.size) == 2048 for one in opened)

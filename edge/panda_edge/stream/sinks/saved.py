@@ -10,7 +10,7 @@ from pathlib import Path
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
-from panda_edge.show.files import make_results_folder, png_bytes, write_whole
+from panda_edge.show.files import make_results_folder, png_bytes, remove_leftovers, write_whole
 from panda_edge.show.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
@@ -18,7 +18,7 @@ from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.worker import Worker
 from panda_edge.stream.weight import lightened, outcome_bytes
 
-_MOST_BYTES = 128_000_000  # of frames that wait while the disk is full or slow
+_MOST_BYTES = 64_000_000  # of frames that wait while the disk is full or slow
 _OURS = re.compile(r"(\d{9})_[\w.-]*\.\w+")
 _SUFFIXES = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif", b"RI": ".webp"}
 
@@ -36,6 +36,7 @@ class SavedFrames:
         if quota_bytes < 1_000_000:
             raise PandaError("--quota-mb: at least 1 is needed")
         make_results_folder(folder)
+        remove_leftovers(folder)
         self._folder = folder
         self._quota = quota_bytes
         self._segmentation = segmentation
