@@ -187,7 +187,7 @@ def request(data: bytes) -> None:
             protocol = config.http_protocol_class(config=config, server_state=state, app_state={})
             protocol.connection_made(wire)
             for part in parts:
-                if not wire.closed:
+                if part and not wire.closed:  # asyncio never gives nothing
                     with suppress(h11.LocalProtocolError):  # asyncio ends the connection then
                         protocol.data_received(part)
                 await asyncio.sleep(0)

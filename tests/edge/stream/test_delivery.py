@@ -225,7 +225,19 @@ def test_a_webhook(hook: Hook) -> None:
     webhook.close()
 
 
-@pytest.mark.parametrize("address", ["host", "ftp://host/", "http://", "http://host:0/", "http://host:x/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host",
+        "ftp://host/",
+        "http://",
+        "http://host:0/",
+        "http://host:x/",
+        "http://\udcff/",
+        "http://host/ü",
+        "http://h/a b",
+    ],
+)
 def test_webhook_addresses_are_checked(address: str) -> None:
     with pytest.raises(PandaError, match="--webhook"):
         Webhook(address)
@@ -312,7 +324,19 @@ def wait_for(holds: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("address", ["host", "mqtt://host", "mqtt://host/a/#", "http://host/t", "mqtt://host:x/t"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host",
+        "mqtt://host",
+        "mqtt://host/a/#",
+        "http://host/t",
+        "mqtt://host:x/t",
+        "mqtt://\udcff/t",
+        "mqtt://h/\udcff",
+        "mqtt://h/%00",
+    ],
+)
 def test_mqtt_addresses_are_checked(address: str) -> None:
     with pytest.raises(PandaError, match="--mqtt"):
         Mqtt(address)

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from panda_edge.errors import PandaError
 from panda_edge.stream.sinks.spool import Event
 
+_MOST_TEXT = 65_000  # bytes that the protocol takes of a name
 _SECONDS = 10.0  # within which the broker must have acknowledged a batch
 
 
@@ -25,11 +26,15 @@ class Mqtt:
         try:
             parts = urlsplit(address)
             port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+            topic = unquote(parts.path.strip("/"))
+            # What is no text, or no host's name, would fail in a thread of the library's.
+            (parts.hostname or "").encode("idna")
+            written = f"{topic}/status{unquote(parts.username or '')}{unquote(parts.password or '')}".encode()
         except ValueError:
             raise PandaError("--mqtt: expected an address such as mqtt://host:1883/topic") from None
-        self._topic = unquote(parts.path.strip("/"))
-        usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and self._topic
-        if not usable or "#" in address or "+" in self._topic:  # a filter, not a topic
+        self._topic = topic
+        usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and topic and len(written) < _MOST_TEXT
+        if not usable or "#" in address or "+" in topic or b"\0" in written:  # a filter, not a topic
             raise PandaError("--mqtt: expected an address such as mqtt://host:1883/topic")
         self.name = f"{parts.scheme}://{parts.hostname}:{port}/{self._topic}"
         mqtt = _imported()

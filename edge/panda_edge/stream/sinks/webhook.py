@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from socket import SHUT_RDWR
@@ -28,6 +29,9 @@ class Webhook:
         try:
             parts = urlsplit(address)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            (parts.hostname or "").encode("idna")
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            usable = usable and re.fullmatch("[!-~]+", path) is not None
         except ValueError:
             usable = False
         if not usable:
@@ -37,7 +41,7 @@ class Webhook:
         """Events that the receiver answered with 4xx, and that are not sent again."""
         self._https = parts.scheme == "https"
         self._host, self._port = parts.hostname or "", parts.port
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._path = path
         self._headers = {"Content-Type": "application/json", "User-Agent": "panda-edge", **basic_authorization(parts)}
         self._connection: http.client.HTTPConnection | None = None
 
