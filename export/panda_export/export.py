@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from panda_edge import __version__
 from panda_edge.bundle.manifest import DecisionRule, Manifest, RoiEntry
 from panda_edge.bundle.roi_file import write_roi
@@ -15,6 +17,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES
+from panda_edge.learn.copies import looks_of, write_looks
 from panda_edge.learn.pictures import Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
@@ -40,13 +43,15 @@ def export_bundle(
     held_out: Sequence[Path] = (),
     progress: Progress = silent,
     team: Team = ALONE,
+    looks: np.ndarray | None = None,
 ) -> Manifest:
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
     preprocessing: with the roi that the bundle is calibrated in, where there is one. held_out: normal images not among
     `images`, to calibrate decisions with. Images that cannot be read are named on
     stderr and left out. The same inputs and seed give the same bytes, whatever the team: all its processes call this,
-    and the first writes, where all must see it.
+    and the first writes, where all must see it. looks: of all pictures (`learn.copies`), read here where not given;
+    whoever calls this takes each picture once.
     Raises PandaError, DataError (no readable image), BundleError.
     """
     with _staged(out, team) as staging:
@@ -63,6 +68,9 @@ def export_bundle(
         quality = normal.quality()
 
         def finish() -> Manifest:
+            if options.extendable or options.bank.gallery == "exact":
+                own = looks_of([*images, *held_out], preprocessing.white) if looks is None else looks
+                write_looks(staging, own)
             write_manifest(staging, manifest)
             shown = mirrored_frames(list(islice(pictures.read(sampled), FRAMES)))
             write_selftest(staging, manifest, shown, network.run)

@@ -12,12 +12,14 @@ import torch
 
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES
+from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
 from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target
+from panda_edge.learn.copies import Distinct, without_copies
 from panda_edge.learn.progress import silent
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
@@ -27,6 +29,7 @@ from panda_train.adapt.adaptation import AdaptOptions, adapt_to
 from panda_train.adapt.distributed import Workers, workers
 from panda_train.backbones import Backbone
 from panda_train.data.folders import open_dataset
+from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal
 from panda_train.progress import show
 from panda_train.resolution import Resolution, preprocessing_of
@@ -85,9 +88,10 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
     dataset = open_dataset(data, options.normal)
     if team.firsts(lambda: dataset.train) != dataset.train:
         raise PandaError(f"{data}: process {team.rank} sees other pictures there than the first; all need the same")
+    normal = team.firsts(lambda: _distinct(dataset.train))
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
-    kept, held_out = split_normal(dataset.train, 0 if leave_one_out else options.held_out, options.seed)
-    preprocessing = preprocessing_of(options.resolution, dataset.train, quiet=not team.first)
+    kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
+    preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not team.first)
     looked_at = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
     if roi is not None:
         _check_on_first(looked_at, kept)
@@ -112,10 +116,29 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
         held_out,
         progress=show if team.first else silent,
         team=team,
+        looks=normal.looks,
     )
     if team.first:
         _state_file(out).unlink(missing_ok=True)
+        if manifest.calibration is None and options.held_out is None:
+            print(_undecided(len(normal.paths), 2 if leave_one_out else 3), file=sys.stderr)
     return manifest
+
+
+def _distinct(images: Sequence[Path]) -> Distinct:
+    """Each picture once; says on stderr which are left out."""
+    normal = without_copies(images, show, white=headers_of(images).white)
+    if normal.said:
+        print(normal.said, file=sys.stderr)
+    return normal
+
+
+def _undecided(pictures: int, least: int) -> str:
+    few = f"{pictures} normal picture{'s' if pictures > 1 else ''}"
+    return (
+        f"warning: {few}: scores and heat maps, but no decisions; decisions need at least {least} different ones, and "
+        f"{images_needed(DEFAULT_FPR)} for a false-alarm rate of {DEFAULT_FPR:g}"
+    )
 
 
 def _checked_roi(file: Path, rule: str) -> Roi:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -38,10 +37,11 @@ def extend(
         images.append(item.path)
     done = extend_bundle(bundle, images, out, max_bank_mb, hold_out, require_signature, show)
     manifest = done.manifest
-    if done.said:
-        print(f"--max-bank-mb {manifest.export['max_bank_mb']:g} keeps {done.said}", file=sys.stderr)
-    if done.known:
-        print(f"pictures left out, unreadable or in the bank already: {done.known}", file=sys.stderr)
+    copies, kept = done.said
+    if copies:
+        print_remark(copies)
+    if kept:
+        print_remark(f"--max-bank-mb {manifest.export['max_bank_mb']:g} keeps {kept}")
     if (bundle / SIGNATURE_NAME).exists():
         print_remark(f"{out}: not signed, as {bundle} is; sign it with `panda-train sign` where devices require it")
     calibration = manifest.calibration or {"images": 0}

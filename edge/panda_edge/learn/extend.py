@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -26,34 +25,33 @@ from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange, measure_quality
-from panda_edge.images.reading import image_bytes
 from panda_edge.images.where import Rois
 from panda_edge.learn.bundle_writer import check_target, staged_bundle, write_manifest
 from panda_edge.learn.calibrate import SCALE_IMAGES, calibrate, normal_scores, scored_pictures, set_color_scale
+from panda_edge.learn.copies import read_looks, without_copies, write_looks
 from panda_edge.learn.extend_banks import check_extendable, extend_banks, held_out_kind
 from panda_edge.learn.held_out import keep_held_out, read_held_out
 from panda_edge.learn.pictures import Picture, Pictures
 from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import write_selftest
-from panda_edge.learn.stored import read_sizes, scored_without_itself, stored_embeddings
+from panda_edge.learn.stored import read_sizes, scored_without_itself
 from panda_edge.learn.usual_maps import with_usual_maps
-from panda_edge.search import kernel
 from panda_edge.search.picture import FeatureFunction
 
 LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
-_SAME = 1e-6  # of an embedding's squared length: nearer than that, two pictures are one
 
 
 @dataclass(frozen=True)
 class Extended:
-    """manifest: of the new bundle. added: pictures that went into the bank; held_out: that only calibrate; known: left
-    out, as the bank has them. said: what a limit of megabytes chose, '' without one."""
+    """manifest: of the new bundle. added: pictures that went into the bank; held_out: that only calibrate; copies: left
+    out, of others or of what the bundle has. said: what that was, in one line, and what a limit of megabytes chose;
+    '' where there is nothing to say."""
 
     manifest: Manifest
     added: int
     held_out: int
-    known: int
-    said: str
+    copies: int
+    said: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,15 @@ def extend_bundle(
         network = _Network(
             Model(staging / MODEL_FILE, default_threads()).run, lambda: Model(staging / MODEL_FILE, 1).run
         )
-        pictures = Pictures(_each_once(new), preprocessing)
-        unseen = _unseen(bundle, pictures, network.run, progress)
-        if not unseen:
-            raise PandaError(f"{path}: every picture given is in the bank; there is nothing to add")
+        seen = read_looks(bundle)
+        distinct = without_copies(new, progress, seen, preprocessing.white)
+        if not distinct.paths:
+            raise PandaError(f"{path}: it has every picture given already; there is nothing to add")
+        pictures = Pictures(distinct.paths, preprocessing)
+        if preprocessing.tiles is None:  # large ones would fill the disk
+            pictures.keep(range(len(pictures)))
+        unseen = [picture.number for picture in pictures.read()]
+        write_looks(staging, np.concatenate([seen, distinct.looks]))
         banked, held = _split(bundle, unseen, hold_out)
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
         manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
@@ -108,36 +111,8 @@ def extend_bundle(
         manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)
-        return Extended(write_manifest(staging, manifest), len(banked), len(held), len(pictures) - len(unseen), said)
-
-
-def _each_once(paths: Iterable[Path]) -> list[Path]:
-    """Without files of the very same content."""
-    seen: dict[str, Path] = {}
-    for path in paths:
-        try:
-            content = hashlib.sha256(image_bytes(path)).hexdigest()
-        except PandaError:
-            content = str(path)  # will be named when it is read
-        seen.setdefault(content, path)
-    return list(seen.values())
-
-
-def _unseen(bundle: Bundle, pictures: Pictures, run: FeatureFunction, progress: Progress) -> list[int]:
-    """Numbers of the pictures that can be read and are not in the bank: one that is would be scored beside itself."""
-    stored = stored_embeddings(bundle)
-    if pictures.preprocessing.tiles is None:  # large ones would fill the disk
-        pictures.keep(range(len(pictures)))
-    found = []
-    for picture in progress(pictures.read(), "look", len(pictures)):
-        squared = []
-        for number in picture.view.frames_looked_at():
-            embedding = run(picture.view.frames(picture.canvas, [number])).embedding
-            nearest, _ = kernel.topk(embedding, stored, 1, default_threads())
-            squared.append(float(nearest[0, 0]) / max(float((embedding**2).sum()), 1e-12))
-        if max(squared) > _SAME:
-            found.append(picture.number)
-    return found
+        manifest = write_manifest(staging, manifest)
+        return Extended(manifest, len(banked), len(held), len(distinct.copies), (distinct.said, said))
 
 
 def _split(bundle: Bundle, numbers: Sequence[int], hold_out: int | None) -> tuple[list[int], list[int]]:

@@ -16,6 +16,7 @@ from panda_edge.bundle.model import Features
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.view import View
+from panda_edge.learn.copies import LOOKS_FILE
 from panda_edge.learn.coreset import CoresetWriter, bank_bytes
 from panda_edge.learn.embeddings import ef_of, write_flat, write_hnsw
 from panda_edge.learn.features import batched_features, single_frames
@@ -62,7 +63,7 @@ def check_extendable(bundle: Bundle, preprocessing: Preprocessing) -> None:
     if unknown:
         raise PandaError(f"{bundle.path}: {sorted(unknown)[0]} cannot be brought up to date here; {again}")
     needed = {"exact": [PICTURES_FILE], "gaussian": [*SUMS_FILES], "coreset": [CORESET_FILE]}[bank]
-    needed += [HELD_OUT_FILE] if held_out_kind(bundle) else []
+    needed += [LOOKS_FILE, HELD_OUT_FILE] if held_out_kind(bundle) else [LOOKS_FILE]
     if any(name not in files for name in needed) or not _sound(manifest):
         raise PandaError(f"{bundle.path}: fitted without what extend needs; {again} and --extendable")
     if bank == "exact" and not are_whole(bundle, preprocessing):

@@ -219,7 +219,8 @@ def test_pictures_that_the_bank_has_are_left_out(fit: Fit, many: list[Path], tmp
     twin = tmp_path / "twin.png"
     shutil.copy(many[9], twin)
     done = extend_bundle(bundle, [many[0], many[9], twin], out)
-    assert (done.added, done.known) == (1, 1)
+    assert (done.added, done.copies) == (1, 2)
+    assert done.said[0].endswith("2 of 3 normal pictures (00.png of one in the bundle, twin.png of 09.png)")
     with pytest.raises(PandaError, match="nothing to add"):
         extend_bundle(bundle, many[:3], out)
 
@@ -232,7 +233,7 @@ def test_a_limit_of_megabytes_holds(fit: Fit, many: list[Path], tmp_path: Path, 
     done = extend_bundle(bundle, many[OLD:16], tmp_path / "small.panda", max_bank_mb=limit)
     found = sum(entry.bytes for name, entry in done.manifest.files.items() if name.startswith("bank/"))
     assert found <= limit * 1e6 + 1200  # the files' headers
-    assert done.said
+    assert done.said[1]
     assert verify(tmp_path / "small.panda")["ok"]
     again = extend_bundle(tmp_path / "small.panda", many[16:20], tmp_path / "again.panda")
     assert again.manifest.export["max_bank_mb"] == limit
@@ -330,7 +331,7 @@ class TestCommand:
         assert done.returncode == 0, done.stderr
         facts = json.loads(done.stdout)
         assert (facts["added"], facts["train_images"], facts["calibration_images"]) == (2, 10, 10)
-        assert "in the bank already: 1" in done.stderr
+        assert "left out as copies: 1 of 3 normal pictures (00.png of one in the bundle)" in done.stderr
         signed = Path(shutil.copytree(fit(many[:OLD]), tmp_path / "signed.panda"))
         (signed / SIGNATURE_NAME).write_text("a signature")
         done = self.run(signed, *many[OLD:10], "--out", out)

@@ -13,6 +13,7 @@ from pathlib import Path
 from panda_edge import __version__
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import DataError, PandaError
+from panda_edge.learn.copies import without_copies
 from panda_train import backbones
 from panda_train.choose.candidates import Look, candidates, looks
 from panda_train.choose.device_speed import slowness
@@ -57,10 +58,14 @@ class ChooseOptions:
 def choose(data: Path, options: ChooseOptions) -> list[Row]:
     """All candidates, the chosen one first. Only normal pictures are read.
 
-    Raises DataError where there are too few normal pictures or all are alike, PandaError where no candidate is within
+    Raises DataError where there are too few normal pictures, copies left out, PandaError where no candidate is within
     the budgets.
     """
-    normal = open_dataset(data, options.normal).train
+    given = open_dataset(data, options.normal).train
+    distinct = without_copies(given, white=headers_of(given).white)
+    normal = distinct.paths
+    if distinct.said:
+        print(distinct.said, file=sys.stderr)
     if len(normal) < LEAST:
         raise DataError(
             f"{data}: {len(normal)} normal pictures; choosing needs at least {LEAST}, to fit a bank to some and hold "

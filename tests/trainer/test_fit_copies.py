@@ -1,0 +1,95 @@
+"""Copies among the normal pictures change nothing: neither the calibration nor what is a false alarm."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import panda_edge
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.decide.calibration import CALIBRATION_FILE
+from panda_export.options import BankOptions
+from panda_train.adapt.adaptation import AdaptOptions
+from panda_train.fit import FitOptions, fit
+
+SIDE = 128
+
+
+def options(**more: Any) -> FitOptions:
+    """Features as they are."""
+    return FitOptions(adapt=AdaptOptions(replace(AdaptOptions().config, embedding="raw")), **more)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., object]) -> None:
+    monkeypatch.setattr("panda_train.backbones.load", lambda *_: tiny_backbone())
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory, texture: Callable[..., np.ndarray]) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    for seed in range(20):
+        grey = Image.fromarray(texture(SIDE, SIDE, seed=seed).astype(np.uint8)).convert("L")
+        grey.convert("RGB").save(folder / f"{seed:02d}.bmp")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("bank", ["exact", "gaussian"])
+def test_twins_change_nothing(
+    pictures: list[Path], tmp_path: Path, bank: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, twins = tmp_path / "alone", tmp_path / "twins"
+    alone.mkdir()
+    twins.mkdir()
+    for number, path in enumerate(pictures[:12]):
+        shutil.copy(path, alone)
+        shutil.copy(path, twins)
+        if number % 2:
+            shutil.copy(path, twins / f"{path.stem} (1).bmp")
+        else:
+            Image.open(path).save(twins / f"{path.stem}.jpg", quality=70)
+    bundles = [tmp_path / "alone.panda", tmp_path / "twins.panda"]
+    for data, out in zip((alone, twins), bundles, strict=True):
+        fit(data, out, options(bank=BankOptions(bank, neighbors=4)))
+    said = capsys.readouterr().err
+    assert "left out as copies: 12 of 24 normal pictures (00.jpg of 00.bmp, 01.bmp of 01 (1).bmp, 02.jpg of" in said
+    assert read_manifest(bundles[0]).export["train_images"] == read_manifest(bundles[1]).export["train_images"]
+    np.testing.assert_array_equal(*(np.load(bundle / CALIBRATION_FILE) for bundle in bundles))
+    one, other = (
+        [panda_edge.load(bundle, fpr=0.1).segment(path).anomalous for path in pictures[12:]] for bundle in bundles
+    )
+    assert one == other
+
+
+def test_constant_pictures_are_one_picture_and_no_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(6):
+        Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(data / f"{number}.png")
+    manifest = fit(data, tmp_path / "x.panda", options())
+    assert manifest is not None
+    assert manifest.calibration is None
+    said = capsys.readouterr().err
+    assert "5 of 6 normal pictures (1.png of 0.png, 2.png of 0.png, 3.png of 0.png, …)" in said
+    assert "warning: 1 normal picture: scores and heat maps, but no decisions; decisions need at least 2" in said
+    assert panda_edge.load(tmp_path / "x.panda").segment(data / "0.png").anomalous is None
+
+
+def test_a_constant_picture_of_the_bank_is_not_anomalous(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(12):
+        for copy in ("a.png", "b.bmp"):
+            Image.new("RGB", (SIDE, SIDE), (80 + number,) * 3).save(data / f"{number:02d}{copy}")
+    manifest = fit(data, tmp_path / "x.panda", options())
+    assert manifest is not None
+    assert manifest.calibration is not None
+    detector = panda_edge.load(tmp_path / "x.panda", fpr=0.2)
+    assert not any(detector.segment(data / f"{number:02d}a.png").anomalous for number in range(12))
