@@ -30,8 +30,9 @@ SIGMA = 4.0  # input pixels (SPADE)
 
 @dataclass(frozen=True)
 class Banks:
-    """pictures: how many there are banks of. numbers: of those pictures among the given ones → in the bank, where they
-    can be left out when they are scored; None for those whose frames are not stored. said: what --max-bank-mb chose."""
+    """pictures: how many there are banks of, copies not counted. numbers: of those pictures among the given ones → in
+    the bank, where they can be left out when they are scored; None for those whose frames are not stored. said: what
+    --max-bank-mb chose."""
 
     pictures: int
     detection: Detection
@@ -59,7 +60,7 @@ def write_banks(
     budget = fit_budget(options, network.levels, network.embedding_size, count, frames, tiled)
     options = budget.options
     gallery = gallery_writer(staging, network.levels, options, count, seed, frames, team)
-    frames_seen = _Seen()
+    frames_seen = _Seen(pictures.copies)
     everyone = isinstance(gallery, GaussianWriter)
     for seen, features in features_of_all(pictures, stored_frames, network.run, team, everyone, progress):
         assert gallery is not None
@@ -75,9 +76,11 @@ def write_banks(
 
 @dataclass
 class _Seen:
-    """The frames that went into a bank. numbers: of their pictures, among those given → in the order of the bank.
-    sizes: of each picture. places: of each frame its picture's number in that order, row and column."""
+    """The frames that went into a bank. copies: of each picture. numbers: of their pictures, among those given → in the
+    order of the bank. sizes: of each picture. places: of each frame its picture's number in that order, row and column;
+    a picture's copies have its number."""
 
+    copies: int
     embeddings: list[np.ndarray] = field(default_factory=list)
     numbers: dict[int, int] = field(default_factory=dict)
     sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -86,9 +89,10 @@ class _Seen:
     def add(self, seen: Sequence[SeenFrame], features: Features) -> None:
         self.embeddings.append(features.embedding)
         for frame in seen:
-            if frame.picture not in self.numbers:
+            itself = frame.picture - frame.picture % self.copies
+            if itself not in self.numbers:
                 self.sizes.append(frame.size)
-            number = self.numbers.setdefault(frame.picture, len(self.numbers))
+            number = self.numbers.setdefault(itself, len(self.numbers))
             self.places.append((number, *frame.place))
 
 
@@ -119,7 +123,7 @@ def _finished(
         window=options.window,
         discount=options.discount or 0.0,
     )
-    if not tiled:
+    if not tiled and seen.copies == 1:
         # A bank of whole pictures numbers what it has kept.
         left: dict[int, int | None] = {int(row[0]): number for number, row in enumerate(rows)}
         own = {picture: left.get(number) for picture, number in numbers.items()}

@@ -23,6 +23,7 @@ from panda_edge.learn.progress import Progress, silent
 from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.learn.usual_maps import with_usual_maps
+from panda_export.augment import augmented
 from panda_export.banks import Banks, write_banks
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
@@ -59,9 +60,16 @@ def export_bundle(
         options = dataclasses.replace(options, bank=options.bank.resolved(preprocessing.tiles is not None))
         if options.bank.by_place:
             pictures.preprocessing = team.firsts(pictures.with_same_tiles)
-        sampled = pictures.spread(_LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES)
+        asked = _LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES
+        sampled = pictures.spread(asked)
         pictures.keep(sampled)
         network = write_network(staging, backbone, pictures, options, team)
+        gallery = options.bank.gallery
+        augment = team.firsts(lambda: augmented(options.augment, images, pictures.preprocessing, gallery, network))
+        if augment != "none":
+            pictures = Pictures(images, pictures.preprocessing, augment)
+            sampled = pictures.spread(asked)
+            pictures.keep(sampled)
         manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress, team)
         normal = NormalPictures(pictures, sampled, banks, network, progress, team)
         manifest = _calibrated(staging, manifest, normal, banks, options, held_out)
@@ -118,7 +126,8 @@ def write_searchable(
 
     def write() -> Manifest:
         roi = _written_roi(staging, pictures)
-        written = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options, network, banks, roi))
+        options_now = dataclasses.replace(options, augment=pictures.augment)
+        written = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options_now, network, banks, roi))
         return with_compare(staging, written, pictures, options.bank)
 
     manifest = team.firsts(write)
@@ -170,6 +179,7 @@ def _manifest(
             "opset": OPSET,
             "precision": network.precision,
             "seed": options.seed,
+            "augment": options.augment,
             "average": bank.averaged,
             "wide": bank.wide,
             "standardise": bank.standardise,

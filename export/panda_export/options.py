@@ -162,7 +162,8 @@ class ExportOptions:
     rule: the image score that decides. leave_one_out: where no images are held out, calibrate with images of the bank,
     each scored without itself; only an exact bank can, and only features that were not adapted to those images keep the
     promise. device: that computes features, `cpu` or `cuda`. precision: `float32`, or `int8` where that is faster on
-    this machine. extendable: keep what `panda-edge extend` needs: a gaussian bank's sums, the images held out.
+    this machine. extendable: keep what `panda-edge extend` needs: a gaussian bank's sums, the images held out. augment:
+    which turned copies of the images go into the bank (`augment.py`).
     """
 
     method: Mapping[str, Any]
@@ -173,3 +174,4 @@ class ExportOptions:
     device: str = "cpu"
     precision: str = "float32"
     extendable: bool = False
+    augment: str = "none"

@@ -62,6 +62,7 @@ class FitOptions:
     rule: str = DEFAULT_RULE
     roi: Path | None = None
     extendable: bool = False
+    augment: str = "none"
     adapt: AdaptOptions = field(default_factory=AdaptOptions)
 
 
@@ -112,6 +113,7 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
             device=device,
             precision=options.precision,
             extendable=options.extendable,
+            augment=options.augment,
         ),
         held_out,
         progress=show if team.first else silent,

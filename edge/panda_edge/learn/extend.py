@@ -99,10 +99,11 @@ def extend_bundle(
         distinct = without_copies(new, progress, seen, preprocessing.white)
         if not distinct.paths:
             raise PandaError(f"{path}: it has every picture given already; there is nothing to add")
-        pictures = Pictures(distinct.paths, preprocessing)
+        pictures = Pictures(distinct.paths, preprocessing, bundle.manifest.export.get("augment", "none"))
+        given = range(0, len(pictures), pictures.copies)
         if preprocessing.tiles is None:  # large ones would fill the disk
-            pictures.keep(range(len(pictures)))
-        unseen = [picture.number for picture in pictures.read()]
+            pictures.keep(given)
+        unseen = [picture.number for picture in pictures.read(given)]
         write_looks(staging, np.concatenate([seen, distinct.looks]))
         banked, held = _split(bundle, unseen, hold_out)
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)

@@ -25,6 +25,7 @@ from panda_edge.learn.held_out import HELD_OUT_FILE
 from panda_edge.learn.pictures import Pictures, every_frame
 from panda_edge.learn.pyramids import PyramidWriter, keep_images, representative_images
 from panda_edge.learn.stored import PICTURES_FILE, are_whole, read_sizes, stored_embeddings, write_sizes
+from panda_edge.learn.turned import AUGMENTS
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE
 from panda_edge.search.coreset import MEAN_FILE as CORESET_MEAN_FILE
@@ -67,7 +68,7 @@ def check_extendable(bundle: Bundle, preprocessing: Preprocessing) -> None:
     if any(name not in files for name in needed) or not _sound(manifest):
         raise PandaError(f"{bundle.path}: fitted without what extend needs; {again} and --extendable")
     if bank == "exact" and not are_whole(bundle, preprocessing):
-        raise PandaError(f"{bundle.path}: --max-bank-mb has dropped tiles of its pictures; {again}")
+        raise PandaError(f"{bundle.path}: --max-bank-mb has dropped tiles or copies of its pictures; {again}")
 
 
 def _sound(manifest: Manifest) -> bool:
@@ -75,8 +76,10 @@ def _sound(manifest: Manifest) -> bool:
     facts = manifest.export
     needed = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("seed", "train_images"))
     noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide")
-    return needed and all(
-        facts.get(name) is None or (type(facts[name]) in (int, float) and facts[name] >= 0) for name in noted
+    return (
+        needed
+        and facts.get("augment", "none") in AUGMENTS
+        and all(facts.get(name) is None or (type(facts[name]) in (int, float) and facts[name] >= 0) for name in noted)
     )
 
 
@@ -102,37 +105,41 @@ def extend_banks(
     limit = max_bank_mb if max_bank_mb is not None else manifest.export.get("max_bank_mb")
     gaussian, exact = manifest.segmentation.bank == "gaussian", manifest.segmentation.bank == "exact"
     vectors = [stored_embeddings(bundle)]
-    tiled = manifest.preprocessing.tiles is not None
-    places = [np.array(bundle.array(PLACES_FILE, (len(vectors[0]), 3), "int32"))] if tiled else []
+    tiled, copies = manifest.preprocessing.tiles is not None, pictures.copies
+    placed = PLACES_FILE in manifest.files
+    places = [np.array(bundle.array(PLACES_FILE, (len(vectors[0]), 3), "int32"))] if placed else []
     sizes = read_sizes(bundle) if exact else []
     before = manifest.export["train_images"]
-    first = int(places[0][:, 0].max()) + 1 if tiled else 0
+    first = int(places[0][:, 0].max()) + 1 if placed else 0
     stored_frames = every_frame if gaussian else View.frames_looked_at
-    count = len(vectors[0]) + sum(len(stored_frames(picture.view)) for picture in pictures.read(numbers))
-    writer, said = _writer(staging, bundle, count, limit, len(numbers))
+    count = len(vectors[0]) + copies * sum(len(stored_frames(picture.view)) for picture in pictures.read(numbers))
+    writer, said = _writer(staging, bundle, count, limit, len(numbers) * copies)
     own = {number: first + i for i, number in enumerate(numbers)}
-    frames = single_frames(pictures.read(numbers), stored_frames)
+    each = (number + copy for number in numbers for copy in range(copies))
+    frames = single_frames(pictures.read(each), stored_frames)
     for sources, features in batched_features(frames, run):
         writer.add(features, [frame for _, frame in sources])
         vectors.append(features.embedding)
         for picture, frame in sources:
-            if tiled:
-                places.append(np.array([[own[picture.number], *picture.view.place(frame)]], dtype=np.int32))
-            if frame == stored_frames(picture.view)[0]:
+            itself = picture.number - picture.number % copies
+            if placed:
+                places.append(np.array([[own[itself], *picture.view.place(frame)]], dtype=np.int32))
+            if picture.number == itself and frame == stored_frames(picture.view)[0]:
                 sizes.append(picture.view.picture)
     stored = writer.close()
     if isinstance(writer, GaussianWriter):
         writer.write_sums()
-    embeddings, rows = np.concatenate(vectors), np.concatenate(places) if tiled else np.zeros((0, 3), np.int32)
+    embeddings, rows = np.concatenate(vectors), np.concatenate(places) if placed else np.zeros((0, 3), np.int32)
     if exact:
         kept = representative_images(embeddings, _images_within(bundle, count, limit))
-        if tiled and len(kept) < count:
-            raise PandaError(f"--max-bank-mb {limit:g}: would drop tiles of pictures that must be whole; give more")
+        if placed and len(kept) < count:
+            what = "tiles" if tiled else "turned copies"
+            raise PandaError(f"--max-bank-mb {limit:g}: would drop {what} of pictures that must be whole; give more")
         keep_images(staging, manifest.levels, kept)
-        embeddings, rows, stored = embeddings[kept], rows[kept] if tiled else rows, len(kept)
-        write_sizes(staging, sizes if tiled else [sizes[number] for number in kept])
+        embeddings, rows, stored = embeddings[kept], rows[kept] if placed else rows, len(kept)
+        write_sizes(staging, sizes if placed else [sizes[number] for number in kept])
         said = said if limit is None else f"{len(kept)} of {count} normal {'tiles' if tiled else 'images'}"
-    if tiled:
+    if placed:
         np.save(staging / PLACES_FILE, rows, allow_pickle=False)
     detection = _detection(staging, manifest, embeddings)
     neighbors = _asked_neighbors(manifest) or len(embeddings)

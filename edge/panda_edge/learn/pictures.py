@@ -23,6 +23,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
 from panda_edge.learn.space import temporary_room
+from panda_edge.learn.turned import AUGMENTS, turned
 from panda_edge.printable import printable
 
 _READERS = 4  # Pillow releases the interpreter while it decodes
@@ -53,10 +54,16 @@ def none_readable(count: int) -> DataError:
 
 
 class Pictures:
-    """Normal pictures by their number. Those that cannot be read are named on stderr, once, and left out."""
+    """Normal pictures by their number. Those that cannot be read are named on stderr, once, and left out.
 
-    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+    augment: one of AUGMENTS. Of n copies of each picture, numbers i · n to i · n + n − 1 are those of the i-th, itself
+    first.
+    """
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing, augment: str = "none") -> None:
         self.preprocessing = preprocessing
+        self.augment = augment
+        self.copies = AUGMENTS[augment]
         self._paths = paths
         self._unreadable: set[int] = set()
         self._kept_numbers: set[int] = set()
@@ -68,12 +75,12 @@ class Pictures:
         self._written = 0
 
     def __len__(self) -> int:
-        """How many were given."""
-        return len(self._paths)
+        """How many were given, with the copies of each."""
+        return len(self._paths) * self.copies
 
     def spread(self, count: int) -> list[int]:
-        """Numbers of at most `count` pictures, spread evenly over all."""
-        return [int(n) for n in np.unique(np.linspace(0, len(self) - 1, count).astype(int))]
+        """Numbers of at most `count` pictures, as they are, spread evenly over all."""
+        return [int(n) * self.copies for n in np.unique(np.linspace(0, len(self._paths) - 1, count).astype(int))]
 
     def keep(self, numbers: Iterable[int]) -> None:
         """Keep these pictures decoded once they have been read, as they will be read again."""
@@ -112,11 +119,11 @@ class Pictures:
         for size in self._sizes:
             with suppress(ImageError):  # `read` will name it
                 total += len(numbers(self.preprocessing.view(size)))
-        return total
+        return total * self.copies
 
     def first(self) -> Picture:
         """The first picture that can be read. Raises DataError."""
-        for number in range(len(self)):
+        for number in range(0, len(self), self.copies):
             self.keep([number])
             for picture in self.each([number]):
                 if picture is not None:
@@ -151,9 +158,10 @@ class Pictures:
             stored = np.frombuffer(os.pread(self._file, height * width * 3, offset), np.uint8)
             return Picture(number, view, stored.reshape(height, width, 3))
         try:
-            image, view = self.preprocessing.open(self._paths[number])
+            image, view = self.preprocessing.open(self._paths[number // self.copies])
         except ImageError as error:
             return error
+        image = turned(image, self.augment, number % self.copies)
         return Picture(number, view, self.preprocessing.canvas(image, view))
 
     def _store(self, picture: Picture) -> None:
@@ -166,6 +174,6 @@ class Pictures:
         self._written += picture.canvas.size
 
     def _report(self, number: int, error: ImageError) -> None:
-        if number not in self._unreadable:
-            self._unreadable.add(number)
+        if number // self.copies not in self._unreadable:
+            self._unreadable.add(number // self.copies)
             print(f"left out: {printable(error)}", file=sys.stderr)

@@ -13,6 +13,7 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.errors import BundleError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.learn.calibrate import ScoredPicture
+from panda_edge.learn.turned import AUGMENTS
 from panda_edge.search.candidates import PLACES_FILE, open_places
 from panda_edge.search.embedding import open_embedding_bank
 from panda_edge.search.gallery import frame_levels, stored_frames
@@ -60,8 +61,10 @@ def scored_without_itself(
     scorer = Scorer(bundle, default_threads())
     embeddings, sizes, frames = stored_embeddings(bundle), read_sizes(bundle), frames_of_pictures(bundle)
     places, stored = open_places(bundle), stored_frames(bundle)
+    copies = copies_of(manifest)
     for number in numbers:
-        view, own = preprocessing.view(sizes[number]), frames[number]
+        # Of the frames at one place the picture's own is the first, before those of its copies.
+        view, own = preprocessing.view(sizes[number]), frames[number][::copies]
         exclude = number if places is None else int(places.rows[own[0], 0])
         rows = np.zeros((1, 3), np.int32) if places is None else places.rows[own]
         at = [int(row) * len(view.lefts) + int(column) for _, row, column in rows]
@@ -74,17 +77,23 @@ def scored_without_itself(
 
 
 def are_whole(bundle: Bundle, preprocessing: Preprocessing) -> bool:
-    """Whether every stored picture has just those tiles that are looked at. Raises BundleError."""
+    """Whether every stored picture and copy has just those tiles that are looked at. Raises BundleError."""
     places = open_places(bundle)
     if places is None:
         return True
+    copies = copies_of(bundle.manifest)
     pictures = zip(read_sizes(bundle), frames_of_pictures(bundle), strict=True)
     views = ((preprocessing.view(size), places.rows[own]) for size, own in pictures)
     return all(
-        [view.place(number) for number in view.frames_looked_at()]
+        [view.place(number) for number in view.frames_looked_at() for _ in range(copies)]
         == [(int(row), int(column)) for _, row, column in rows]
         for view, rows in views
     )
+
+
+def copies_of(manifest: Manifest) -> int:
+    """How many turned copies of each picture are stored, itself among them."""
+    return AUGMENTS.get(manifest.export.get("augment", "none"), 1)
 
 
 def _pictures(bundle: Bundle) -> int:

@@ -22,7 +22,10 @@ Similar = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Places:
-    """Where each stored frame comes from: int32 (N, 3) of picture number, row and column of its tile."""
+    """Where each stored frame comes from: int32 (N, 3) of picture number, row and column of its tile.
+
+    A picture's turned copies have its number, so that it is left out with them.
+    """
 
     rows: np.ndarray
 
@@ -39,7 +42,7 @@ class Candidates:
     """Finds the normal frames whose embeddings are nearest to a frame's."""
 
     def __init__(self, bank: EmbeddingBank, places: Places | None = None) -> None:
-        """places: of a bank of tiles; None where every stored frame is a whole picture."""
+        """places: of a bank of tiles or turned copies; None where every stored frame is a picture by itself."""
         self._bank = bank
         self._places = places
         self._most_of_a_picture = 1 if places is None else int(np.bincount(places.pictures()).max(initial=1))
@@ -115,8 +118,9 @@ def open_candidates(bundle: Bundle, threads: int) -> Candidates | NearbyCandidat
 
 
 def open_places(bundle: Bundle) -> Places | None:
-    """Where the stored tiles come from; None where the bank is of whole pictures or of means. Raises BundleError."""
-    if bundle.manifest.preprocessing.tiles is None or PLACES_FILE not in bundle.manifest.files:
+    """Where the stored frames come from; None where each is a picture by itself, or the bank is of means. Raises
+    BundleError."""
+    if PLACES_FILE not in bundle.manifest.files:
         return None
     bundle.checked_file(PLACES_FILE)
     rows = np.array(bundle.array(PLACES_FILE, (bundle.manifest.detection.count, 3), "int32"))

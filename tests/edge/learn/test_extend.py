@@ -270,7 +270,7 @@ class TestRefused:
 
     def test_tiles_that_a_limit_dropped(self, fit: Fit, many: list[Path], tmp_path: Path) -> None:
         bundle = fit(many[:OLD], tiles=TILED, max_bank_mb=0.03)
-        with pytest.raises(PandaError, match="has dropped tiles"):
+        with pytest.raises(PandaError, match="has dropped tiles or copies of its pictures"):
             extend_bundle(bundle, many[OLD:10], tmp_path / "y.panda")
 
     def test_a_limit_that_would_drop_tiles(self, fit: Fit, many: list[Path], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from panda_edge.commands.console import print_json, print_line
+from panda_edge.commands.console import print_json, print_line, print_remark
 from panda_edge.errors import PandaError
 from panda_train.commands import fit_options as options
 from panda_train.commands.options import Data
@@ -55,6 +55,7 @@ def fit(
     standardise: options.Standardise = False,
     level_weights: options.LevelWeights = None,
     extendable: options.Extendable = False,
+    augment: options.Augment = "none",
     knn: options.Knn = None,
     distance: options.Distance = "knn",
     embedding: options.Embedding = None,
@@ -162,6 +163,7 @@ def fit(
         score,
         roi,
         extendable,
+        augment,
         AdaptOptions(config, exposure, outliers, fisher_file, distance, pyramid, resume, curves),
     )
     manifest = fit_bundle(data, out, chosen)
@@ -174,6 +176,11 @@ def fit(
     if manifest.detection.bank == "hnsw" and bank != "hnsw" and embeddings == "auto":
         print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
     facts = summary(out, manifest, open_dataset(data, normal).train, time.perf_counter() - started)
+    if facts["augment"] != "none":
+        print_remark(
+            f"--augment {facts['augment']}: {manifest.detection.count} frames of {facts['train_images']} pictures; "
+            "--bank coreset keeps bank and search small"
+        )
     if json:
         print_json(facts)
     else:

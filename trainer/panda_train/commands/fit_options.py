@@ -163,6 +163,15 @@ LevelWeights = Annotated[
     ),
 ]
 
+Augment = Annotated[
+    str,
+    typer.Option(
+        rich_help_panel=_BANK,
+        help="Turned copies of the normal pictures in the bank: none, rotate (12 angles), flip (4), or auto: rotate "
+        "where left-out pictures are then found better, of 2 to 32 pictures. For parts that lie at any angle.",
+    ),
+]
+
 Extendable = Annotated[
     bool,
     typer.Option(

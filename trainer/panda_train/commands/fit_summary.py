@@ -42,6 +42,7 @@ def summary(bundle: Path, manifest: Manifest, pictures: Sequence[Path], seconds:
         "input": [frame.height, frame.width],
         "tiles": results[0].view.count if results else None,
         "compare": manifest.segmentation.compare,
+        "augment": manifest.export["augment"],
         "smallest_defect": round(results[0].view.least_defect, 1) if results else None,
         "picture_ms": round(statistics.median(result.ms for result in results), 1) if results else None,
         "score": detector.rule,

@@ -32,6 +32,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "compare": {"bank": ("exact",)},
     "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
     "window": {"bank": ("exact", "hnsw")},
+    "augment": {"bank": _BANKS},
     "extendable": {"bank": ("exact", "hnsw", "coreset", "gaussian")},
     "plain": {"bank": ("exact", "hnsw")},
     "knn": {"distance": ("knn",)},
