@@ -78,7 +78,7 @@ def _sound(manifest: Manifest) -> bool:
     noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide")
     return (
         needed
-        and facts.get("augment", "none") in AUGMENTS
+        and facts.get("augment", "none") in tuple(AUGMENTS)
         and all(facts.get(name) is None or (type(facts[name]) in (int, float) and facts[name] >= 0) for name in noted)
     )
 
