@@ -21,7 +21,7 @@ from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.kernel import quantise_rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
+from panda_edge.search.wide import WIDE_DTYPE, WIDE_OWN_DISTANCES_FILE, wide_files
 
 SIDE, SIZE, IMAGES, VECTORS = 64, 12, 6, 20  # input pixels; numbers of an embedding; images and descriptors stored
 LEVELS = (Level(16, 4, 4, 7), Level(8, 8, 8, 5), Level(4, 16, 16, 3))
@@ -96,6 +96,8 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
     if kind in ("exact", "bytes"):
         for file, level in ((OWN_DISTANCES_FILE, LEVELS[-1]), (WIDE_OWN_DISTANCES_FILE, LEVELS[1])):
             np.save(bundle / file, random.random((IMAGES, level.height, level.width)).astype(np.float16))
+        for file, shape in wide_files(LEVELS).items():
+            np.save(bundle / file, random.standard_normal((IMAGES, *shape)).astype(WIDE_DTYPE))
     tiles = None
     if kind == "tiles":
         tiles = Tiling(0.25, height=96, width=96)

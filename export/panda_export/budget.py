@@ -13,7 +13,7 @@ from panda_edge.learn import coreset
 from panda_edge.learn.gaussian import largest_rank
 from panda_edge.search.gaussian import DescriptorGrid
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
-from panda_edge.search.wide import wide_grid
+from panda_edge.search.wide import WIDE_DTYPE, wide_files, wide_grid
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
@@ -57,6 +57,8 @@ def fit_budget(
             cells = levels[-1].height * levels[-1].width
             if options.wide:
                 cells += wide_grid(levels).height * wide_grid(levels).width
+                values = sum(places * channels for places, channels in wide_files(levels).values())
+                pyramid += values * np.dtype(WIDE_DTYPE).itemsize
             pyramid += cells * np.dtype(OWN_DISTANCES_DTYPE).itemsize
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")

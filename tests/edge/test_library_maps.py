@@ -15,10 +15,9 @@ from PIL import Image
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.detector import load
-from panda_edge.search import picture
-from panda_edge.search.kernel import quantise_rows
+from panda_edge.search import kernel, picture
 from panda_edge.search.scoring import Scorer
-from panda_edge.search.wide import WideLook
+from panda_edge.search.wide import WideLook, wide_files
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
@@ -59,15 +58,21 @@ def random_bundle(path: Path, edit: Callable[..., None], levels: tuple[Level, ..
     def stored(name: str, values: np.ndarray) -> None:
         np.save(path / "bank" / name, values)
 
+    gallery: list[kernel.Rows] = []
     shutil.rmtree(path / "bank")
     (path / "bank").mkdir()
     stored("embeddings.npy", random.standard_normal((images, 12)).astype(np.float32))
     for level in levels:
         values = random.standard_normal((images, level.height * level.width, level.channels)).astype(np.float32)
         if maps["dtype"] == "uint8":
-            values, scales = quantise_rows(values)
+            values, scales = kernel.quantise_rows(values)
             stored(f"stride{level.stride:02d}_rows.npy", scales)
         stored(f"stride{level.stride:02d}.npy", values.astype(maps["dtype"]))
+        gallery.append((values, scales) if maps["dtype"] == "uint8" else values.astype(maps["dtype"]))
+    wide = {name: np.empty((images, *shape), np.float16) for name, shape in wide_files(levels).items()}
+    kernel.widen_gallery(gallery, (levels[0].height, levels[0].width), [*wide.values()])
+    for name, values in wide.items():
+        stored(Path(name).name, values)
     for name, level in (("own_distances.npy", levels[-1]), ("wide_own_distances.npy", levels[:2][-1])):
         stored(name, random.random((images, level.height, level.width)).astype(np.float16))
 

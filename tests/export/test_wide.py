@@ -21,7 +21,7 @@ from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.level_files import level_file, raster_order
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
 from panda_export.options import BankOptions
 
 K = 4
@@ -89,7 +89,7 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     assert verify(bundle)["ok"]
     assert "a wider look added" in describe_in_words(describe(bundle))
     assert "wide" not in read_manifest(near).plain()["segmentation"]
-    assert not (near / WIDE_OWN_DISTANCES_FILE).exists()
+    assert not {*wide_files(manifest.levels), WIDE_OWN_DISTANCES_FILE} & {*read_manifest(near).files}
 
     frames, vectors = stored(bundle, manifest), np.load(bundle / EMBEDDINGS_FILE)
     own = np.load(bundle / WIDE_OWN_DISTANCES_FILE)
@@ -98,6 +98,12 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     assert (own.shape, own.dtype) == ((12, side, side), np.float16)
     files = [np.load(bundle / level_file(level)).astype(np.float32) for level in manifest.levels]
     for i in (0, 7):
+        for depth, (name, wanted) in enumerate(
+            zip(wide_files(manifest.levels), expected_levels([file[i] for file in files], grid), strict=True)
+        ):
+            kept = np.load(bundle / name)
+            assert kept.dtype == np.float16
+            np.testing.assert_allclose(kept[i][raster_order(grid, depth)], wanted, rtol=1e-3, atol=1e-6)
         apart = ((vectors - vectors[i]) ** 2).sum(axis=1)
         others = [j for j in np.argsort(apart, kind="stable") if j != i][:K]
         query = joint([file[i] for file in files], grid)
@@ -159,7 +165,7 @@ def test_tiles_look_wider_where_it_is_asked_for(export_bank: Callable[..., Path]
 def test_one_picture_tells_nothing(export_bank: Callable[..., Path], odd_image: Path) -> None:
     bundle = export_bank(images=1)
     assert read_manifest(bundle).segmentation.wide is None
-    assert not (bundle / WIDE_OWN_DISTANCES_FILE).exists()
+    assert not [path.name for path in (bundle / "bank").iterdir() if "wide" in path.name]
     assert panda_edge.load(bundle).segment(odd_image).heatmap.max() > 0
 
 
@@ -222,6 +228,8 @@ def test_other_banks_and_missing_files_are_refused(
     with pytest.raises(BundleError, match="wide of a gaussian bank"):
         panda_edge.load(other)
     bundle = export_bank()
-    (bundle / WIDE_OWN_DISTANCES_FILE).unlink()
-    with pytest.raises(BundleError, match=r"wide_own_distances\.npy: missing"):
-        panda_edge.load(bundle)
+    for name in (WIDE_OWN_DISTANCES_FILE, *wide_files(read_manifest(bundle).levels)):
+        hidden = (bundle / name).rename(bundle / "hidden")
+        with pytest.raises(BundleError, match=rf"{name}: missing"):
+            panda_edge.load(bundle)
+        hidden.rename(bundle / name)

@@ -63,7 +63,7 @@ static bool map_pyramids(panda_edge_bundle *b, const panda_source *source, panda
     if (b->m.discount > 0 && !npy_map(source, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
         return false;
     b->pyramid = panda_pyramid_new(levels, b->m.shape.level_count, b->m.images, b->m.grid_h, b->m.grid_w, true);
-    return b->pyramid != NULL ? wide_open(source, &b->m, levels, b->threads, &b->wide, error) : out_of_memory(error);
+    return b->pyramid != NULL ? wide_open(source, &b->m, &b->wide, error) : out_of_memory(error);
 }
 
 static bool map_gaussians(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)

@@ -1,5 +1,6 @@
 #include "library/wide.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,6 @@ static bool take_room(panda_wide *wide, const panda_manifest *m)
     for (int l = 0; l < wide->kept; l++) {
         const size_t numbers = kept_cells(m, l) * kept_channels(wide, m, l); /* no more than the bank's frame has */
         good &= (wide->query[l] = room(numbers, 1, sizeof(float))) != NULL;
-        good &= (wide->stored[l] = room(m->images, numbers, sizeof(uint16_t))) != NULL;
     }
     good &= (wide->cells = room(cells, 1, sizeof *wide->cells)) != NULL;
     good &= (wide->high = room(m->grid_h, m->grid_w, 1)) != NULL;
@@ -37,20 +37,28 @@ static bool take_room(panda_wide *wide, const panda_manifest *m)
 }
 
 /* What is searched: the bank's frames at a wider look. */
-static bool make_pyramid(panda_wide *wide, const panda_manifest *m, const panda_level *levels, int threads)
+static bool map_stored(panda_wide *wide, const panda_source *source, const panda_manifest *m, panda_edge_error *error)
+{
+    for (int l = 0; l < wide->kept; l++) {
+        char name[64];
+        snprintf(name, sizeof name, "bank/wide_stride%02zu.npy", m->strides[l]);
+        const size_t shape[] = {m->images, kept_cells(m, l), kept_channels(wide, m, l)};
+        if (!npy_map(source, name, "<f2", shape, 3, &wide->stored[l], error))
+            return false;
+    }
+    return true;
+}
+
+static bool make_pyramid(panda_wide *wide, const panda_manifest *m)
 {
     panda_level kept[PANDA_WIDE_LEVELS];
-    if (panda_widen_gallery(levels, m->shape.level_count, m->images, m->grid_h, m->grid_w, threads, wide->stored) !=
-        PANDA_OK)
-        return false;
     for (int l = 0; l < wide->kept; l++)
-        kept[l] = (panda_level){{wide->stored[l], NULL, PANDA_F16}, kept_channels(wide, m, l)};
+        kept[l] = (panda_level){{wide->stored[l].data, NULL, PANDA_F16}, kept_channels(wide, m, l)};
     wide->pyramid = panda_pyramid_new(kept, wide->kept, m->images, m->grid_h, m->grid_w, true);
     return wide->pyramid != NULL;
 }
 
-bool wide_open(const panda_source *source, const panda_manifest *m, const panda_level *levels, int threads,
-               panda_wide *wide, panda_edge_error *error)
+bool wide_open(const panda_source *source, const panda_manifest *m, panda_wide *wide, panda_edge_error *error)
 {
     if (!m->wide)
         return true;
@@ -58,7 +66,9 @@ bool wide_open(const panda_source *source, const panda_manifest *m, const panda_
     const size_t own[] = {m->images, m->grid_h << (wide->kept - 1), m->grid_w << (wide->kept - 1)};
     if (m->discount > 0 && !npy_map(source, "bank/wide_own_distances.npy", "<f2", own, 3, &wide->own, error))
         return false;
-    return (take_room(wide, m) && make_pyramid(wide, m, levels, threads)) ||
+    if (!map_stored(wide, source, m, error))
+        return false;
+    return (take_room(wide, m) && make_pyramid(wide, m)) ||
            panda_edge_fail(error, "not enough memory");
 }
 
@@ -68,7 +78,7 @@ void wide_close(panda_wide *wide)
     npy_unmap(&wide->own);
     for (int l = 0; l < PANDA_WIDE_LEVELS; l++) {
         free(wide->query[l]);
-        free(wide->stored[l]);
+        npy_unmap(&wide->stored[l]);
     }
     free(wide->cells);
     free(wide->positions);

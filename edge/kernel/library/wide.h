@@ -7,7 +7,7 @@
 typedef struct {
     int kept;                            /* levels of the wider look */
     float *query[PANDA_WIDE_LEVELS];     /* a frame's */
-    uint16_t *stored[PANDA_WIDE_LEVELS]; /* halves, all images' */
+    npy_array stored[PANDA_WIDE_LEVELS]; /* halves, all images' */
     npy_array own;                       /* distances of what is stored to other normal images */
     panda_pyramid *pyramid;              /* of `stored`; NULL: the bundle asks for no wider look */
     float *cells;                        /* of the finer kept level */
@@ -15,10 +15,9 @@ typedef struct {
     uint8_t *high; /* (grid_h, grid_w): coarsest cells where it is taken */
 } panda_wide;
 
-/* Makes what is searched of the bank's levels; nothing where the manifest asks for no wider look. wide_close frees what
- * was taken, whatever the answer. */
-bool wide_open(const panda_source *source, const panda_manifest *m, const panda_level *levels, int threads,
-               panda_wide *wide, panda_edge_error *error);
+/* Maps what is searched; nothing where the manifest asks for no wider look. wide_close frees what was taken, whatever
+ * the answer. */
+bool wide_open(const panda_source *source, const panda_manifest *m, panda_wide *wide, panda_edge_error *error);
 void wide_close(panda_wide *wide);
 /* Adds to the distances of the finest cells, row by row, what the wider look finds beyond the usual where one is high.
  */

@@ -34,7 +34,7 @@ from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 from panda_edge.search.level_files import level_file, scales_file
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.picture import FeatureFunction
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
+from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
 
 _NEIGHBORS, _TILE_NEIGHBORS = 50, 20  # of bundles that do not say what was asked for
 _FLOAT32 = 4
@@ -85,7 +85,7 @@ def _sound(manifest: Manifest) -> bool:
 
 def _known(manifest: Manifest) -> set[str]:
     levels = {name(level) for level in manifest.levels for name in (level_file, scales_file)}
-    return levels | {
+    return levels | {*wide_files(manifest.levels)} | {
         EMBEDDINGS_FILE, HNSW_FILE, PLACES_FILE, PICTURES_FILE, MEAN_FILE, FACTOR_FILE,
         CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE, OWN_DISTANCES_FILE, WIDE_OWN_DISTANCES_FILE,
     }  # fmt: skip

@@ -13,11 +13,12 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.learn.own_distances import frames_of_pictures, similar_frames, write_own_distances
 from panda_edge.learn.progress import Progress
+from panda_edge.learn.space import reserved_array
 from panda_edge.learn.team import ALONE, Team
 from panda_edge.search import kernel
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, frame_levels, grid_of, open_gallery, stored_frames
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_frames, wide_gallery
+from panda_edge.search.wide import WIDE_DTYPE, WIDE_OWN_DISTANCES_FILE, wide_files, wide_frames, wide_gallery
 
 _PICTURES = 64  # spread over all, that say what is usual
 _USUAL = 0.9  # quantile of normal pictures' distances: where all are below no wider look is taken, or adds nothing
@@ -34,14 +35,16 @@ def with_wider_look(
     bundle = Bundle(staging, manifest)
     if len(frames_of_pictures(bundle)) < 2:
         return manifest
-    stored = wide_frames(bundle, default_threads())
-    write_own_distances(bundle, WIDE_OWN_DISTANCES_FILE, stored, "wider look", progress, team)
+    manifest = team.firsts(lambda: _with_wide_frames(bundle))
+    bundle = Bundle(staging, manifest)
+    write_own_distances(bundle, WIDE_OWN_DISTANCES_FILE, wide_frames(bundle), "wider look", progress, team)
 
     def measured() -> Manifest:
         written = write_manifest(staging, manifest)
-        beyond = _usual(Bundle(staging, written), stored, weight)
+        beyond = _usual(Bundle(staging, written), weight)
         if beyond is None:
-            (staging / WIDE_OWN_DISTANCES_FILE).unlink()
+            for name in (WIDE_OWN_DISTANCES_FILE, *wide_files(manifest.levels)):
+                (staging / name).unlink()
             return write_manifest(staging, manifest)
         segmentation = dataclasses.replace(manifest.segmentation, wide=beyond)
         return write_manifest(staging, dataclasses.replace(manifest, segmentation=segmentation))
@@ -49,10 +52,20 @@ def with_wider_look(
     return team.firsts(measured)
 
 
-def _usual(bundle: Bundle, stored: list[np.ndarray], weight: float) -> Wide | None:
+def _with_wide_frames(bundle: Bundle) -> Manifest:
+    """Write what the stored frames are at a wider look; returns the manifest that lists the files."""
+    count, files = bundle.manifest.segmentation.count, wide_files(bundle.manifest.levels)
+    out = [reserved_array(bundle.path / name, WIDE_DTYPE, (count, *shape)) for name, shape in files.items()]
+    kernel.widen_gallery(stored_frames(bundle), grid_of(bundle), out, default_threads())
+    for array in out:
+        array.flush()
+    return write_manifest(bundle.path, bundle.manifest)
+
+
+def _usual(bundle: Bundle, weight: float) -> Wide | None:
     """By the distances of some stored pictures' frames at both looks."""
     options = SearchOptions(default_threads())
-    gallery, wider = open_gallery(bundle, options), wide_gallery(bundle, stored, options)
+    gallery, wider = open_gallery(bundle, options), wide_gallery(bundle, options)
     finest = bundle.manifest.levels[-1]
     evened = divisors(bundle.manifest.segmentation.evened, finest.height, finest.width)
     rows, every = stored_frames(bundle), frames_of_pictures(bundle)

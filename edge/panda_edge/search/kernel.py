@@ -206,21 +206,22 @@ def widened(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]
         At most two levels, float32 (cells, C) in nested order.
     """
     rows = [_rows(level) for level in levels]
-    out = [np.empty(shape, np.float32) for shape in _wide_shapes([level.shape for level in rows])]
+    out = [np.empty(shape, np.float32) for shape in wide_shapes([level.shape for level in rows])]
     _kernel.widen(rows, *grid, out)
     return out
 
 
-def widened_gallery(gallery: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> list[NDArray[np.float16]]:
-    """The same of all frames of a gallery: levels as of `PyramidSearch`, each (N, cells, C) → float16 (N, cells, C)."""
+def widen_gallery(
+    gallery: Sequence[Rows], grid: tuple[int, int], out: Sequence[NDArray[np.float16]], threads: int = 1
+) -> None:
+    """The same of all frames of a gallery: levels as of `PyramidSearch`, each (N, cells, C), into `out`, float16
+    (N, cells, C) of `wide_shapes`."""
     rows = [level[0] if isinstance(level, tuple) else level for level in gallery]
     scales = [level[1] if isinstance(level, tuple) else None for level in gallery]
-    out = [np.empty((len(rows[0]), *shape), np.float16) for shape in _wide_shapes([level.shape[1:] for level in rows])]
-    _kernel.widen_gallery(rows, scales, *grid, threads, out)
-    return out
+    _kernel.widen_gallery(rows, scales, *grid, threads, list(out))
 
 
-def _wide_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+def wide_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
     """(cells, channels) of each level at a wider look, from those of all levels."""
     last = min(len(shapes), _WIDE_LEVELS) - 1
     joint = sum(shape[1] for shape in shapes[last:])

@@ -45,7 +45,7 @@ class Scorer:
         )
         options = SearchOptions(threads, epsilon)
         self._gallery = open_gallery(bundle, options)
-        self._wide: WideLook | None = open_wide(bundle, options, None if beside is None else beside._wide)
+        self._wide: WideLook | None = open_wide(bundle, options)
         finest = manifest.levels[-1]
         self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 

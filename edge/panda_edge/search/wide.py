@@ -14,11 +14,12 @@ import numpy as np
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Wide
 from panda_edge.search import kernel
-from panda_edge.search.gallery import SearchOptions, grid_of, stored_frames
+from panda_edge.search.gallery import SearchOptions, grid_of
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OwnDistances
 from panda_edge.search.pyramid import PyramidGallery
 
 WIDE_OWN_DISTANCES_FILE = "bank/wide_own_distances.npy"
+WIDE_DTYPE = "float16"
 
 
 def wide_grid(levels: Sequence[Level]) -> Level:
@@ -26,17 +27,27 @@ def wide_grid(levels: Sequence[Level]) -> Level:
     return levels[:2][-1]
 
 
-def wide_frames(bundle: Bundle, threads: int) -> list[np.ndarray]:
-    """What an exact gallery's stored frames are at a wider look: of each level float16 (N, cells, channels)."""
-    return [*kernel.widened_gallery(stored_frames(bundle), grid_of(bundle), threads)]
+def wide_files(levels: Sequence[Level]) -> dict[str, tuple[int, int]]:
+    """The files that hold the stored frames at a wider look, coarse first, and what they hold of a frame: (cells,
+    channels)."""
+    shapes = kernel.wide_shapes([(level.height * level.width, level.channels) for level in levels])
+    return {f"bank/wide_stride{level.stride:02d}.npy": shape for level, shape in zip(levels, shapes, strict=False)}
+
+
+def wide_frames(bundle: Bundle) -> list[np.ndarray]:
+    """What an exact gallery's stored frames are at a wider look: of each level float16 (N, cells, channels), mapped.
+    Raises BundleError."""
+    count = bundle.manifest.segmentation.count
+    return [
+        bundle.array(name, (count, *shape), WIDE_DTYPE) for name, shape in wide_files(bundle.manifest.levels).items()
+    ]
 
 
 class WideLook:
     """What is added to the distances of a frame's finest cells."""
 
-    def __init__(self, gallery: PyramidGallery, stored: list[np.ndarray], bundle: Bundle, beyond: Wide) -> None:
-        """gallery: of the stored frames `stored`, of which `wide_frames` made them."""
-        self.stored = stored
+    def __init__(self, gallery: PyramidGallery, bundle: Bundle, beyond: Wide) -> None:
+        """gallery: of the bundle's `wide_frames`."""
         self._gallery, self._beyond, self._grid = gallery, beyond, grid_of(bundle)
         levels = bundle.manifest.levels
         self._finer = levels[-1].height // wide_grid(levels).height
@@ -64,21 +75,17 @@ class WideLook:
         return found.repeat(self._finer, axis=0).repeat(self._finer, axis=1)
 
 
-def open_wide(bundle: Bundle, options: SearchOptions, beside: WideLook | None = None) -> WideLook | None:
-    """The wider look that a bundle's manifest asks for; None where it asks for none. beside: another thread's, whose
-    stored frames are shared. Raises BundleError."""
+def open_wide(bundle: Bundle, options: SearchOptions) -> WideLook | None:
+    """The wider look that a bundle's manifest asks for; None where it asks for none. Raises BundleError."""
     beyond = bundle.manifest.segmentation.wide
-    if beyond is None:
-        return None
-    stored = wide_frames(bundle, options.threads) if beside is None else beside.stored
-    return WideLook(wide_gallery(bundle, stored, options), stored, bundle, beyond)
+    return None if beyond is None else WideLook(wide_gallery(bundle, options), bundle, beyond)
 
 
-def wide_gallery(bundle: Bundle, stored: Sequence[np.ndarray], options: SearchOptions) -> PyramidGallery:
+def wide_gallery(bundle: Bundle, options: SearchOptions) -> PyramidGallery:
     """What searches `wide_frames`, less the share of their own distances that the bundle takes off."""
     maps, cells = bundle.manifest.segmentation, wide_grid(bundle.manifest.levels)
     own = None
     if maps.discount:
         shape = maps.count, cells.height, cells.width
         own = OwnDistances(bundle.array(WIDE_OWN_DISTANCES_FILE, shape, OWN_DISTANCES_DTYPE), maps.discount)
-    return PyramidGallery(list(stored), grid_of(bundle), options.threads, options.epsilon, maps.window, own)
+    return PyramidGallery(wide_frames(bundle), grid_of(bundle), options.threads, options.epsilon, maps.window, own)
