@@ -62,7 +62,7 @@ static panda_status pyramid(bool called)
         queries[l] = floats(cells * channels[l]);
     }
     panda_pyramid *made = panda_pyramid_new(levels, 3, IMAGES, GRID, GRID, true);
-    const panda_scope all = {NULL, IMAGES, NULL, PANDA_EVERYWHERE};
+    const panda_scope all = {NULL, IMAGES, NULL, PANDA_EVERYWHERE, 0};
     return called ? panda_pyramid_nearest(made, queries, all, 0, 1, distances, indices) : PANDA_OK;
 }
 

@@ -112,13 +112,15 @@ void panda_pyramid_free(panda_pyramid *pyramid);
 /* What a search looks at. images: `image_count` >= 1 gallery images (NULL: all of them). cells: (grid_h, grid_w), the
  * coarsest query cells that are searched for, 0 for none (NULL: all); at positions below the others, the distance is 0
  * and the index -1. window: a position is compared only with those of the gallery whose coarsest cell lies at most so
- * many rows and columns from its own (PANDA_EVERYWHERE: with all; the only choice of a joint bank). */
+ * many rows and columns from its own (PANDA_EVERYWHERE: with all; the only choice of a joint bank). enough: once a
+ * position has found a squared distance below this, it may stop at it, nearest or not (0: never). */
 enum { PANDA_EVERYWHERE = -1 };
 typedef struct {
     const int64_t *images;
     size_t image_count;
     const uint8_t *cells;
     int32_t window;
+    float enough;
 } panda_scope;
 
 /* Nearest gallery position of every position of the finest query grid (H, W), under

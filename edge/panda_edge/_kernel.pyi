@@ -54,6 +54,7 @@ class Pyramid:
         images: NDArray[np.int64] | None,
         cells: NDArray[np.bool_] | None,
         window: int,
+        enough: float,
         epsilon: float,
         threads: int,
         distances: NDArray[np.float32],

@@ -22,7 +22,7 @@ static void run(const uint8_t *data, size_t size)
         gallery[level] = (panda_level){{array(&in, rows * channels * size_of(dtype)), scales, dtype}, channels};
         query[level] = array(&in, cells * channels * sizeof(float));
     }
-    panda_scope scope = {NULL, images, NULL, PANDA_EVERYWHERE};
+    panda_scope scope = {NULL, images, NULL, PANDA_EVERYWHERE, 0};
     int64_t some[24];
     if (nested && number(&in, 0, 1)) {
         scope.image_count = number(&in, 1, sizeof some / sizeof *some);

@@ -316,6 +316,8 @@ def test_grid_refused(grid):
         (lambda s, q: s.nearest(q, [-1]), "images: got -1"),
         (lambda s, q: s.nearest(q, []), "images: got none"),
         (lambda s, q: s.nearest(q, epsilon=-0.1), "epsilon"),
+        (lambda s, q: s.nearest(q, enough=-0.1), "enough"),
+        (lambda s, q: s.nearest(q, enough=float("nan")), "enough"),
         (lambda s, q: s.nearest(q, epsilon=float("nan")), "epsilon"),
         (lambda s, q: s.nearest(q, epsilon=float("inf")), "epsilon"),
     ],

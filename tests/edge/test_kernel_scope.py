@@ -99,6 +99,23 @@ def test_cells_left_out(level, grid, channels, share, window):
     check(result, brute_force(query, gallery, grid, window=window), wanted)
 
 
+@pytest.mark.parametrize("window", [None, 1])
+@pytest.mark.parametrize(("grid", "channels"), GRIDS)
+def test_what_is_near_enough_may_stop_there(level, grid, channels, window):
+    rng = np.random.default_rng(9)
+    gallery, query = pyramid(rng, grid, channels, images=4), pyramid(rng, grid, channels)
+    exact = brute_force(query, gallery, grid, window=window)
+    nearest = exact.min(1)
+    search = kernel.PyramidSearch(gallery, grid, 2)
+    for enough in (0.0, float(np.median(nearest)), np.inf):
+        distances, indices = (part.ravel() for part in search.nearest(query, window=window, enough=enough))
+        np.testing.assert_array_equal(distances, exact[np.arange(len(exact)), indices])
+        far = nearest >= enough
+        np.testing.assert_array_equal(distances[far], nearest[far])
+        np.testing.assert_array_equal(indices[far], exact.argmin(1)[far])
+        assert (distances[~far] < enough).all()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("grid", "channels"), GRIDS)
 def test_cells_left_out_among_means(level, grid, channels, share):
@@ -211,4 +228,4 @@ def test_descriptors_without_a_place_have_no_window():
     joint = _kernel.Pyramid([np.ones((3, 2), np.float32)], [None], 2, 2, False)
     out = np.empty((2, 2), np.float32), np.empty((2, 2), np.int64)
     with pytest.raises(ValueError, match=r"window: got 1, .*no place"):
-        joint.nearest([np.ones((4, 2), np.float32)], None, None, 1, 0.0, 1, *out)
+        joint.nearest([np.ones((4, 2), np.float32)], None, None, 1, 0.0, 0.0, 1, *out)

@@ -21,6 +21,7 @@ from panda_edge.images.tiling import Tiling
 from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.level_files import level_file, raster_order
+from panda_edge.search.own_distances import OwnDistances
 from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
 from panda_export.options import BankOptions
 
@@ -123,6 +124,27 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     assert (excess > 0).any()
     assert (excess == 0).any()
     np.testing.assert_allclose(found, plain + excess, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5])
+def test_what_adds_nothing_is_not_looked_for(
+    export_bank: Callable[..., Path], odd_image: Path, monkeypatch: pytest.MonkeyPatch, discount: float
+) -> None:
+    """Whatever is taken off: the same map, by a search that stops at what is near enough and by one that does not."""
+    if not discount:  # which no bundle of `fit` has beside a wider look
+        monkeypatch.setattr(OwnDistances, "taken_off", lambda self, squared, matched: squared)
+        monkeypatch.setattr(OwnDistances, "least", lambda self, frames: 0.0)
+    detector = panda_edge.load(export_bank(wide=1.0, fill=0), threads=1)
+    stopping, _, _ = distances(detector, odd_image)
+    search, asked = kernel.PyramidSearch.nearest, []
+
+    def whole(self: kernel.PyramidSearch, *about: Any) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(about[-1])
+        return search(self, *about[:-1])
+
+    monkeypatch.setattr(kernel.PyramidSearch, "nearest", whole)
+    np.testing.assert_allclose(stopping, distances(detector, odd_image)[0], rtol=1e-6)
+    assert asked[0] == 0 < asked[1]
 
 
 def test_normal_pictures_say_what_is_usual(export_bank: Callable[..., Path]) -> None:

@@ -147,7 +147,7 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     for (size_t cell = 0; cell < cells[0]; cell++)
         wanted[cell] = random_bits() % 3 != 0;
     const panda_scope scope = {chosen, chosen_count, c->some_cells ? wanted : NULL,
-                               c->windowed ? c->window : PANDA_EVERYWHERE};
+                               c->windowed ? c->window : PANDA_EVERYWHERE, 0};
     CHECK(panda_pyramid_nearest(p, (const float *const *)query, scope, c->epsilon, threads, distances, indices) ==
               PANDA_OK,
           "search");

@@ -43,7 +43,7 @@ static void ask(answers *a)
         level[l] = (panda_level){{levels[l], NULL, PANDA_F32}, D};
     panda_pyramid *pyramid = panda_pyramid_new(level, LEVELS, IMAGES, GRID, GRID, true);
     CHECK(pyramid != NULL, "memory");
-    panda_scope scope = {NULL, 0, NULL, PANDA_EVERYWHERE};
+    panda_scope scope = {NULL, 0, NULL, PANDA_EVERYWHERE, 0};
     for (int near = 0; near < 2; near++) {
         CHECK(panda_pyramid_nearest(pyramid, (const float *const *)query_levels, scope, 0, a->threads, distances,
                                     indices) == PANDA_OK,

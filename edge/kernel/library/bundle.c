@@ -192,7 +192,7 @@ panda_edge_shape panda_edge_shape_of(const panda_edge_bundle *b) { return b->m.s
 static panda_scope scope_of(const panda_edge_bundle *b)
 {
     return (panda_scope){b->similar_numbers, b->m.neighbors < b->similar ? b->m.neighbors : b->similar, NULL,
-                         b->m.window};
+                         b->m.window, 0};
 }
 
 /* Squared distance of each cell of the map to what is normal there. */

@@ -68,8 +68,7 @@ bool wide_open(const panda_source *source, const panda_manifest *m, panda_wide *
         return false;
     if (!map_stored(wide, source, m, error))
         return false;
-    return (take_room(wide, m) && make_pyramid(wide, m)) ||
-           panda_edge_fail(error, "not enough memory");
+    return (take_room(wide, m) && make_pyramid(wide, m)) || panda_edge_fail(error, "not enough memory");
 }
 
 void wide_close(panda_wide *wide)
@@ -101,12 +100,30 @@ static bool find_high(const panda_wide *wide, const panda_manifest *m, const flo
     return any;
 }
 
+/* A squared distance to these images below which nothing is added, whatever is taken off. */
+static float adds_nothing(const panda_wide *wide, const panda_manifest *m, const panda_scope *scope)
+{
+    if (!(m->wide_factor > 0))
+        return 0;
+    double nothing = m->wide_floor / m->wide_factor;
+    const size_t cells = kept_cells(m, wide->kept - 1);
+    const uint16_t *own = wide->own.data;
+    float least = INFINITY;
+    for (size_t i = 0; own != NULL && i < scope->image_count; i++)
+        for (size_t cell = 0; cell < cells; cell++)
+            least = fminf(least, half_to_float(own[(size_t)scope->images[i] * cells + cell]));
+    if (own != NULL)
+        nothing += m->discount * (double)least;
+    return nothing > 0 ? (float)(nothing * nothing * (1 - 1e-5)) : 0; /* less a little, for rounding */
+}
+
 panda_status wide_add(panda_wide *wide, const panda_manifest *m, const float *const *levels, panda_scope scope,
                       int threads, float *distances)
 {
     if (wide->pyramid == NULL || !find_high(wide, m, distances))
         return PANDA_OK;
     scope.cells = wide->high;
+    scope.enough = adds_nothing(wide, m, &scope);
     size_t channels[PANDA_MAX_LEVELS];
     for (int l = 0; l < m->shape.level_count; l++)
         channels[l] = m->shape.levels[l].channels;

@@ -132,14 +132,16 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
 {
     PyramidObject *self = (PyramidObject *)object;
     PyObject *arrays, *images, *cells, *outputs[2];
-    float epsilon;
+    float enough, epsilon;
     int window, threads;
-    if (!PyArg_ParseTuple(args, "OOOifiOO", &arrays, &images, &cells, &window, &epsilon, &threads, &outputs[0],
-                          &outputs[1]))
+    if (!PyArg_ParseTuple(args, "OOOiffiOO", &arrays, &images, &cells, &window, &enough, &epsilon, &threads,
+                          &outputs[0], &outputs[1]))
         return NULL;
     if (window < PANDA_EVERYWHERE || (window != PANDA_EVERYWHERE && !self->nested))
         return PyErr_Format(PyExc_ValueError, "window: got %d, expected 0 or more cells, or %d for everywhere%s",
                             window, (int)PANDA_EVERYWHERE, self->nested ? "" : ", as descriptors have no place");
+    if (!(enough >= 0))
+        return PyErr_Format(PyExc_ValueError, "enough: expected a squared distance >= 0");
     if (!(epsilon >= 0) || isinf(epsilon))
         return PyErr_Format(PyExc_ValueError, "epsilon: expected a finite number >= 0");
     if (!valid_threads(threads))
@@ -180,6 +182,7 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
         .image_count = chosen->obj ? (size_t)chosen->shape[0] : 0,
         .cells = wanted->obj ? wanted->buf : NULL,
         .window = window,
+        .enough = enough,
     };
     Py_BEGIN_ALLOW_THREADS status =
         panda_pyramid_nearest(self->pyramid, rows, scope, epsilon, threads, distances->buf, indices->buf);
@@ -193,7 +196,7 @@ done:
 
 static PyMethodDef pyramid_methods[] = {
     {"nearest", pyramid_nearest, METH_VARARGS,
-     "nearest(query, images, cells, window, epsilon, threads, distances, indices)"},
+     "nearest(query, images, cells, window, enough, epsilon, threads, distances, indices)"},
     {NULL, NULL, 0, NULL},
 };
 

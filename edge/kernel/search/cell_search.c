@@ -101,6 +101,6 @@ void cell_search_update(cell_search *s, size_t position, size_t gallery_row, flo
         s->best[position] = distance;
         s->index[position] = index;
         s->origin[position] = s->visiting;
-        s->limit[s->run->p->level_count - 1][position] = distance * s->run->shrink;
+        s->limit[s->run->p->level_count - 1][position] = distance < s->run->enough ? -1 : distance * s->run->shrink;
     }
 }

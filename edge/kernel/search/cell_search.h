@@ -39,6 +39,7 @@ typedef struct {
     int32_t window;
     int64_t first_index; /* of the lowest gallery image there is */
     float shrink;        /* 1 / (1 + epsilon)^2, rounded towards 1 */
+    float enough;        /* a position with a distance below this is done */
     int threads;
     float *distances;
     int64_t *indices;
@@ -46,7 +47,8 @@ typedef struct {
 
 /* The search of one coarse query cell. best and index belong to its finest positions, limit[l][i] to its i-th cell
  * of level l: a pair of cells need not be looked into where a lower bound of its distances exceeds the limit.
- * A query row that is not finite is at +inf from everything: the limit -1 closes the positions below it. */
+ * A query row that is not finite is at +inf from everything: the limit -1 closes the positions below it. It closes
+ * those that have found enough, too. */
 typedef struct {
     const pyramid_run *run;
     size_t cell;

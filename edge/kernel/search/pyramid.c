@@ -85,6 +85,7 @@ panda_status panda_pyramid_nearest(panda_pyramid *p, const float *const *query, 
         return PANDA_BAD_SIMD;
     run.count = scope.images ? scope.image_count : p->images;
     run.window = scope.window;
+    run.enough = scope.enough;
     run.threads = threads < PANDA_MAX_THREADS ? threads : PANDA_MAX_THREADS;
     run.distances = distances;
     run.indices = indices;

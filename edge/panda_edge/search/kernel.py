@@ -272,6 +272,7 @@ class _GridSearch:
         epsilon: float,
         cells: NDArray[np.bool_] | None,
         window: int | None,
+        enough: float,
     ) -> tuple[Float32, Int64]:
         if window is not None and window < 0:
             raise ValueError(f"window: got {window}, expected 0 or more cells, or None for everywhere")
@@ -280,7 +281,7 @@ class _GridSearch:
         chosen = None if images is None else np.ascontiguousarray(images, dtype=np.int64)
         wanted = None if cells is None else np.ascontiguousarray(cells)
         distances, indices = np.empty(self._shape, np.float32), np.empty(self._shape, np.int64)
-        self._pyramid.nearest(levels, chosen, wanted, reach, epsilon, self._threads, distances, indices)
+        self._pyramid.nearest(levels, chosen, wanted, reach, enough, epsilon, self._threads, distances, indices)
         return distances, indices
 
 
@@ -308,6 +309,7 @@ class PyramidSearch(_GridSearch):
         epsilon: float = 0.0,
         cells: NDArray[np.bool_] | None = None,
         window: int | None = None,
+        enough: float = 0.0,
     ) -> tuple[Float32, Int64]:
         """The nearest gallery position of every position of the finest grid (H, W).
 
@@ -318,12 +320,13 @@ class PyramidSearch(_GridSearch):
             cells: bool, of the coarsest grid: where False, nothing is searched. None means everywhere.
             window: R >= 0: a position is compared only with gallery positions whose coarsest cell lies at most R rows
                 and R columns from its own coarsest cell; exact within that set. None means with all.
+            enough: a position that has found a squared distance below this may stop at it, nearest or not.
 
         Returns:
             Squared distances (H, W) float32, and positions (H, W) int64: image * H * W + row * W + column. 0 and -1
             where `cells` is False.
         """
-        return self._nearest(query, images, epsilon, cells, window)
+        return self._nearest(query, images, epsilon, cells, window, enough)
 
 
 class MeanSearch(_GridSearch):
@@ -349,7 +352,7 @@ class MeanSearch(_GridSearch):
         Returns:
             Squared distances (H, W) float32 and descriptor numbers (H, W) int64; 0 and -1 where `cells` is False.
         """
-        return self._nearest(query, None, 0.0, cells, None)
+        return self._nearest(query, None, 0.0, cells, None, 0.0)
 
 
 def nearest_mean(

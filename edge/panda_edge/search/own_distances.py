@@ -26,6 +26,10 @@ class OwnDistances:
     values: np.ndarray
     share: float
 
+    def least(self, frames: np.ndarray | None) -> float:
+        """The least that is taken off any distance to one of these stored frames, of all where None."""
+        return self.share * float((self.values if frames is None else self.values[frames]).min())
+
     def taken_off(self, squared: np.ndarray, matched: np.ndarray) -> np.ndarray:
         """Squared distances less the share of what their matches have themselves, not below 0: float32 of their shape.
 

@@ -69,7 +69,10 @@ class WideLook:
             high &= looked_at
         if not high.any():
             return 0.0
-        squared = self._gallery.distances(kernel.widened(levels, self._grid), neighbors, number, high)
+        widened, nothing = kernel.widened(levels, self._grid), 0.0
+        if self._beyond.factor:
+            nothing = self._beyond.floor / self._beyond.factor  # a distance that adds nothing, nor do lesser ones
+        squared = self._gallery.distances(widened, neighbors, number, high, nothing)
         beyond = np.sqrt(squared) * np.float32(self._beyond.factor) - np.float32(self._beyond.floor)
         found: np.ndarray = np.maximum(beyond, np.float32(0))
         return found.repeat(self._finer, axis=0).repeat(self._finer, axis=1)
