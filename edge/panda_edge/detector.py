@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -183,6 +182,8 @@ class Detector:
     def segment_stream(self, images: Iterable[ImageLike]) -> Iterator[Result]:
         """`segment` for consecutive frames, in their order: the next one is read and goes through the model while
         this one is searched. More frames a second than one by one, each somewhat later. Raises ImageError."""
+        from concurrent.futures import ThreadPoolExecutor  # which other ways in need not wait for
+
         remaining = iter(images)
         with ThreadPoolExecutor(1) as ahead:
             seen = [ahead.submit(self._see, image) for image in islice(remaining, 1)]

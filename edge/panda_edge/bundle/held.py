@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 import weakref
 from pathlib import Path
 
@@ -43,5 +42,7 @@ def _unnamed(name: str) -> int:
     """An open file that no folder lists."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    import tempfile  # which takes longer than a bundle to open
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
@@ -67,7 +66,11 @@ class PictureScorer:
         self._run = run
         self._sharp = sharp
         self._scorers = scorers
-        self._pool = ThreadPoolExecutor(len(scorers)) if len(scorers) > 1 else None
+        self._pool = None
+        if len(scorers) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # which a single frame need not wait for
+
+            self._pool = ThreadPoolExecutor(len(scorers))
 
     def score(self, view: View, canvas: np.ndarray, with_map: bool = True, exclude: int | None = None) -> Scored:
         """Score one picture. canvas: uint8 (H, W, 3) of `Preprocessing.canvas`; exclude: see `Scorer.score`."""
