@@ -208,19 +208,20 @@ static size_t screen_cells(const block_search *b, const uint32_t *columns, size_
                                                  cells, bases, count, limits, b->m->hits + pending);
 }
 
-/* Looks into the gallery cells whose distance at level 0 is above `above` and at most `ceiling`. */
-static void open_between(const block_search *b, int32_t above, int32_t ceiling)
+/* Looks into those of the `near` selected gallery cells whose distance at level 0 is above `above` and at most
+ * `ceiling`. */
+static void open_between(const block_search *b, size_t near, int32_t above, int32_t ceiling)
 {
     const screen_run *s = b->s;
-    const uint32_t *columns = b->m->columns;
+    const worker_memory *m = b->m;
     uint32_t batch[BATCH];
     int32_t limit = limit_of_level_0(s, b->c);
-    size_t count = s->run.ops->select_between(b->row, b->columns, above, ceiling, b->m->columns), pending = 0;
+    size_t count = s->run.ops->select_between(m->distances, near, above, ceiling, m->between), pending = 0;
     for (size_t k = 0; k < count;) {
         size_t size = 0;
         for (; k < count && size < BATCH; k++) {
-            batch[size] = columns[k];
-            size += b->row[columns[k]] <= limit;
+            batch[size] = m->columns[m->between[k]];
+            size += m->distances[m->between[k]] <= limit;
         }
         pending = screen_cells(b, batch, size, pending);
         if (pending >= MOST_HITS || k == count) {
@@ -291,9 +292,12 @@ static void search_cell(block_search *b, const cell_search *left)
     int32_t nearest = b->row[batch[0]], above = -INT32_MAX;
     open_hits(b, screen_cells(b, batch, size, 0));
     int32_t limit = limit_of_level_0(s, c);
+    size_t near = s->run.ops->select_between(b->row, b->columns, above, limit, m->columns);
+    for (size_t k = 0; k < near; k++)
+        m->distances[k] = b->row[m->columns[k]];
     for (int round = 1; round <= ROUNDS && limit > above; round++) {
         int32_t ceiling = round == ROUNDS ? limit : nearest + (int32_t)((int64_t)(limit - nearest) * round / ROUNDS);
-        open_between(b, above, ceiling);
+        open_between(b, near, above, ceiling);
         above = ceiling;
         limit = limit_of_level_0(s, c);
     }

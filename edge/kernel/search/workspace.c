@@ -27,6 +27,8 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         4 * (MOST_HITS + BATCH) * sizeof(int32_t),
         w->capacity / QUAD * sizeof(uint32_t),
         QUAD * w->padded * sizeof(int32_t),
+        w->capacity * sizeof(int32_t),
+        (w->capacity + 16) * sizeof(uint32_t),
     };
     enum { COUNT = sizeof bytes / sizeof *bytes };
     char *part[COUNT];
@@ -46,6 +48,8 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         .open_bases = (int32_t *)part[9],
         .reached = (uint32_t *)part[10],
         .outside = (int32_t *)part[11],
+        .distances = (int32_t *)part[12],
+        .between = (uint32_t *)part[13],
     };
 }
 

@@ -32,10 +32,12 @@ typedef struct {
     int16_t
         *panel[SCREENED]; /* of a coarse query quad; of a query cell's children; of its four times four grandchildren */
     int16_t *quad;
-    int32_t *rows;     /* (4, columns): distances at level 0, to the padded cells of the block or to those reached */
-    uint32_t *columns; /* of the distances at level 0, those selected */
-    uint32_t *reached; /* windowed search: which quads of the block the columns of `rows` are of (reach.c) */
-    int32_t *outside;  /* (4, padded cells of an image): -1 where a reached cell is not in a query cell's window */
+    int32_t *rows;      /* (4, columns): distances at level 0, to the padded cells of the block or to those reached */
+    uint32_t *columns;  /* of the distances at level 0, those selected */
+    int32_t *distances; /* these */
+    uint32_t *between;  /* of these, those of one round */
+    uint32_t *reached;  /* windowed search: which quads of the block the columns of `rows` are of (reach.c) */
+    int32_t *outside;   /* (4, padded cells of an image): -1 where a reached cell is not in a query cell's window */
     screen_hit *hits, *finer_hits;
     uint32_t *open_cells; /* pairs of one query child that passed level 1 */
     int32_t *open_bases;
