@@ -9,8 +9,9 @@
 #include "panda_edge.h"
 
 static const char *const NAMES[] = {
-    "manifest.json",     "manifest.json",   "bank/embeddings.npy",    "bank/stride16.npy",
-    "bank/stride04.npy", "calibration.npy", "bank/own_distances.npy", "bank/wide_own_distances.npy"};
+    "manifest.json",         "manifest.json",   "bank/embeddings.npy",    "bank/stride16.npy",
+    "bank/stride04.npy",     "calibration.npy", "bank/own_distances.npy", "bank/wide_own_distances.npy",
+    "bank/wide_stride16.npy"};
 enum { FILES = sizeof NAMES / sizeof *NAMES, MOST = 1 << 20 };
 
 static char folder[256];
@@ -30,7 +31,7 @@ static void write_file(const char *name, const uint8_t *data, size_t size)
 /* A copy of the bundle in memory, where there is a file system in it. */
 static void copy_bundle(void)
 {
-    static const char *const all[] = {"bank/stride08.npy"};
+    static const char *const others[] = {"bank/stride08.npy", "bank/wide_stride08.npy"};
     const char *from = getenv("PANDA_FUZZ_BUNDLE");
     require(from != NULL, "PANDA_FUZZ_BUNDLE");
     snprintf(folder, sizeof folder, "/dev/shm/panda-fuzz-%d", (int)getpid());
@@ -38,8 +39,8 @@ static void copy_bundle(void)
     path_of(folder, "bank", path);
     require(mkdir(folder, 0700) == 0 && mkdir(path, 0700) == 0, "a folder");
     static uint8_t rest[MOST];
-    for (size_t i = 0; i < FILES + 1; i++) {
-        const char *name = i < FILES ? NAMES[i] : all[0];
+    for (size_t i = 0; i < FILES + sizeof others / sizeof *others; i++) {
+        const char *name = i < FILES ? NAMES[i] : others[i - FILES];
         uint8_t *data = i < FILES ? whole[i] : rest;
         path_of(from, name, path);
         FILE *file = fopen(path, "rb");
