@@ -33,7 +33,7 @@ def test_held_out_scores_are_the_detectors(calibrated_bundles: dict[str, Path], 
     for i, path in enumerate(normal_images[8:]):
         result = detector.segment(path)
         assert result.heatmap is not None
-        for name, value in image_scores(result.score, result.heatmap).items():
+        for name, value in image_scores(result.embedding_distance, result.heatmap).items():
             assert held.scores[name][i] == pytest.approx(value, rel=1e-5)
 
 
@@ -56,8 +56,14 @@ def test_bundles_without_calibration_give_raw_scores(made_bundles: dict[str, Pat
     assert (result.decision, result.p_value, result.anomalous, result.regions) == (None, None, None, None)
 
 
-def test_the_device_chooses_the_rate(calibrated_bundles: dict[str, Path], normal_images: list[Path]) -> None:
-    bundle = calibrated_bundles["gaussian"]
+def test_the_device_chooses_the_rate(
+    calibrated_bundles: dict[str, Path],
+    normal_images: list[Path],
+    tmp_path: Path,
+    edit_manifest: Callable[..., None],
+) -> None:
+    bundle = Path(shutil.copytree(calibrated_bundles["gaussian"], tmp_path / "max.panda"))
+    edit_manifest(bundle, lambda plain: plain["decision"].update(score="max"), reseal=True)
     strict, lenient = panda_edge.load(bundle, fpr=0.2), panda_edge.load(bundle, fpr=0.6)
     held = calibration_of(bundle)
     verdicts = [(strict.segment(path).anomalous, lenient.segment(path).anomalous) for path in normal_images[8:]]
@@ -75,10 +81,12 @@ def test_rates_that_are_none(calibrated_bundles: dict[str, Path], fpr: float) ->
         panda_edge.load(calibrated_bundles["gaussian"], fpr=fpr)
 
 
-def test_detect_decides_by_the_embedding(calibrated_bundles: dict[str, Path], odd_image: Path) -> None:
-    decision = panda_edge.load(calibrated_bundles["gaussian"]).detect(odd_image).decision
+def test_detect_decides_as_segment_does(calibrated_bundles: dict[str, Path], odd_image: Path) -> None:
+    detector = panda_edge.load(calibrated_bundles["gaussian"])
+    decision = detector.detect(odd_image).decision
     assert decision is not None
-    assert (decision.rule, decision.regions) == ("embedding", ())
+    assert (decision.rule, decision.regions) == ("local", ())
+    assert decision.score == detector.segment(odd_image).score
 
 
 def test_regions_are_in_pixels_of_the_image_also_after_a_crop() -> None:
@@ -102,7 +110,7 @@ def test_regions_are_in_pixels_of_the_image_also_after_a_crop() -> None:
     ("change", "said"),
     [
         ({"images": 0}, "calibration.images is '0', expected a whole number"),
-        ({"images": 5}, r"holds float64 \(3, 4\)"),
+        ({"images": 5}, r"holds float64 \(4, 4\)"),
     ],
 )
 def test_damaged_calibrations(
@@ -150,7 +158,8 @@ def test_segment_gives_the_decision_and_says_what_it_cannot_promise(
 
     odd_image = tmp_path / "stripes.png"
     Image.fromarray(np.tile(np.array([0, 255], np.uint8).repeat(4), (64, 8))).save(odd_image)
-    command = ["panda-edge", "segment", calibrated_bundles["gaussian"], odd_image, "--out", tmp_path, "--json"]
+    command = ["panda-edge", "segment", calibrated_bundles["gaussian"], odd_image, "--out", tmp_path, "--fpr", "0.02"]
+    command.append("--json")
     monkeypatch.setattr("sys.argv", list(map(str, command)))
     with pytest.raises(SystemExit) as ended:
         main()
@@ -160,4 +169,4 @@ def test_segment_gives_the_decision_and_says_what_it_cannot_promise(
     assert line["p_value"] == pytest.approx(1 / 5)
     assert line["anomalous"] is True
     assert {"box", "area", "peak", "peak_at"} <= set(line["regions"][0])
-    assert "4 calibration images cannot promise a false-alarm rate of 0.01, only 0.2; 99 are needed" in said.err
+    assert "4 calibration images cannot promise a false-alarm rate of 0.02, only 0.2; 49 are needed" in said.err

@@ -134,7 +134,7 @@ def test_what_adds_nothing_is_not_looked_for(
     if not discount:  # which no bundle of `fit` has beside a wider look
         monkeypatch.setattr(OwnDistances, "taken_off", lambda self, squared, matched: squared)
         monkeypatch.setattr(OwnDistances, "least", lambda self, frames: 0.0)
-    detector = panda_edge.load(export_bank(wide=1.0, fill=0), threads=1)
+    detector = panda_edge.load(export_bank(wide=1.0), threads=1)
     stopping, _, _ = distances(detector, odd_image)
     search, asked = kernel.PyramidSearch.nearest, []
 

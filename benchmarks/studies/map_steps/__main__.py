@@ -26,7 +26,8 @@ HERE = Path(__file__).parent
 def measure(setting: Setting, data: Path, work: Path) -> None:
     """Fill the setting's rows that are not there yet."""
     rows = ResultsFile("results", HERE)
-    todo = [variant for variant in grid() if not rows.get(f"{setting.name}: {variant.name}")]
+    tiled = setting.resolution.smallest_defect is not None
+    todo = [variant for variant in grid(tiled) if not rows.get(f"{setting.name}: {variant.name}")]
     if not todo:
         return
     dataset = dataset_of(setting, data, work)
@@ -36,7 +37,7 @@ def measure(setting: Setting, data: Path, work: Path) -> None:
     views = [preprocessing.view((int(width), int(height))) for width, height in found.sizes]
     masks = true_masks(dataset, views[found.normal :]) if setting.masks else None
     for variant in todo:
-        maps = Maps(found, views, variant, preprocessing.tiles is not None)
+        maps = Maps(found, views, variant, tiled)
         kept = work / f"statistics {setting.name} {variant.name}.npz"
         row = figures(maps, found, views, masks, kept, intervals=variant == Variant())
         rows.update(f"{setting.name}: {variant.name}", **row)

@@ -15,6 +15,7 @@ from benchmarks.tables import number, table
 
 DEFAULT: Choice = (Variant(discount=0.35).name, "place@2")
 PLAIN: Choice = (Variant(discount=0, gain="none", context=0).name, "max@4")
+_PLAIN_TILES = Variant(discount=0, context=0).name
 
 
 def write_table(folder: Path) -> None:
@@ -148,7 +149,7 @@ def _tiles(every: Mapping[str, Rows]) -> str:
     for name, variants in every.items():
         if "tiles" in name:
             near, wide = Variant(discount=0.35, context=0).name, Variant(discount=0.35).name
-            choices = ((PLAIN[0], "max@4"), (near, "max@4"), (near, "top1@4"), (near, "place@2"), (wide, "place@2"))
+            choices = ((_PLAIN_TILES, "max@4"), (near, "max@4"), (near, "top1@4"), (near, "place@2"), (wide, "place@2"))
             lines.append([name, *(_triple(variants[variant], rule) for variant, rule in choices)])
     header = ("set", "plain, maximum", "discount, maximum", "top 1 %", "local", "local, context .5")
     return table(header, lines)

@@ -41,8 +41,9 @@ class Variant:
         )
 
 
-def grid() -> list[Variant]:
-    """Every step on and off, with its constants' neighbours; then what the others are beside the middle."""
+def grid(tiled: bool = False) -> list[Variant]:
+    """Every step on and off, with its constants' neighbours; then what the others are beside the middle. Tiles know no
+    border gain."""
     steps = [
         Variant(discount=share, gain=gain, context=weight)
         for share, gain, weight in product((0.5, 0.35, 0.0), ("clipped", "none"), (0.5, 0.25, 0.0))
@@ -50,7 +51,7 @@ def grid() -> list[Variant]:
     beside = [Variant(closing=48), Variant(gain="full"), Variant(discount=0.7), Variant(context=1.0)]
     beside += [Variant(neighbors=k) for k in (20, 100)]
     beside += [Variant(sigma=sigma) for sigma in (2.0, 3.0, 6.0)]
-    return steps + beside
+    return [v for v in steps + beside if not tiled or (v.gain == "clipped" and not v.closing and v.sigma == 4)]
 
 
 class Maps:
