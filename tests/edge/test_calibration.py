@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from panda_edge.decide.calibration import RULES, Calibration, image_scores
+from panda_edge.decide.calibration import RULES, SCORES, Calibration, image_scores
 from panda_edge.decide.false_alarms import images_needed
 
 
@@ -56,8 +56,8 @@ def test_false_alarms_stay_within_their_binomial_bounds_over_refits(rule: str, i
     rng, refits, new = np.random.default_rng(5), 300, 20
     alarms = 0
     for _ in range(refits):
-        draws = rng.gamma(2.0, 1.0, (images + new, 1)) + rng.normal(size=(images + new, 3))  # correlated scores
-        columns = dict(zip(("embedding", "max", "top1"), draws.T, strict=True))
+        draws = rng.gamma(2.0, 1.0, (images + new, 1)) + rng.normal(size=(images + new, len(SCORES)))  # correlated
+        columns = dict(zip(SCORES, draws.T, strict=True))
         held = Calibration(rule, {name: values[:images] for name, values in columns.items()})
         for i in range(images, images + new):
             p = held.p_value({name: values[i] for name, values in columns.items()})
@@ -92,5 +92,5 @@ def test_image_scores() -> None:
     assert image_scores(1.5, heatmap) == {"embedding": 1.5, "max": 8.0, "top1": 4.5}  # 1 % of 400 is 4 pixels
     assert image_scores(0.0, heatmap[:3, :3])["top1"] == 2.0
     for rule in RULES:
-        held = Calibration(rule, {name: np.arange(5.0) for name in ("embedding", "max", "top1")})
-        assert held.score(image_scores(1.5, heatmap, rule)) == held.score(image_scores(1.5, heatmap))
+        held = Calibration(rule, {name: np.arange(5.0) for name in SCORES})
+        assert held.score(image_scores(1.5, heatmap, rule, 2.0)) == held.score(image_scores(1.5, heatmap, local=2.0))

@@ -84,7 +84,7 @@ class Reference:
         """own: of each descriptor, what half is taken off of."""
         squared = np.array([squared_distances(row, descriptors) for row in query])
         nearest = np.sqrt(squared.min(2))
-        return nearest if own is None else np.maximum(nearest - 0.35 * own[squared.argmin(2)], 0)
+        return nearest if own is None else np.maximum(nearest - 0.35 * own[squared.argmin(2)].astype(np.float64), 0)
 
     def excess(self, levels: list[np.ndarray], stored: list[list[np.ndarray]], own: np.ndarray) -> np.ndarray:
         """What a wider look adds to each finest cell."""
@@ -139,7 +139,7 @@ def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path
     for path in test_images[::3]:
         embedding, levels = reference.features(path)
         result = detector.segment(path)
-        assert result.score == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
+        assert result.embedding_distance == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
         similar = np.argsort(squared_distances(embedding[None], bank)[0])[: manifest.segmentation.neighbors]
         gallery = [joint([level[n] for level in reference.levels], reference.coarse) for n in similar]
         descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
@@ -160,7 +160,7 @@ def test_means_by_brute_force(made_bundles: dict[str, Path], test_images: list[P
     for path in test_images[::4]:
         embedding, levels = reference.features(path)
         result = detector.segment(path)
-        assert result.score == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
+        assert result.embedding_distance == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
         np.testing.assert_allclose(result.heatmap, reference.heatmap(levels, descriptors), rtol=RELATIVE)
 
 
@@ -201,7 +201,7 @@ def test_a_normal_image_is_at_no_distance_from_its_bank(exact_bundle: Path, norm
     bank = np.load(exact_bundle / EMBEDDINGS_FILE)
     result = detector.segment(normal_images[3])
     second = np.sort(squared_distances(bank[3:4], bank)[0])[1]
-    assert result.score == pytest.approx(second / 2, rel=RELATIVE)  # knn 2: itself, and its nearest
+    assert result.embedding_distance == pytest.approx(second / 2, rel=RELATIVE)  # knn 2: itself, and its nearest
     scale = panda_edge.load(exact_bundle).bundle.manifest.segmentation.normal_high
     assert result.heatmap.max() < 0.02 * scale  # float16 rounding of the stored levels
 

@@ -21,7 +21,7 @@ def result_of(side: int, decided: bool = True, width: int = 128, height: int = 9
     heatmap = np.zeros((64, 64), np.float32)
     heatmap[32 - side // 2 : 32 + side // 2, 32 - side // 2 : 32 + side // 2] = 3.0
     decision = Decision("max", 3.0, 2.0, 0.01, True, 0.05, 2.0, ()) if decided else None
-    return Result(1.0, heatmap, (width, height), Preprocessing(64, 64).view((width, height)), decision=decision)
+    return Result(1.0, 1.0, heatmap, (width, height), Preprocessing(64, 64).view((width, height)), decision=decision)
 
 
 def outlined(picture: np.ndarray) -> np.ndarray:

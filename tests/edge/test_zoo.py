@@ -202,7 +202,7 @@ def test_the_zoo_through_a_bundle(exact_bundle: Path, tmp_path: Path) -> None:
         odd = odd_by_path.pop(image.sample.path)
         assert not odd.refused
         assert not odd.unfitted
-        expected = detector.segment(odd.pixels).score
+        expected = detector.segment(odd.pixels).embedding_distance
         assert image.raw["embedding"] == pytest.approx(expected, rel=1e-4 if not odd.tolerance else 0.2, abs=1e-3)
     assert {str(path) for path in odd_by_path} == {problem["input"] for problem in scored.problems}
     assert all(odd.refused or odd.unfitted for odd in odd_by_path.values())
