@@ -32,6 +32,7 @@ from panda_edge.bundle.signature import SIGNATURE_NAME, PublicKey
 from panda_edge.decide.calibration import Calibration
 from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
+from panda_edge.images.reading import open_image_bytes
 from panda_edge.learn.bundle_writer import check_target, write_manifest
 from panda_edge.printable import printable
 from panda_edge.stream.frame import Notice, SourceLost
@@ -209,7 +210,7 @@ def receiver(data: bytes) -> None:
     with suppress(PandaError), _answering(data) as connection:
         hook._connection = connection
         hook.deliver([Event(1, "id", b"{}")])
-    source = HttpSource("http://127.0.0.1:9/", "camera", lambda size: size, lambda: None)  # type: ignore[arg-type, return-value]
+    source = HttpSource("http://127.0.0.1:9/", "camera", open_image_bytes, lambda: None)  # type: ignore[arg-type, return-value]
     with suppress(SourceLost, AttributeError), _answering(data) as connection:  # AttributeError: it would ask FFmpeg
         source._connection = lambda: (connection, "/", {})  # type: ignore[method-assign]
         for number, _ in enumerate(source.pictures(threading.Event())):

@@ -28,7 +28,7 @@ from panda_edge.bundle.manifest import MANIFEST_NAME, SCORE_RULES, DecisionRule,
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key, read_signature
 from panda_edge.commands.each_image import decided
-from panda_edge.decide.calibration import CALIBRATION_FILE, image_scores, open_calibration
+from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores, open_calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
@@ -138,7 +138,7 @@ def manifest(data: bytes) -> None:
         levels = [np.zeros((level.height * level.width, level.channels), np.float32) for level in found.levels]
         scorer.score(np.zeros(found.embedding_size, np.float32), levels, graph_score=0.0)
     if calibration is not None:
-        Decider(calibration, 0.01).decide(1.0, None, found.preprocessing.alone)
+        Decider(calibration, 0.01).decide(dict.fromkeys(SCORES, 1.0), None, found.preprocessing.alone)
     found.preprocessing.view((640, 480))
     check_seal(path)
 

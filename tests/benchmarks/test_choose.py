@@ -14,7 +14,7 @@ from panda_train.choose.judge import best_rule
 
 def row(real: tuple[float, float], **painted: float) -> dict[str, Any]:
     def found(image: float, pixel: float) -> dict[str, Any]:
-        return {"image": {"max": image, "top1": image - 0.1}, "found": {}, "pixel": pixel, "pro": pixel}
+        return {"image": {"local": image, "top1": image - 0.1}, "found": {}, "pixel": pixel, "pro": pixel}
 
     by_family = {family: found(value, value) for family, value in painted.items()}
     return {"real": found(*real), "painted": by_family, "normal": [30, 40]}
@@ -32,17 +32,17 @@ def test_regret_is_what_the_best_has_before_the_chosen() -> None:
     assert (found["chosen"], found["best"]) == ("a", "a")
     assert (found["image"], found["pixel"]) == (0.0, pytest.approx(0.05))
     misled = regret(ROWS, "patch")
-    assert (misled["chosen"], misled["rule"]) == ("c", "max")
+    assert (misled["chosen"], misled["rule"]) == ("c", "local")
     assert misled["image"] == pytest.approx(0.2)
     assert misled["rank"] == pytest.approx(-0.5)
     assert regret(ROWS, "stain")["rank"] == pytest.approx(0.5)
 
 
 def test_where_nothing_painted_is_found_embeddings_decide() -> None:
-    found = {"max": 0.52, "embedding": 0.51}
+    found = {"local": 0.52, "embedding": 0.51}
     assert best_rule(found, 100, 140) == "embedding"
-    assert best_rule({**found, "max": 0.6}, 100, 140) == "max"
-    assert best_rule(found, 4, 140) == "max"  # which four pictures cannot say
+    assert best_rule({**found, "local": 0.6}, 100, 140) == "local"
+    assert best_rule(found, 4, 140) == "local"  # which four pictures cannot say
 
 
 def test_large_defects_and_sets_without_true_pixels() -> None:

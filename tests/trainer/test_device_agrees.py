@@ -258,7 +258,7 @@ def test_scores(
     queries = images_to_test(data)
     expected = torch_scores(made, method, embedding, distance, queries)
     detector = panda_edge.load(made.bundle, threads=1)
-    found = np.array([detector.detect(path).score for path in queries])
+    found = np.array([detector.detect(path).embedding_distance for path in queries])
     assert len(np.unique(found)) == len(found)
     # A whitening or a centre has seen every stored image: only one held out is like a new one.
     seen = method != "dn2" or embedding in RIDGES or distance == "centre"
@@ -281,7 +281,7 @@ def test_ses_where_normal_images_are_nearly_alike(fitted: Fit, tmp_path: Path, e
     detector = panda_edge.load(made.bundle, threads=1)
     plates, others = ([*sorted(folder.glob("*.png"))][:6] for folder in (tmp_path / "plates", exposure))
     found, expected = (
-        np.array([detector.detect(path).score for path in plates + others]),
+        np.array([detector.detect(path).embedding_distance for path in plates + others]),
         torch_scores(made, "panda-ses", "unit", distance, plates + others),
     )
     assert found[:6].max() < 10 < 500 < found[6:].min()

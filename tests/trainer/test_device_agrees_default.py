@@ -19,7 +19,7 @@ def test_the_command(bundle: Path, normal_images: list[Path], sample_data: Path)
     queries = sorted((sample_data / "test").rglob("*.png"))[:6]
     done = subprocess.run([PANDA_EDGE, "detect", bundle, *queries, "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(line)["score"] for line in done.stdout.splitlines()]
+    found = [json.loads(line)["embedding_distance"] for line in done.stdout.splitlines()]
     side = read_manifest(bundle).preprocessing.height
     backbone = backbones.load()
     frames = np.stack([Preprocessing(side, side).apply(path) for path in [*normal_images, *queries]])

@@ -90,7 +90,7 @@ def test_figures(data: Path) -> None:
     assert report["image_auroc"] == report["image_auroc_map"]  # not calibrated: the map's maximum decides
     assert report["image_auroc_embedding"] == 0.0  # every anomalous image is darker than every normal one
     assert report["image_auroc_map"] == 0.75  # spot above all four, dim below
-    assert report["image_f1"] == pytest.approx(2 * 4 / (8 + 4))
+    assert report["image_f1"] == pytest.approx(2 * 3 / (3 + 4))
     assert set(report["kinds"]) == {"spot", "dim"}
     assert report["kinds"]["spot"]["image_auroc_map"] == 1.0
     assert report["kinds"]["spot"]["images"] == 7

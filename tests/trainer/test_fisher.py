@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch import nn
 
 from panda_edge.errors import PandaError
@@ -121,8 +122,9 @@ def test_fit_makes_it(
     monkeypatch.setattr(fisher, "compute", partial(fisher.compute, input_size=32, batches=1))
     (tmp_path / "images").mkdir()
     for number in range(20):
-        source = normal_images[number % len(normal_images)]
-        (tmp_path / "images" / f"{number:02d}.png").write_bytes(source.read_bytes())
+        with Image.open(normal_images[number % len(normal_images)]) as image:  # the second time mirrored: no copy
+            turned = image if number < len(normal_images) else ImageOps.mirror(image)
+            turned.save(tmp_path / "images" / f"{number:02d}.png")
     config = AdaptConfig("panda-ewc", steps=2, batch=8)
     options = FitOptions("panda-ewc", resolution=Resolution("32"), device="cpu", held_out=0, adapt=AdaptOptions(config))
     manifest = fit(tmp_path / "images", tmp_path / "x.panda", options)

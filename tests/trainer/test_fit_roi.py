@@ -18,7 +18,7 @@ from panda_train.fit import FitOptions, fit
     [
         ([], "max", "no polygon"),
         ([[[0, 0], [65, 0], [65, 64]]], "max", r"64×64 pixels, and polygon 1 of the roi reaches 65, 64"),
-        ([[[0, 0], [1, 0], [1, 1]]], "embedding", "an embedding sees the whole picture; choose max or top1"),
+        ([[[0, 0], [1, 0], [1, 1]]], "embedding", "an embedding sees the whole picture; choose local or max or top1"),
         ([[[0, 0], [1, 0], [1, 1]]], "combined", "an embedding sees the whole picture"),
     ],
 )

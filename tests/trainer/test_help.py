@@ -65,7 +65,7 @@ def test_the_examples_work(
     capsys: pytest.CaptureFixture[str],
     tiny_backbone: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: tiny_backbone())
+    monkeypatch.setattr(backbones, "load", lambda name=None, weights=None, adapt_from=None: tiny_backbone())
     monkeypatch.chdir(tmp_path)
     for name, example in EXAMPLES.items():
         program, *arguments = shlex.split(example)

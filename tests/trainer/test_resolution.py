@@ -138,5 +138,5 @@ def test_what_long_pictures_are_is_asked_of_all(tmp_path: Path, capsys: pytest.C
     assert "pictures of 50×126 are long: the input is 128×352" in capsys.readouterr().err
     assert preprocessing_of(Resolution("224"), paths) == Preprocessing(224, 224)
     assert preprocessing_of(Resolution(resize="fit"), paths) == Preprocessing(224, 224, "fit")
-    Image.new("L", (126, 50)).save(paths[1])  # some lie, some stand
-    assert preprocessing_of(Resolution(), paths) == Preprocessing(224, 224)
+    Image.new("L", (126, 50)).save(tmp_path / "lies.png")
+    assert preprocessing_of(Resolution(), [*paths, tmp_path / "lies.png"]) == Preprocessing(224, 224)

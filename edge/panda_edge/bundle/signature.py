@@ -161,7 +161,9 @@ def _lines(path: Path, what: str, count: int) -> list[str]:
 
 
 def _base64(line: str) -> bytes:
+    """The bytes that a line stands for; none where another line would stand for the same."""
     try:
-        return base64.b64decode(line, validate=True)
+        found = base64.b64decode(line, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return found if base64.b64encode(found).decode() == line else b""
