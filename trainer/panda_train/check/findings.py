@@ -17,7 +17,9 @@ from panda_train.check.looks import Look
 from panda_train.data.folders import Dataset
 from panda_train.data.mask_pixels import read_masks
 
-# Shares of what most normal training pictures have, below which a picture is said to be odd.
+_MEASURES = ("brightness", "contrast", "burnt_out", "detail")
+_MOST_FROM = 0.03  # most normal training pictures lie between this quantile and its counterpart
+# Shares of what most have at least, below which a picture is said to be odd.
 _BLACK, _FLAT, _BLURRED = 0.25, 0.2, 0.5
 _SIZES = 4  # that a line names
 
@@ -110,15 +112,15 @@ def _quality(looks: Sequence[Look]) -> Iterable[Finding]:
     normal = [look.quality for look in looks if look.place.part == "train" and look.quality]
     if not normal:
         return
-    brightness, contrast, burnt_out, detail = (
-        float(np.median([getattr(quality, name) for quality in normal]))
-        for name in ("brightness", "contrast", "burnt_out", "detail")
+    low, high = (
+        {name: float(np.quantile([getattr(quality, name) for quality in normal], share)) for name in _MEASURES}
+        for share in (_MOST_FROM, 1 - _MOST_FROM)
     )
     tests: tuple[tuple[str, Callable[[Quality], bool]], ...] = (
-        ("black", lambda q: q.brightness < _BLACK * brightness),
-        ("overexposed", lambda q: q.burnt_out > (1 + burnt_out) / 2),
-        ("flat", lambda q: q.contrast < _FLAT * contrast),
-        ("blurred", lambda q: q.detail < _BLURRED * detail and q.contrast >= _FLAT * contrast),
+        ("black", lambda q: q.brightness < _BLACK * low["brightness"]),
+        ("overexposed", lambda q: q.burnt_out > (1 + high["burnt_out"]) / 2),
+        ("flat", lambda q: q.contrast < _FLAT * low["contrast"]),
+        ("blurred", lambda q: q.detail < _BLURRED * low["detail"] and q.contrast >= _FLAT * low["contrast"]),
     )
     for kind, is_so in tests:
         odd = [look for look in looks if look.quality and is_so(look.quality)]

@@ -86,7 +86,7 @@ def _drift(calibration: np.ndarray, scores: np.ndarray) -> list[Finding]:
 @torch.inference_mode()
 def _embeddings(paths: Sequence[Path], white: int | None) -> np.ndarray:
     """float32 (N, D), of unit length."""
-    backbone = backbones.load()
+    backbone = backbones.load(backbones.DEFAULT)
     preprocessing = Preprocessing(SIDE, SIDE, white=white)
     found = []
     batches = [paths[begin : begin + _BATCH] for begin in range(0, len(paths), _BATCH)]
