@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from panda_edge.decide.false_alarms import images_needed
 from panda_edge.errors import DataError
@@ -18,7 +17,7 @@ from panda_train.data.folders import Dataset
 from panda_train.data.mask_pixels import read_masks
 
 _MEASURES = ("brightness", "contrast", "burnt_out", "detail")
-_MOST_FROM = 0.03  # most normal training pictures lie between this quantile and its counterpart
+_ODD = 0.03  # share of the training pictures, at least one, that may be odd themselves
 # Shares of what most have at least, below which a picture is said to be odd.
 _BLACK, _FLAT, _BLURRED = 0.25, 0.2, 0.5
 _SIZES = 4  # that a line names
@@ -112,10 +111,11 @@ def _quality(looks: Sequence[Look]) -> Iterable[Finding]:
     normal = [look.quality for look in looks if look.place.part == "train" and look.quality]
     if not normal:
         return
-    low, high = (
-        {name: float(np.quantile([getattr(quality, name) for quality in normal], share)) for name in _MEASURES}
-        for share in (_MOST_FROM, 1 - _MOST_FROM)
-    )
+    odd_ones = math.ceil(_ODD * (len(normal) - 1))  # at either end, which do not count
+    low, high = dict[str, float](), dict[str, float]()
+    for name in _MEASURES:
+        values = sorted(getattr(quality, name) for quality in normal)
+        low[name], high[name] = values[odd_ones], values[-1 - odd_ones]
     tests: tuple[tuple[str, Callable[[Quality], bool]], ...] = (
         ("black", lambda q: q.brightness < _BLACK * low["brightness"]),
         ("overexposed", lambda q: q.burnt_out > (1 + high["burnt_out"]) / 2),
