@@ -1,0 +1,1 @@
+"""How well few normal pictures do, alone and with turned copies of each."""

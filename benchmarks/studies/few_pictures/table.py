@@ -1,0 +1,51 @@
+"""The table of the study's rows."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+Row = Mapping[str, object]
+
+_HEAD = """# Few normal pictures
+
+`python -m benchmarks.studies.few_pictures DATA WORK`. Image AUROC by map maximum / pixel AUROC / PRO: mean over
+draws of the pictures, and lowest to highest. Whole pictures at 224 × 224, EfficientNet-Lite0; at most 40 test pictures,
+half of them normal. A draw's pictures are the same in all columns. `turned`: draws in which auto took turned copies.
+
+| set | pictures | draws | default | `--augment auto` | turned | PatchCore 10 % |
+|---|---:|---:|---:|---:|---:|---:|
+"""
+_FIGURES = ("image_auroc", "pixel_auroc", "pro")
+
+
+def written(rows: Sequence[Row], folder: Path) -> None:
+    """Write `rows.json` and `table.md`."""
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    (folder / "rows.json").write_text(f"[\n{lines}\n]\n")
+    (folder / "table.md").write_text(_HEAD + "".join(_lines(rows)))
+
+
+def _lines(rows: Sequence[Row]) -> list[str]:
+    groups: dict[tuple[object, object], dict[object, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        groups[row["set"], row["pictures"]][row["kind"]].append(row)
+    lines = []
+    for (name, pictures), kinds in groups.items():
+        auto = kinds["augment auto"]
+        turned = sum(row["augment"] != "none" for row in auto)
+        shown = [_shown(kinds[kind]) for kind in ("default", "augment auto", "PatchCore 10 %")]
+        lines.append(f"| {name} | {pictures} | {len(auto)} | {shown[0]} | {shown[1]} | {turned} | {shown[2]} |\n")
+    return lines
+
+
+def _shown(rows: Sequence[Row]) -> str:
+    parts = []
+    for figure in _FIGURES:
+        values = [float(str(row[figure])) for row in rows if row.get(figure) is not None]
+        if values:
+            mean = sum(values) / len(values)
+            parts.append(f"{mean:.3f} ({min(values):.3f}–{max(values):.3f})")
+    return " / ".join(parts) or "–"
