@@ -34,7 +34,7 @@ def main(data: Path, work: Path, names: Sequence[str]) -> None:
     for name in names:
         _measure(name, open_dataset(data / name), work / f"{name}.jsonl")
     rows = [row for name in SETS for row in _rows(work / f"{name}.jsonl")]
-    written(rows, Path(__file__).parent)
+    written(rows, SETS, Path(__file__).parent)
 
 
 def _measure(name: str, dataset: Dataset, file: Path) -> None:

@@ -18,14 +18,17 @@ half of them normal. A draw's pictures are the same in all columns. `turned`: dr
 | set | pictures | draws | default | `--augment auto` | turned | PatchCore 10 % |
 |---|---:|---:|---:|---:|---:|---:|
 """
+_KINDS = ("default", "augment auto", "PatchCore 10 %")
 _FIGURES = ("image_auroc", "pixel_auroc", "pro")
 
 
-def written(rows: Sequence[Row], folder: Path) -> None:
-    """Write `rows.json` and `table.md`."""
+def written(rows: Sequence[Row], sets: Sequence[str], folder: Path) -> None:
+    """Write `rows.json` and `table.md`, which names those of the sets that have no rows yet."""
+    absent = [name for name in sets if not any(row["set"] == name for row in rows)]
+    missing = f"\nNot measured yet: {', '.join(absent)}.\n" if absent else ""
     lines = ",\n".join(json.dumps(row) for row in rows)
     (folder / "rows.json").write_text(f"[\n{lines}\n]\n")
-    (folder / "table.md").write_text(_HEAD + "".join(_lines(rows)))
+    (folder / "table.md").write_text(_HEAD + "".join(_lines(rows)) + missing)
 
 
 def _lines(rows: Sequence[Row]) -> list[str]:
@@ -34,9 +37,11 @@ def _lines(rows: Sequence[Row]) -> list[str]:
         groups[row["set"], row["pictures"]][row["kind"]].append(row)
     lines = []
     for (name, pictures), kinds in groups.items():
-        auto = kinds["augment auto"]
+        # A draw that has not been measured all three ways would make columns differ by their pictures.
+        whole = set.intersection(*({row["draw"] for row in kinds[kind]} for kind in _KINDS))
+        measured = [[row for row in kinds[kind] if row["draw"] in whole] for kind in _KINDS]
+        auto, shown = measured[1], [_shown(rows) for rows in measured]
         turned = sum(row["augment"] != "none" for row in auto)
-        shown = [_shown(kinds[kind]) for kind in ("default", "augment auto", "PatchCore 10 %")]
         lines.append(f"| {name} | {pictures} | {len(auto)} | {shown[0]} | {shown[1]} | {turned} | {shown[2]} |\n")
     return lines
 
