@@ -25,6 +25,7 @@ from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sinks.spool import Spool
+from panda_edge.stream.sinks.worker import never
 
 FRAMES, FULL_AT, FREED_AT = 600, 200, 400
 MEGABYTES = 80
@@ -63,7 +64,7 @@ def run(disk: Path) -> None:
     outcomes, judged, slowest = 0, 0, 0.0
     filler = disk / "filler"
     with ExitStack() as stack:
-        sinks += open_sinks(options, loop, False, stack)
+        sinks += open_sinks(options, loop, never, stack)
         for outcome in loop.outcomes():
             outcomes += 1
             judged += outcome.result is not None

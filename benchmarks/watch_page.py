@@ -107,7 +107,7 @@ def measure(detector: Detector, source: Any, code: str | None, arguments: list[s
     told: list[str] = []
     loop = Loop(lambda: detector, [source], LoopOptions(frozen_after=0), lambda notice: told.append(notice.text))
     with ExitStack() as stack:
-        sinks = open_sinks(SinkOptions(http="127.0.0.1:0", jsonl="/dev/null"), loop, not source.live, stack)
+        sinks = open_sinks(SinkOptions(http="127.0.0.1:0", jsonl="/dev/null"), loop, lambda: not source.live, stack)
         port = told[0].rpartition(" ")[2]
         looking = Visitors([sys.executable, "-c", code or "", port, *arguments], VISITORS if code else 0)
         stack.callback(looking.close)

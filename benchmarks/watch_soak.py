@@ -78,7 +78,7 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             quota_bytes=20_000_000, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
             spool_events=1000, http="127.0.0.1:0",
         )  # fmt: skip
-        sinks = open_sinks(options, loop, True, stack, open_drift(loop, DEFAULT_ALPHA))
+        sinks = open_sinks(options, loop, lambda: True, stack, open_drift(loop, DEFAULT_ALPHA))
         found: list[float] = []
         with_reserve: list[float] = []
         at_work = (0, 0)

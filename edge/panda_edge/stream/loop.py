@@ -146,7 +146,10 @@ class Loop:
         if asked is not None:
             self._fpr = asked
         if self._fpr is not None and (asked is not None or loaded is not None):
-            self.detector.decide_at(self._fpr)
+            try:
+                self.detector.decide_at(self._fpr)
+            except Exception as error:
+                self.say("rate_refused", None, f"{why(error)}; the rate before stays")
         if self._asked.reload and not self._loading:
             self._asked.reload, self._loading = False, True
             try:

@@ -12,7 +12,7 @@ from panda_edge.detector import Detector, load
 from panda_edge.errors import PandaError
 from panda_edge.printable import printable
 from panda_edge.stream.asked import Asked, signals
-from panda_edge.stream.frame import Notice
+from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.setup import check_options, open_sources
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, check_drift, open_drift
@@ -21,6 +21,7 @@ from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sources.stdin import parse_raw
 from panda_edge.stream.systemd import Systemd
 from panda_edge.stream.watch import print_notice
+from panda_edge.stream.why import why
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
         systemd.notify("READY=1")
         for outcome in loop.outcomes():
             for sink in sinks:
-                sink.outcome(outcome)
+                _give(outcome, sink, loop)
             del outcome  # a large picture must be gone before the next one is decoded
             if any(getattr(sink, "broken", False) for sink in sinks):
                 raise BrokenPipeError
@@ -113,6 +114,14 @@ def _check_save(options: RunOptions) -> None:
             raise PandaError(
                 f"--save {options.sinks.save}: is the folder that is watched; give one in it, or elsewhere"
             )
+
+
+def _give(outcome: Outcome, sink: Sink, loop: Loop) -> None:
+    """A sink that fails, as none should, loses this outcome; the others and the loop go on."""
+    try:
+        sink.outcome(outcome)
+    except Exception as error:
+        loop.say("sink", None, f"{type(sink).__name__}: {why(error)}; {outcome.id} is lost there")
 
 
 def _warn_of(detector: Detector) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -155,6 +156,56 @@ def test_a_frame_that_fails_in_any_way_is_said(
         monkeypatch.setattr(loop.detector, "segment", fail)
     reasons = [outcome.not_judged for outcome in loop.outcomes()]
     assert reasons == [None if where == "stream" else "failed: not enough memory"] * 3
+
+
+@pytest.mark.parametrize("bank", ["exact", "gaussian"])
+def test_a_bundle_that_is_replaced_under_it_changes_nothing(
+    calibrated_bundles: dict[str, Path],
+    list_source: Any,
+    noise: Callable,
+    told: list[Notice],
+    tmp_path: Path,
+    bank: str,
+) -> None:
+    """As `extend` does in its own place: the folder is another one, the one before is gone."""
+    bundle = Path(shutil.copytree(calibrated_bundles[bank], tmp_path / "x.panda"))
+    images = [noise(i) for i in range(4)]
+    expected = [load(bundle, threads=1).segment(image).score for image in images]
+    loop = Loop(lambda: load(bundle, threads=1), [list_source(images)], LoopOptions(frozen_after=0), told.append)
+    found = []
+    for outcome in loop.outcomes():
+        if outcome.frame.number == 1:
+            shutil.rmtree(bundle)
+            bundle.mkdir()
+            loop.set_fpr(0.2)
+        found.append(None if outcome.result is None else outcome.result.score)
+    assert found == expected
+    assert told == []
+
+
+@pytest.mark.parametrize("rate", [5e-324, 1e-300, 1 - 1e-16])
+def test_the_oddest_rate_is_taken(
+    make_loop: Callable[..., Loop], list_source: Any, noise: Callable, rate: float
+) -> None:
+    loop = make_loop(list_source([noise(i) for i in range(3)]))
+    loop.set_fpr(rate)
+    assert [outcome.not_judged for outcome in loop.outcomes()] == [None] * 3
+
+
+def test_a_sink_that_fails_loses_its_outcome_alone(
+    make_loop: Callable[..., Loop], list_source: Any, noise: Callable, told: list[Notice]
+) -> None:
+    from panda_edge.stream.run import _give
+
+    class Broken:
+        def outcome(self, outcome: Outcome) -> None:
+            raise MemoryError
+
+    loop = make_loop(list_source([noise(1)]))
+    for outcome in loop.outcomes():
+        _give(outcome, Broken(), loop)  # type: ignore[arg-type]
+    (notice,) = told
+    assert notice.text.startswith("Broken: not enough memory; ")
 
 
 class Failing:
