@@ -6,6 +6,7 @@ Each takes bytes, as `fuzz.targets` has it, and knows itself what would be wrong
 from __future__ import annotations
 
 import asyncio
+import atexit
 import http.client
 import os
 import shutil
@@ -174,7 +175,9 @@ def _page() -> tuple[asyncio.AbstractEventLoop, Any, Any]:
     app = make_app(board, lambda rate: None, lambda: "x 1\n", None)
     config = uvicorn.Config(app, http="h11", ws="none", log_level="critical", access_log=False)
     config.load()
-    return asyncio.new_event_loop(), config, uvicorn.server.ServerState()
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop, config, uvicorn.server.ServerState()
 
 
 def request(data: bytes) -> None:
