@@ -22,7 +22,8 @@ from panda_export.export import write_searchable
 from panda_export.network import Network, write_network
 from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
-from panda_train.data.folders import Sample, read_mask
+from panda_train.data.folders import Sample
+from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.metrics import auroc
 from panda_train.evaluate.pixel_scores import PixelScores
 
@@ -98,7 +99,7 @@ class Bench:
     def _mask(self, sample: Sample) -> np.ndarray | None:
         if not sample.anomalous:
             return np.zeros((SHAPE.height, SHAPE.width), dtype=bool)
-        return None if sample.mask is None else SHAPE.apply_mask(read_mask(sample.mask))
+        return SHAPE.apply_mask(read_masks(sample.masks)) if sample.masks else None
 
     def _network(self, bank: str, images: Sequence[Path], options: ExportOptions) -> Network:
         if bank not in self._networks:

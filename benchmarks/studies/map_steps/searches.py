@@ -19,7 +19,8 @@ from panda_edge.learn.stored import frames_of_pictures, read_sizes, stored_embed
 from panda_edge.search import kernel
 from panda_edge.search.candidates import open_candidates, open_places
 from panda_edge.search.gallery import frame_levels, grid_of, stored_frames
-from panda_train.data.folders import Dataset, read_mask
+from panda_train.data.folders import Dataset
+from panda_train.data.mask_pixels import read_masks
 from panda_train.progress import show
 
 ENDS = (10, 20, 50, 100)  # of the parts: each searches the frames from the end before it
@@ -62,17 +63,18 @@ def true_masks(dataset: Dataset, views: Sequence[View]) -> list[np.ndarray]:
     """Of each test picture, bool of its heat map's shape; all False for a normal one."""
     masks = []
     for sample, view in zip(dataset.test, views, strict=True):
-        if sample.mask is None:
+        if not sample.masks:
             masks.append(np.zeros(view.map_shape, dtype=bool))
         else:
-            masks.append(view.mask_on_map(read_mask(sample.mask)))
+            masks.append(view.mask_on_map(read_masks(sample.masks)))
     return masks
 
 
 def _search(dataset: Dataset, bundle: Bundle) -> dict[str, np.ndarray]:
     threads, grid = default_threads(), grid_of(bundle)
     stored = stored_frames(bundle)
-    averaged = [*kernel.widened_gallery(stored, grid, threads)]
+    averaged = [np.empty((len(_values(stored[0])), *shape), np.float16) for shape in _shapes(stored)]
+    kernel.widen_gallery(stored, grid, averaged, threads)
     near, wide = kernel.PyramidSearch(list(stored), grid, threads), kernel.PyramidSearch(averaged, grid, threads)
     rows: list[tuple[list[np.ndarray], ...]] = []
     pictures: list[int] = []
@@ -106,6 +108,15 @@ def _search(dataset: Dataset, bundle: Bundle) -> dict[str, np.ndarray]:
         "anomalous": np.array([sample.anomalous for sample in dataset.test]),
         "sizes": np.array(sizes, np.int32),
     }
+
+
+def _shapes(stored: Sequence[kernel.Rows]) -> list[tuple[int, int]]:
+    """(cells, channels) of the averaged levels."""
+    return kernel.wide_shapes([_values(level).shape[1:] for level in stored])
+
+
+def _values(level: kernel.Rows) -> np.ndarray:
+    return level[0] if isinstance(level, tuple) else level
 
 
 _Frame = tuple[int, int, list[np.ndarray], np.ndarray]  # picture, place, levels, numbers of similar frames
