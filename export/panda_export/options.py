@@ -60,7 +60,7 @@ class BankOptions:
     discount: of an exact gallery, the share of a match's leave-one-out distance that is subtracted, 0 to 1; None for
     0.35. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
     (`panda_edge.learn.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
-    (`panda_edge.search.wide`); None for 0.5 of whole pictures with a discount, else 0.
+    (`panda_edge.search.wide`); None for 0.5 with a discount, else 0.
     """
 
     bank: str = "exact"
@@ -117,7 +117,7 @@ class BankOptions:
         if self.gallery != "exact":
             return dataclasses.replace(self, neighbors=neighbors, discount=0.0, wide=0.0)
         discount = _DISCOUNT if self.discount is None else self.discount
-        usual = _WIDE if discount and not tiled else 0.0
+        usual = _WIDE if discount else 0.0
         wide = usual if self.wide is None else self.wide
         found = dataclasses.replace(self, neighbors=neighbors, discount=discount, wide=wide)
         if not tiled:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from panda_edge.bundle.manifest import Manifest
-from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES
+from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES, TILES_RULE
 from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
 from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
@@ -59,7 +59,7 @@ class FitOptions:
     precision: str = "float32"
     bank: BankOptions = field(default_factory=BankOptions)
     held_out: int | None = None
-    rule: str = DEFAULT_RULE
+    rule: str | None = None
     roi: Path | None = None
     extendable: bool = False
     augment: str = "none"
@@ -83,7 +83,7 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
     if options.precision not in PRECISIONS:
         raise PandaError(f"unknown --precision {options.precision!r}; expected one of {', '.join(PRECISIONS)}")
-    if options.rule not in RULES:
+    if options.rule not in (None, *RULES):
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
@@ -107,7 +107,7 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
         ExportOptions(
             method={"name": options.method, **facts},
             bank=options.bank,
-            rule=options.rule,
+            rule=options.rule or (DEFAULT_RULE if preprocessing.tiles is None else TILES_RULE),
             leave_one_out=leave_one_out,
             seed=options.seed,
             device=device,
@@ -143,8 +143,8 @@ def _undecided(pictures: int, least: int) -> str:
     )
 
 
-def _checked_roi(file: Path, rule: str) -> Roi:
-    if rule not in MAP_RULES:
+def _checked_roi(file: Path, rule: str | None) -> Roi:
+    if rule not in (None, *MAP_RULES):
         raise PandaError(
             f"--score {rule} with --roi: an embedding sees the whole picture; choose {' or '.join(MAP_RULES)}"
         )

@@ -23,6 +23,7 @@ SCORES = ("embedding", "max", "top1", "local")  # rows of CALIBRATION_FILE
 RULES = SCORE_RULES
 MAP_RULES = ("local", "max", "top1")  # of the heat map alone, so that they can leave out what lies outside a roi
 DEFAULT_RULE = "local"
+TILES_RULE = "top1"  # of pictures in tiles, if nothing is asked for
 UNCALIBRATED_RULE = "max"  # where no normal pictures say what is usual
 
 _LARGEST = float(np.finfo(np.float32).max)  # of a score; a heat map is float32, and JSON has no infinity

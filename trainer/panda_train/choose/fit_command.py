@@ -6,7 +6,6 @@ import dataclasses
 import shlex
 from pathlib import Path
 
-from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_export.options import BankOptions
 from panda_train.choose.candidates import Candidate
 from panda_train.choose.judge import Verdict
@@ -32,7 +31,7 @@ def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
         ("--input-size", resolution.input_size, None),
         ("--tiles", resolution.tiles, None),
         ("--smallest-defect", resolution.smallest_defect and f"{resolution.smallest_defect:g}", None),
-        ("--score", verdict.rule, DEFAULT_RULE),
+        ("--score", verdict.rule if verdict.lost else None, None),
         # By embeddings alone rooted ones find more, or as much: `benchmarks/results/{unadapted_rules,cifar10}.md`.
         ("--embedding", "rooted" if verdict.lost else None, None),
         ("--precision", candidate.look.precision, "float32"),

@@ -30,7 +30,7 @@ def fit(
     normal: options.Normal = None,
     bank: options.Bank = "exact",
     max_bank_mb: options.MaxBankMb = None,
-    score: options.Score = "local",
+    score: options.Score = None,
     method: options.Method = "dn2",
     backbone: options.Backbone = "efficientnet-lite0",
     smallest_defect: options.SmallestDefect = None,

@@ -27,9 +27,11 @@ MaxBankMb = Annotated[
     float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
 ]
 Score = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="Image score that decides: local (map over what normal maps have there), max, top1, embedding or combined."
+        help="Image score that decides: local (map over what normal maps have there), max, top1 (mean of the highest "
+        "1 %), embedding or combined. If not given: local, or top1 of tiles.",
+        show_default=False,
     ),
 ]
 Method = Annotated[
