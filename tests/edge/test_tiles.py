@@ -71,7 +71,8 @@ def fit_tiles(
         out = folder / f"{name}.panda"
         preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles or Tiling(0.25, 1.0))
         held_out = options.pop("held_out", ())
-        options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), **options} if bank in ("exact", "hnsw") else options
+        if bank in ("exact", "hnsw"):
+            options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), "wide": 0.0, **options}
         asked = ExportOptions(
             {"name": "dn2"}, BankOptions(bank, means=9, vectors=300, **options), leave_one_out=bank == "exact"
         )

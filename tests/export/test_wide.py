@@ -172,11 +172,11 @@ def test_other_ways_to_store_the_same(
         assert np.abs(a - b).max() < 0.05 * a.max()
 
 
-def test_tiles_look_wider_where_it_is_asked_for(export_bank: Callable[..., Path], odd_image: Path) -> None:
+def test_tiles_look_wider_too(export_bank: Callable[..., Path], odd_image: Path) -> None:
     grid = Tiling.grid(2, 2, 64, 64)
     levels: dict[str, Any] = {"tiles": grid, "level_weights": (1.0, 1.0, 1.0), "average": 1}
-    assert read_manifest(export_bank("tiles", **levels)).segmentation.wide is None
-    bundle = export_bank("wide", wide=0.5, **levels)
+    assert read_manifest(export_bank("tiles", wide=0.0, **levels)).segmentation.wide is None
+    bundle = export_bank("wide", **levels)
     manifest = read_manifest(bundle)
     assert manifest.segmentation.wide is not None
     assert verify(bundle)["ok"]
@@ -195,9 +195,9 @@ def test_what_looks_wider() -> None:
     def of(tiled: bool = False, **options: Any) -> float | None:
         return BankOptions(**options).resolved(tiled).wide
 
-    assert of() == of(bank="hnsw") == 0.5
+    assert of() == of(bank="hnsw") == of(tiled=True) == 0.5
     assert of(wide=1.0) == 1.0
-    assert of(tiled=True) == of(discount=0.0) == of(bank="gaussian") == 0.0
+    assert of(discount=0.0) == of(bank="gaussian") == 0.0
     assert of(tiled=True, wide=0.25) == 0.25
 
 

@@ -58,7 +58,7 @@ def test_a_trial_is_what_the_bundle_says(
     )
     result = panda_edge.load(tmp_path / "x.panda").segment(odd_image)
     assert result.heatmap is not None
-    for score, value in image_scores(result.score, result.heatmap).items():
+    for score, value in image_scores(result.embedding_distance, result.heatmap).items():
         assert tried.seen[0].raw[score] == pytest.approx(value, rel=2e-3), score
     assert tried.megabytes == pytest.approx(
         sum(file.stat().st_size for file in (tmp_path / "x.panda" / "bank").iterdir()) / 1e6
