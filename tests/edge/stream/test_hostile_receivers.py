@@ -89,6 +89,7 @@ def test_an_endless_answer_is_not_read(serve: Serve) -> None:
         (b"", b"HTTP/1.1 100 Continue\r\n\r\n", False),
         (b"HTTP/1.1 200 OK\r\nx: ", b"0", True),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n", b"0", True),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"0", True),
     ],
 )
 def test_an_answer_that_drips_is_given_up(

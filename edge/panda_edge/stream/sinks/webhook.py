@@ -6,7 +6,7 @@ import http.client
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
 from threading import Timer
 from urllib.parse import urlsplit
 
@@ -70,20 +70,32 @@ class Webhook:
             kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
             self._connection = kind(self._host, self._port, timeout=_SECONDS)
         # One that sends a byte now and then would be waited for without end.
-        ends = Timer(_WHOLE_SECONDS, _end, [self._connection])
+        deadline = _Deadline(self._connection)
+        ends = Timer(_WHOLE_SECONDS, deadline.end)
         start(ends)
         try:
             self._connection.request("POST", self._path, event.payload, {**self._headers, "Idempotency-Key": event.id})
+            deadline.answering = self._connection.sock
             with self._connection.getresponse() as response:
-                if len(response.read(_MOST_ANSWER + 1)) > _MOST_ANSWER or not ends.is_alive():
+                if len(response.read(_MOST_ANSWER + 1)) > _MOST_ANSWER or deadline.passed:
                     self.close()
                 return response.status
         finally:
             ends.cancel()
 
 
-def _end(connection: http.client.HTTPConnection) -> None:
-    """Break a connection off under whoever waits for it."""
-    with suppress(OSError):
-        if connection.sock is not None:
-            connection.sock.shutdown(SHUT_RDWR)
+class _Deadline:
+    """Breaks a connection off under whoever waits for it."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+        self.answering: socket | None = None
+        """Where the answer comes from: the connection lets go of it when the answer gives no length."""
+        self.passed = False
+
+    def end(self) -> None:
+        self.passed = True  # first: whoever waits goes on at once
+        for sock in (self._connection.sock, self.answering):
+            with suppress(OSError):
+                if sock is not None:
+                    sock.shutdown(SHUT_RDWR)
