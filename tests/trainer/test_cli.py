@@ -17,6 +17,7 @@ from PIL import Image
 
 import panda_export.options
 from panda_edge.bundle.manifest import read_manifest
+from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.examine.verify import verify
 from panda_train import backbones
 from panda_train.commands import app as cli
@@ -109,6 +110,12 @@ class TestFit:
         assert done.code == 0
         assert str(out) in done.out
         assert "12 normal images" in done.out
+        (out / SIGNATURE_NAME).touch()
+        again = run("fit", sample_data, "--out", out, "--input-size", "64", "--device", "cpu")
+        said = [line for line in again.err.splitlines() if "was signed" in line]
+        assert (again.code, len(said), (out / SIGNATURE_NAME).exists()) == (0, 1, False)
+        assert "panda-train sign" in said[0]
+        assert "was signed" not in done.err
 
     def test_class_folders(self, run: Run, tmp_path: Path, out: Path, texture: Callable[..., np.ndarray]) -> None:
         for i, name in enumerate(("cat", "dog")):

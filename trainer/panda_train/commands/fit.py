@@ -86,6 +86,7 @@ def fit(
 ) -> None:
     """Turn a folder of normal images into a bundle."""
     started = time.perf_counter()
+    from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_export.options import BankOptions
     from panda_train.adapt import METHODS, config_of
     from panda_train.adapt.adaptation import AdaptOptions
@@ -166,9 +167,12 @@ def fit(
         augment,
         AdaptOptions(config, exposure, outliers, fisher_file, distance, pyramid, resume, curves),
     )
+    signed = os.path.lexists(out / SIGNATURE_NAME)
     manifest = fit_bundle(data, out, chosen)
     if manifest is None:  # under torchrun, the first process speaks
         return
+    if signed:
+        print_remark(f"{out}: the bundle that it replaces was signed, this one is not; sign it with `panda-train sign`")
     if manifest.export["max_bank_mb_chose"]:
         print(
             f"--max-bank-mb {bank_options.max_bank_mb:g} keeps {manifest.export['max_bank_mb_chose']}", file=sys.stderr
