@@ -143,6 +143,20 @@ class TestFit:
             "cut.png", "empty.png",
         ]  # fmt: skip
 
+    def test_every_second_image_is_bad(
+        self, run: Run, tmp_path: Path, out: Path, texture: Callable[..., np.ndarray]
+    ) -> None:
+        data = tmp_path / "data"
+        data.mkdir()
+        for i in range(10):
+            path = data / f"{i}.png"
+            if i % 2:
+                Image.fromarray(texture(40, 50, seed=i)).save(path)
+            else:
+                path.touch()
+        done = run("fit", data, "--out", out, "--input-size", "64", "--device", "cpu")
+        assert (done.code, "ms a picture" in done.out) == (0, True)
+
     def test_none_of_the_images_can_be_read(self, run: Run, tmp_path: Path, out: Path) -> None:
         data = tmp_path / "data"
         data.mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ def summary(bundle: Path, manifest: Manifest, pictures: Sequence[Path], seconds:
     """
     detector = panda_edge.load(bundle)
     step = max(1, len(pictures) // _TIMED)
-    results = []
-    for path in pictures[::step][:_TIMED]:
-        try:
-            detector.detect(path)  # the first run fills caches
-            results.append(detector.detect(path))
-        except ImageError:
-            continue  # was named when the bank was filled
+    spread = sorted(range(len(pictures)), key=lambda number: number % step)  # the others only where these are damaged
+    results: list[panda_edge.Result] = []
+    for number in spread:
+        if len(results) == _TIMED:
+            break
+        with suppress(ImageError):  # was named when the bank was filled
+            detector.detect(pictures[number])  # the first run fills caches
+            results.append(detector.detect(pictures[number]))
     calibration = None if detector.decider is None else detector.decider.calibration
     frame = manifest.preprocessing
     return {
@@ -40,11 +42,11 @@ def summary(bundle: Path, manifest: Manifest, pictures: Sequence[Path], seconds:
         "bytes": sum(entry.bytes for entry in manifest.files.values()),
         "seconds": round(seconds, 1),
         "input": [frame.height, frame.width],
-        "tiles": results[0].view.count if results else None,
+        "tiles": results[0].view.count,
         "compare": manifest.segmentation.compare,
         "augment": manifest.export["augment"],
-        "smallest_defect": round(results[0].view.least_defect, 1) if results else None,
-        "picture_ms": round(statistics.median(result.ms for result in results), 1) if results else None,
+        "smallest_defect": round(results[0].view.least_defect, 1),
+        "picture_ms": round(statistics.median(result.ms for result in results), 1),
         "score": detector.rule,
         "threshold": None if detector.decider is None else detector.decider.threshold,
         "calibration_images": None if calibration is None else calibration.images,
@@ -60,7 +62,7 @@ def in_words(facts: dict[str, Any], data: Path) -> list[str]:
     if facts["train_images"] < given:
         used += f" in the bank of {given} given"
     height, width = facts["input"]
-    tiles = f"{facts['tiles']} tiles a picture, each " if (facts["tiles"] or 1) > 1 else ""
+    tiles = f"{facts['tiles']} tiles a picture, each " if facts["tiles"] > 1 else ""
     return [
         f"{facts['bundle']}: {used}, {facts['bytes'] / 1e6:.1f} MB, fitted in {facts['seconds']:.0f} s",
         f"  input    {tiles}{width}×{height}; defects below about {facts['smallest_defect']:.0f} of your pictures' "
