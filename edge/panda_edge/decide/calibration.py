@@ -82,9 +82,8 @@ class Calibration:
     def p_value(self, raw: dict[str, float], rule: str | None = None) -> float:
         """The share of normal images that score at least as high, 1 / (n + 1) to 1; a NaN score gives 1 / (n + 1)."""
         rule = rule or self.rule
-        below = int(np.count_nonzero(self._of_rule(self.scores, rule) < self.score(raw, rule)))
-        if math.isnan(self.score(raw, rule)):
-            below = self.images
+        score = self.score(raw, rule)
+        below = self.images if math.isnan(score) else int(np.count_nonzero(self._of_rule(self.scores, rule) < score))
         return (1 + self.images - below) / (self.images + 1)
 
     def promised(self, fpr: float) -> float:

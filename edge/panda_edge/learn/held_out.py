@@ -52,10 +52,6 @@ def keep_held_out(staging: Path, pictures: Iterable[Picture]) -> Iterator[Pictur
     kept.close()
 
 
-def has_held_out(bundle: Bundle) -> bool:
-    return HELD_OUT_FILE in bundle.manifest.files
-
-
 def read_held_out(bundle: Bundle, preprocessing: Preprocessing) -> Iterator[Picture]:
     """The pictures kept in a bundle, numbered from 0. Raises BundleError."""
     assert bundle.manifest.calibration is not None
