@@ -35,9 +35,9 @@ def page_of(report: Report) -> bytes:
         parts.append(f"<h2{note}>{escape(finding.kind)}</h2><p>{escape(finding.text)}</p>")
         parts.append(_sheet([(path, "") for path in finding.paths[:_SHOWN]], report))
     if not any(finding.problem for finding in report.findings):
-        parts.append("<p>Nothing was found that asks for anything.</p>")
+        parts.append("<p>No problems were found.</p>")
     if report.least:
-        parts.append("<h2>Normal pictures least like the others</h2><p>Candidates for a defect that slipped in.</p>")
+        parts.append("<h2>Normal pictures least like the others</h2><p>One of these may have a defect.</p>")
         parts.append(_sheet([(path, f"{score:.3g}") for path, score in report.least], report))
     step = max(1, -(-len(report.normal) // _SHEET))
     parts.append("<h2>Contact sheet of the normal pictures</h2>")
