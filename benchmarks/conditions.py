@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmarks.subject import REPOSITORY
-from panda_edge.examine.machine import cpu_name
+from panda_edge.inspect.machine import cpu_name
 from panda_edge.search import kernel
 
 PACKAGES = ("panda-edge", "numpy", "onnxruntime", "hnswlib", "faiss-cpu", "pillow", "torch", "scikit-learn")

@@ -24,9 +24,9 @@ from threading import Event
 from benchmarks.conditions import conditions
 from benchmarks.results_file import ResultsFile
 from panda_edge.detector import load
-from panda_edge.examine.machine import memory_mb
 from panda_edge.images.inputs import images_below
 from panda_edge.images.reading import open_image
+from panda_edge.inspect.machine import memory_mb
 from panda_edge.stream.frame import Picture
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.sinks.metrics import MetricsServer

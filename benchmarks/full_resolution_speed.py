@@ -25,7 +25,7 @@ from PIL import Image
 import panda_edge
 from benchmarks.conditions import conditions
 from benchmarks.results_file import ResultsFile
-from panda_edge.examine.machine import memory_mb
+from panda_edge.inspect.machine import memory_mb
 from panda_train.data.folders import open_dataset
 
 SIZES = {"640 × 640": None, "2448 × 2048": (2448, 2048), "5472 × 3648": (5472, 3648)}

@@ -12,7 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import panda_edge
 from benchmarks.bank_table import EXACT
 from benchmarks.subject import Subject
-from panda_edge.examine.verify import verify
+from panda_edge.inspect.verify import verify
 
 BANKS = {
     "exact": EXACT.args,

@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fuzz.small_bundles import LEVELS, SIDE, SIZE
 from fuzz.targets import Find, folder, small_bundle, whole_bundle
+from panda_edge.builder.bundle_writer import check_target, write_manifest
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME, read_manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME, PublicKey
@@ -34,7 +35,6 @@ from panda_edge.decide.calibration import Calibration
 from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import open_image_bytes
-from panda_edge.learn.bundle_writer import check_target, write_manifest
 from panda_edge.printable import printable
 from panda_edge.stream.frame import Notice, SourceLost
 from panda_edge.stream.page.app import make_app

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.bundle_writer import write_manifest
 from panda_edge.bundle.manifest import DecisionRule, Detection, Level, Manifest, Segmentation, Wide
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES
@@ -14,7 +15,6 @@ from panda_edge.decide.local import GRID, NORMAL_MAP_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import Tiling
-from panda_edge.learn.bundle_writer import write_manifest
 from panda_edge.search import coreset, gaussian
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE

@@ -23,6 +23,7 @@ import numpy as np
 from fuzz import whole_folder
 from fuzz.small_bundles import KINDS, SIZE, VECTORS, write_small_bundle
 from fuzz.small_model import write_model
+from panda_edge.builder.bundle_writer import write_manifest
 from panda_edge.bundle.folder import Bundle, open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME, SCORE_RULES, DecisionRule, FileEntry, check_seal, read_manifest
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
@@ -32,16 +33,15 @@ from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
 from panda_edge.decide.decision import Decider
 from panda_edge.detector import MODEL_FILE, load
 from panda_edge.errors import PandaError
-from panda_edge.examine.info import describe
-from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import measure_quality
 from panda_edge.images.reading import image_size, open_image_bytes
 from panda_edge.images.tiling import Tiling
-from panda_edge.learn.bundle_writer import write_manifest
+from panda_edge.inspect.info import describe
+from panda_edge.inspect.verify import verify
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
 from panda_edge.search.scoring import Scorer
-from panda_edge.show.overlay import color_scale, overlay
+from panda_edge.visualise.overlay import color_scale, overlay
 from panda_train.data.mask_pixels import read_mask
 
 SECONDS = 5.0

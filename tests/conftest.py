@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 import panda_export.export
 import panda_export.network
+from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.bundle_writer import file_table
 from panda_export.onnx_file import write_onnx
 from panda_export.options import BANKS, BankOptions, ExportOptions
 from panda_train.data.sample import make_sample

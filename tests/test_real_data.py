@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones

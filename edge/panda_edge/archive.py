@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from panda_edge.builder.progress import Progress, silent
 from panda_edge.bundle.folder import open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.regular import read_regular
@@ -28,7 +29,6 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, Result, load
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.listing import images_below
-from panda_edge.learn.progress import Progress, silent
 
 ABOUT_FILE = "archive.json"
 PART_IMAGES = 256

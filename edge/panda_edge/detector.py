@@ -23,8 +23,8 @@ from panda_edge.decide.regions import Region
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.reading import ImageLike
 from panda_edge.images.roi import Roi, RoiLike, read_roi
+from panda_edge.images.roi_mask import Rois
 from panda_edge.images.view import View
-from panda_edge.images.where import Rois
 from panda_edge.search.picture import PictureScorer, Scored, joined, score_frame
 from panda_edge.search.scoring import Scorer
 

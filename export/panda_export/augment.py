@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.turned import AUGMENTS
 from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.pictures import Pictures
-from panda_edge.learn.turned import AUGMENTS
 from panda_edge.search import kernel
 from panda_edge.search.picture import FeatureFunction
 from panda_export.network import Network

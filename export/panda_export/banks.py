@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.features import SeenFrame, features_of_all
+from panda_edge.builder.gaussian import GaussianWriter
+from panda_edge.builder.pictures import Pictures, every_frame, none_readable
+from panda_edge.builder.process_group import ALONE, ProcessGroup
+from panda_edge.builder.progress import Progress
+from panda_edge.builder.pyramids import keep_images, representative_images
+from panda_edge.builder.stored import write_sizes
 from panda_edge.bundle.manifest import Detection, Level, Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
-from panda_edge.learn.features import SeenFrame, features_of_all
-from panda_edge.learn.gaussian import GaussianWriter
-from panda_edge.learn.pictures import Pictures, every_frame, none_readable
-from panda_edge.learn.progress import Progress
-from panda_edge.learn.pyramids import keep_images, representative_images
-from panda_edge.learn.stored import write_sizes
-from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.candidates import PLACES_FILE
 from panda_export.budget import Budget, fit_budget
 from panda_export.embedding_banks import write_embeddings
@@ -49,20 +49,20 @@ def write_banks(
     seed: int,
     progress: Progress,
     extendable: bool = False,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Banks:
     """Write the banks of all pictures; extendable: with what further pictures can be added to. Raises PandaError,
     DataError."""
     # A bank by place has Gaussians for every frame; of others, frames that nobody looks at are left out.
-    stored_frames = every_frame if options.gallery == "gaussian" else View.frames_looked_at
+    stored_frames = every_frame if options.gallery == "gaussian" else View.active_frames
     count = pictures.frame_count(stored_frames)
     frames, tiled = pictures.preprocessing.frames, pictures.preprocessing.tiles is not None
     budget = fit_budget(options, network.levels, network.embedding_size, count, frames, tiled)
     options = budget.options
-    gallery = gallery_writer(staging, network.levels, options, count, seed, frames, team)
+    gallery = gallery_writer(staging, network.levels, options, count, seed, frames, group)
     frames_seen = _Seen(pictures.copies)
     everyone = isinstance(gallery, GaussianWriter)
-    for seen, features in features_of_all(pictures, stored_frames, network.run, team, everyone, progress):
+    for seen, features in features_of_all(pictures, stored_frames, network.run, group, everyone, progress):
         assert gallery is not None
         gallery.add(features, [frame.frame for frame in seen])
         frames_seen.add(seen, features)
@@ -71,7 +71,7 @@ def write_banks(
     stored = 0 if gallery is None else gallery.close()
     if extendable and isinstance(gallery, GaussianWriter):
         gallery.write_sums()
-    return team.firsts(lambda: _finished(staging, network.levels, budget, seed, tiled, stored, frames_seen))
+    return group.on_rank_zero(lambda: _finished(staging, network.levels, budget, seed, tiled, stored, frames_seen))
 
 
 @dataclass

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from panda_edge.builder import coreset
+from panda_edge.builder.gaussian import largest_rank
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import PandaError
-from panda_edge.learn import coreset
-from panda_edge.learn.gaussian import largest_rank
 from panda_edge.search.gaussian import DescriptorGrid
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
 from panda_edge.search.wide import WIDE_DTYPE, wide_files, wide_grid

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.pictures import Pictures
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
-from panda_edge.learn.pictures import Pictures
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE

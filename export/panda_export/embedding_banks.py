@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.cluster import KMeans
 
+from panda_edge.builder.embeddings import ef_of, write_flat, write_hnsw
 from panda_edge.bundle.manifest import Detection
-from panda_edge.learn.embeddings import ef_of, write_flat, write_hnsw
 from panda_edge.search.embedding import HNSW_FILE
 from panda_export.options import BankOptions
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge import __version__
+from panda_edge.builder.bundle_writer import staged_bundle, write_manifest
+from panda_edge.builder.calibrate import SCALE_IMAGES
+from panda_edge.builder.copies import looks_of, write_looks
+from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.process_group import ALONE, ProcessGroup
+from panda_edge.builder.progress import Progress, silent
+from panda_edge.builder.selftest import FRAMES, mirrored_frames, write_selftest
+from panda_edge.builder.usual_maps import with_usual_maps
 from panda_edge.bundle.manifest import DecisionRule, Manifest, RoiEntry
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.bundle_writer import staged_bundle, write_manifest
-from panda_edge.learn.calibrate import SCALE_IMAGES
-from panda_edge.learn.copies import looks_of, write_looks
-from panda_edge.learn.pictures import Pictures
-from panda_edge.learn.progress import Progress, silent
-from panda_edge.learn.selftest import FRAMES, mirrored_frames, write_selftest
-from panda_edge.learn.team import ALONE, Team
-from panda_edge.learn.usual_maps import with_usual_maps
 from panda_export.augment import augmented
 from panda_export.banks import Banks, write_banks
 from panda_export.compare import with_compare
@@ -43,35 +43,37 @@ def export_bundle(
     options: ExportOptions,
     held_out: Sequence[Path] = (),
     progress: Progress = silent,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
     looks: np.ndarray | None = None,
 ) -> Manifest:
     """Write the bundle of `backbone` and the normal `images` to `out`, whole or not at all.
 
     preprocessing: with the roi that the bundle is calibrated in, where there is one. held_out: normal images not among
     `images`, to calibrate decisions with. Images that cannot be read are named on
-    stderr and left out. The same inputs and seed give the same bytes, whatever the team: all its processes call this,
-    and the first writes, where all must see it. looks: of all pictures (`learn.copies`), read here where not given;
+    stderr and left out. The same inputs and seed give the same bytes, whatever the group: all its processes call this,
+    and the first writes, where all must see it. looks: of all pictures (`builder.copies`), read here where not given;
     whoever calls this takes each picture once.
     Raises PandaError, DataError (no readable image), BundleError.
     """
-    with _staged(out, team) as staging:
+    with _staged(out, group) as staging:
         pictures = Pictures(images, preprocessing)
         options = dataclasses.replace(options, bank=options.bank.resolved(preprocessing.tiles is not None))
         if options.bank.by_place:
-            pictures.preprocessing = team.firsts(pictures.with_same_tiles)
+            pictures.preprocessing = group.on_rank_zero(pictures.with_same_tiles)
         asked = _LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES
         sampled = pictures.spread(asked)
         pictures.keep(sampled)
-        network = write_network(staging, backbone, pictures, options, team)
+        network = write_network(staging, backbone, pictures, options, group)
         gallery = options.bank.gallery
-        augment = team.firsts(lambda: augmented(options.augment, images, pictures.preprocessing, gallery, network))
+        augment = group.on_rank_zero(
+            lambda: augmented(options.augment, images, pictures.preprocessing, gallery, network)
+        )
         if augment != "none":
             pictures = Pictures(images, pictures.preprocessing, augment)
             sampled = pictures.spread(asked)
             pictures.keep(sampled)
-        manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress, team)
-        normal = NormalPictures(pictures, sampled, banks, network, progress, team)
+        manifest, banks = write_searchable(staging, backbone, network, pictures, options, progress, group)
+        normal = NormalPictures(pictures, sampled, banks, network, progress, group)
         manifest = _calibrated(staging, manifest, normal, banks, options, held_out)
         quality = normal.quality()
 
@@ -84,21 +86,21 @@ def export_bundle(
             write_selftest(staging, manifest, shown, network.run)
             return write_manifest(staging, dataclasses.replace(manifest, normal_pictures=quality))
 
-        return team.firsts(finish)
+        return group.on_rank_zero(finish)
 
 
 @contextmanager
-def _staged(out: Path, team: Team) -> Iterator[Path]:
+def _staged(out: Path, group: ProcessGroup) -> Iterator[Path]:
     """The first process's temporary folder, for all."""
-    if team.first:
+    if group.is_rank_zero:
         with staged_bundle(out) as staging:
-            yield team.firsts(lambda: staging)
+            yield group.on_rank_zero(lambda: staging)
         return
-    staging = team.firsts(lambda: out)
+    staging = group.on_rank_zero(lambda: out)
     if not staging.is_dir():
         raise PandaError(
-            f"{staging}: not seen by process {team.rank}; all need the pictures and the folder of --out under the same "
-            "paths: on one machine, or on a file system that they share"
+            f"{staging}: not seen by process {group.rank}; all need the pictures and the folder of --out under the "
+            "same paths: on one machine, or on a file system that they share"
         )
     yield staging
 
@@ -115,13 +117,13 @@ def write_searchable(
     pictures: Pictures,
     options: ExportOptions,
     progress: Progress = silent,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> tuple[Manifest, Banks]:
     """Write the banks of all pictures, and the manifest by which they are searched; neither decisions nor colours yet.
 
     options: with a resolved bank. The pictures' preprocessing becomes the manifest's. Raises PandaError, DataError.
     """
-    banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable, team)
+    banks = write_banks(staging, network, pictures, options.bank, options.seed, progress, options.extendable, group)
     rois = pictures.preprocessing.rois
 
     def write() -> Manifest:
@@ -130,9 +132,9 @@ def write_searchable(
         written = write_manifest(staging, _manifest(backbone, pictures.preprocessing, options_now, network, banks, roi))
         return with_compare(staging, written, pictures, options.bank)
 
-    manifest = team.firsts(write)
+    manifest = group.on_rank_zero(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    return with_usual_maps(staging, manifest, progress, team), banks
+    return with_usual_maps(staging, manifest, progress, group), banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:

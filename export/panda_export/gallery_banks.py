@@ -9,14 +9,14 @@ from typing import Protocol
 import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
+from panda_edge.builder.coreset import CoresetWriter
+from panda_edge.builder.embeddings import write_hnsw
+from panda_edge.builder.gaussian import GaussianWriter
+from panda_edge.builder.process_group import ALONE, ProcessGroup
+from panda_edge.builder.pyramids import PyramidWriter, stored_rows
+from panda_edge.builder.samples import DescriptorSample
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
-from panda_edge.learn.coreset import CoresetWriter
-from panda_edge.learn.embeddings import write_hnsw
-from panda_edge.learn.gaussian import GaussianWriter
-from panda_edge.learn.pyramids import PyramidWriter, stored_rows
-from panda_edge.learn.samples import DescriptorSample
-from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors, level_file, scales_file
 from panda_export.options import BankOptions
 
@@ -39,16 +39,16 @@ def gallery_writer(
     images: int,
     seed: int,
     frames: int = 1,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> GalleryWriter | None:
     """The writer of the gallery that the options name. images: how many frames will come, about. frames: how many
-    every picture has, where a bank by place is to tell them apart. team: of a gaussian bank all write; of the others
+    every picture has, where a bank by place is to tell them apart. group: of a gaussian bank all write; of the others
     the first process, and the rest get None."""
     if options.gallery == "gaussian":
         return GaussianWriter(
-            bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank, frames, team
+            bundle, levels, options.dtype, options.averaged, options.shrinkage, options.rank, frames, group
         )
-    if not team.first:
+    if not group.is_rank_zero:
         return None
     if options.gallery == "exact":
         return PyramidWriter(bundle, levels, options.dtype)

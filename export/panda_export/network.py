@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge import __version__
+from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.process_group import ALONE, ProcessGroup
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Model, default_threads
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.pictures import Pictures
-from panda_edge.learn.team import ALONE, Team
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
 from panda_export.features import torch_features
@@ -42,11 +42,11 @@ class Network:
 
 
 def write_network(
-    staging: Path, backbone: ExportableBackbone, pictures: Pictures, options: ExportOptions, team: Team = ALONE
+    staging: Path, backbone: ExportableBackbone, pictures: Pictures, options: ExportOptions, group: ProcessGroup = ALONE
 ) -> Network:
     """Write model.onnx: the backbone with what the options do to its levels. Raises PandaError, DataError."""
     levels = _levels(backbone, pictures.preprocessing)[: options.bank.kept_levels(len(backbone.levels))]
-    spreads = team.firsts(lambda: _spreads(backbone, pictures, options.bank))
+    spreads = group.on_rank_zero(lambda: _spreads(backbone, pictures, options.bank))
     graph = _graph(backbone, spreads, options.bank)
 
     def write() -> tuple[dict[str, float], str]:
@@ -58,7 +58,7 @@ def write_network(
         faster = quantise_if_faster(staging / MODEL_FILE, list(one_frame_each(pictures, numbers)))
         return differences, "int8" if faster else "float32"
 
-    differences, precision = team.firsts(write)
+    differences, precision = group.on_rank_zero(write)
     model = staging / MODEL_FILE
     if options.device == "cpu" or precision == "int8":
         # The exported graph itself fills the banks: they then hold the very numbers that a device computes.

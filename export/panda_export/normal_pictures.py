@@ -1,4 +1,4 @@
-"""What an export asks of normal pictures once the banks stand; the processes of a team share them."""
+"""What an export asks of normal pictures once the banks stand; the processes of a group share them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from PIL import Image
 
+from panda_edge.builder.calibrate import NormalScores, calibrate, normal_scores, picture_scorer, set_color_scale
+from panda_edge.builder.held_out import HeldOutWriter, png_of
+from panda_edge.builder.pictures import Picture, Pictures, none_readable
+from panda_edge.builder.process_group import ProcessGroup, shared
+from panda_edge.builder.progress import Progress
+from panda_edge.builder.stored import are_whole, read_sizes, scored_without_itself
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import Quality, QualityRange, measure_quality
-from panda_edge.learn.calibrate import NormalScores, calibrate, normal_scores, picture_scorer, set_color_scale
-from panda_edge.learn.held_out import HeldOutWriter, png_of
-from panda_edge.learn.pictures import Picture, Pictures, none_readable
-from panda_edge.learn.progress import Progress
-from panda_edge.learn.stored import are_whole, read_sizes, scored_without_itself
-from panda_edge.learn.team import Team, shared
 from panda_export.banks import Banks
 from panda_export.network import Network
 
@@ -31,7 +31,7 @@ class NormalPictures:
     banks: Banks
     network: Network
     progress: Progress
-    team: Team
+    group: ProcessGroup
 
     def stored(self, staging: Path, manifest: Manifest) -> Iterator[NormalScores]:
         """The sampled pictures, each scored without itself; to the first process.
@@ -47,7 +47,7 @@ class NormalPictures:
             def look_up(own: Sequence[int]) -> Iterator[NormalScores]:
                 return (normal_scores(*one) for one in scored_without_itself(staging, manifest, preprocessing, own))
 
-            yield from self.progress(shared(self.team, numbers, look_up), "calibrate", len(numbers))
+            yield from self.progress(shared(self.group, numbers, look_up), "calibrate", len(numbers))
             return
         apart = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
 
@@ -60,7 +60,7 @@ class NormalPictures:
                 itself = self.banks.numbers[picture.number] if apart else None
                 yield normal_scores(picture.view, scorer.score(picture.view, picture.canvas, exclude=itself))
 
-        found = self.progress(shared(self.team, self.sampled, work), "calibrate", len(self.sampled))
+        found = self.progress(shared(self.group, self.sampled, work), "calibrate", len(self.sampled))
         yield from (scores for scores in found if scores is not None)
 
     def held_out(self, staging: Path, manifest: Manifest, paths: Sequence[Path], keep: bool) -> Iterator[NormalScores]:
@@ -79,16 +79,16 @@ class NormalPictures:
                 scores = normal_scores(picture.view, scorer.score(picture.view, picture.canvas))
                 yield scores, picture.view.picture, png_of(picture) if keep else b""
 
-        writer = HeldOutWriter(staging) if keep and self.team.first else None
+        writer = HeldOutWriter(staging) if keep and self.group.is_rank_zero else None
         readable = 0
-        for found in self.progress(shared(self.team, range(len(paths)), work), "calibrate", len(paths)):
+        for found in self.progress(shared(self.group, range(len(paths)), work), "calibrate", len(paths)):
             if found is not None:
                 scores, size, png = found
                 readable += 1
                 if writer is not None:
                     writer.add(size, png)
                 yield scores
-        if self.team.first and not readable:
+        if self.group.is_rank_zero and not readable:
             raise none_readable(len(paths))
         if writer is not None:
             writer.close()
@@ -96,12 +96,12 @@ class NormalPictures:
     def calibrated(self, staging: Path, manifest: Manifest, scored: Iterator[NormalScores], kind: str) -> Manifest:
         """The manifest that tells of these scores, in every process."""
         taken = list(scored)
-        return self.team.firsts(lambda: calibrate(staging, manifest, taken, kind))
+        return self.group.on_rank_zero(lambda: calibrate(staging, manifest, taken, kind))
 
     def coloured(self, staging: Path, manifest: Manifest) -> Manifest:
         """The manifest with the colours that stored pictures set, in every process."""
         taken = list(self.stored(staging, manifest))
-        return self.team.firsts(lambda: set_color_scale(manifest, taken))
+        return self.group.on_rank_zero(lambda: set_color_scale(manifest, taken))
 
     def quality(self) -> QualityRange | None:
         """How bright and sharp normal pictures are, so that a device knows what it cannot judge; to the first
@@ -112,8 +112,8 @@ class NormalPictures:
             for picture in self.pictures.each(own):
                 yield None if picture is None else _quality(picture, frame)
 
-        found = [quality for quality in shared(self.team, self.sampled, work) if quality is not None]
-        return QualityRange.of(found) if self.team.first else None
+        found = [quality for quality in shared(self.group, self.sampled, work) if quality is not None]
+        return QualityRange.of(found) if self.group.is_rank_zero else None
 
 
 def _quality(picture: Picture, frame: Preprocessing) -> Quality:

@@ -59,7 +59,7 @@ class BankOptions:
     the coarsest level away from its own place a position is compared; None for everywhere.
     discount: of an exact gallery, the share of a match's leave-one-out distance that is subtracted, 0 to 1; None for
     0.35. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
-    (`panda_edge.learn.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
+    (`panda_edge.builder.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
     (`panda_edge.search.wide`); None for 0.5 with a discount, else 0.
     """
 

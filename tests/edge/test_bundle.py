@@ -19,7 +19,7 @@ from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError
-from panda_edge.examine.verify import verify
+from panda_edge.inspect.verify import verify
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 
 Copy = Callable[..., Path]

@@ -13,11 +13,11 @@ from fuzz.small_model import write_model
 from onnx import TensorProto, helper, numpy_helper
 
 import panda_edge
+from panda_edge.builder.bundle_writer import write_manifest
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
-from panda_edge.examine.bench import _model
-from panda_edge.learn.bundle_writer import write_manifest
+from panda_edge.inspect.bench import _model
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
 Graph = onnx.GraphProto

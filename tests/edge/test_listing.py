@@ -13,7 +13,7 @@ from panda_edge.images.formats import IMAGE_SUFFIXES, is_image_name
 from panda_edge.images.inputs import expand_inputs
 from panda_edge.images.listing import RESULTS_MARKER, list_pictures
 from panda_edge.images.reading import image_bytes
-from panda_edge.show.files import make_results_folder, write_whole
+from panda_edge.visualise.files import make_results_folder, write_whole
 
 
 def put(path: Path) -> Path:

@@ -22,13 +22,13 @@ from panda_edge.bundle.selftest import read_selftest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, ImageError, PandaError
-from panda_edge.examine.info import describe, describe_in_words
-from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi import Roi, parse_roi, read_roi
+from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
-from panda_edge.images.where import Rois
+from panda_edge.inspect.info import describe, describe_in_words
+from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.drift import open_drift
@@ -158,7 +158,7 @@ class TestReading:
 
     def test_a_picture_that_a_polygon_leaves(self) -> None:
         looking = Preprocessing(SIDE, SIDE, rois=Rois(of_json([[[0, 0], [300, 0], [300, 200]]])))
-        assert looking.view((300, 200)).where is not None
+        assert looking.view((300, 200)).roi_mask is not None
         with pytest.raises(ImageError, match="polygon 1 of the roi reaches 300, 200"):
             looking.view((299, 200))
 
@@ -169,31 +169,31 @@ class TestReading:
 
 
 class TestView:
-    def test_cells_that_hold_a_pixel_of_it_are_looked_at(self) -> None:
+    def test_cells_that_hold_a_pixel_of_it_are_active(self) -> None:
         view = Preprocessing(SIDE, SIDE, rois=Rois(None, of_json([[[17, 0], [33, 0], [33, 31], [17, 31]]]))).view(
             (64, 64)
         )
-        cells = view.looked_at(0, 16)
+        cells = view.active_cells(0, 16)
         assert cells is not None
         np.testing.assert_array_equal(cells, [[False, True, True, False]] * 2 + [[False] * 4] * 2)
-        finer = view.looked_at(0, 8)
+        finer = view.active_cells(0, 8)
         assert finer is not None
         np.testing.assert_array_equal(finer, cells.repeat(2, 0).repeat(2, 1))
-        coarser = view.looked_at(0, 32)
+        coarser = view.active_cells(0, 32)
         assert coarser is not None
         np.testing.assert_array_equal(coarser, [[True, True], [False, False]])
 
     def test_padding_stays_out(self) -> None:
         view = Preprocessing(SIDE, SIDE, "fit", rois=Rois(Roi(half()))).view((64, 32))
-        cells = view.looked_at(0, 16)
+        cells = view.active_cells(0, 16)
         assert cells is not None
         np.testing.assert_array_equal(cells, [[True, True, False, False]] * 2 + [[False] * 4] * 2)
 
     def test_tiles_outside_are_left_out(self) -> None:
         plain = Preprocessing(SIDE, SIDE, tiles=Tiling(0.25, 1.0)).view((256, 64))
         view = Preprocessing(SIDE, SIDE, tiles=Tiling(0.25, 1.0), rois=Rois(Roi(half()))).view((256, 64))
-        assert list(plain.frames_looked_at()) == list(range(plain.count))
-        looked = view.frames_looked_at()
+        assert list(plain.active_frames()) == list(range(plain.count))
+        looked = view.active_frames()
         assert list(looked) == [n for n in range(view.count) if view.corner(n)[1] < 128]
         assert 0 < len(looked) < view.count
 
@@ -201,8 +201,8 @@ class TestView:
     def test_on_the_picture_the_map_ends_where_the_roi_does(self, preprocessing: Preprocessing) -> None:
         size = (200, 120)
         view = Preprocessing(SIDE, SIDE, preprocessing.resize, rois=Rois(None, of_json(LEFT))).view(size)
-        assert view.where is not None
-        heatmap = np.where(view.where.judged, np.float32(3), np.float32(np.nan))
+        assert view.roi_mask is not None
+        heatmap = np.where(view.roi_mask.judged, np.float32(3), np.float32(np.nan))
         shown = view.to_picture(heatmap)
         seen = np.isfinite(shown)
         np.testing.assert_allclose(shown[seen], 3, rtol=1e-6)
@@ -353,10 +353,10 @@ class TestTiles:
 
         monkeypatch.setattr(detector._tiles, "_run", counted)
         result = detector.segment(odd)
-        assert sum(seen) == len(result.view.frames_looked_at()) < result.view.count
+        assert sum(seen) == len(result.view.active_frames()) < result.view.count
         seen.clear()
         detector.model_floor(odd)
-        assert sum(seen) == len(result.view.frames_looked_at())
+        assert sum(seen) == len(result.view.active_frames())
 
     def test_the_map_inside_is_that_of_the_whole_picture(self, fit_roi: Fit, odd: np.ndarray, bank: str) -> None:
         bundle = fit_roi(bank, tiles=TILED)

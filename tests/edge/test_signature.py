@@ -19,7 +19,7 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.signature import SIGNATURE_NAME, check_signature, read_public_key
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.examine.verify import verify
+from panda_edge.inspect.verify import verify
 from panda_export.signing import make_key, read_secret_key, sign_bundle
 
 PANDA_EDGE = Path(sys.executable).with_name("panda-edge")

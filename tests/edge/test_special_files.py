@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import panda_edge
+from panda_edge.builder.bundle_writer import check_target
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.regular import open_regular, read_regular
 from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key, read_signature
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.learn.bundle_writer import check_target
 from panda_edge.stream.sinks.drift import _read as read_drift_state
 
 KINDS: dict[str, Callable[[Path], Any]] = {

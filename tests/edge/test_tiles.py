@@ -20,10 +20,10 @@ from panda_edge.bundle.manifest import parse_manifest, read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.detector import MODEL_FILE, Detector
 from panda_edge.errors import BundleError, ImageError
-from panda_edge.examine.info import describe, describe_in_words
-from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
+from panda_edge.inspect.info import describe, describe_in_words
+from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.level_files import joint_descriptors, raster_order, unnest

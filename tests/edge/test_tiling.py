@@ -65,13 +65,13 @@ def test_frames_are_parts_of_the_picture_at_its_own_scale(texture) -> None:  # t
     assert (view.frames(canvas, range(2, 4)) == frames[2:4]).all()
 
 
-def test_what_lies_on_padding_is_not_looked_at() -> None:
+def test_what_lies_on_padding_is_not_active() -> None:
     view = Preprocessing(64, 64, tiles=Tiling(0, 1.0)).view((100, 64))
-    assert view.looked_at(0, 16) is None
-    looked = view.looked_at(1, 16)
+    assert view.active_cells(0, 16) is None
+    looked = view.active_cells(1, 16)
     assert looked is None  # 100 is padded to 112, whose last cells begin at 96
     fitted = Preprocessing(64, 64, "fit").view((100, 40))
-    looked = fitted.looked_at(0, 16)
+    looked = fitted.active_cells(0, 16)
     assert looked is not None
     assert looked.tolist() == [[True] * 4, [True] * 4, [False] * 4, [False] * 4]
 

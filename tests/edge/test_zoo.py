@@ -20,11 +20,11 @@ import pytest
 from PIL import Image
 
 import panda_edge
+from panda_edge.builder.pictures import Pictures
 from panda_edge.errors import ImageError
 from panda_edge.images.inputs import expand_inputs
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_header, open_image, open_image_bytes
-from panda_edge.learn.pictures import Pictures
 from panda_edge.stream.sources.folder import FolderSource
 from panda_train.data.folders import open_dataset
 from panda_train.data.headers import headers_of

@@ -13,6 +13,10 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from panda_edge.builder.extend import extend_bundle
+from panda_edge.builder.own_distances import frames_of_pictures, similar_frames
+from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.turned import AUGMENTS, turned
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.model import Model
@@ -21,10 +25,6 @@ from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
-from panda_edge.learn.extend import extend_bundle
-from panda_edge.learn.own_distances import frames_of_pictures, similar_frames
-from panda_edge.learn.pictures import Pictures
-from panda_edge.learn.turned import AUGMENTS, turned
 from panda_export.augment import turned_share
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions

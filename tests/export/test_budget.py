@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge.builder.pyramids import keep_images, representative_images
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.learn.pyramids import keep_images, representative_images
 from panda_edge.search.gaussian import FACTOR_FILE, packed_size
 from panda_export.budget import fit_budget
 from panda_export.embedding_banks import write_embeddings

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge.builder.evened import _divisors
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.errors import BundleError
-from panda_edge.examine.info import describe, describe_in_words
-from panda_edge.examine.verify import verify
-from panda_edge.learn.evened import _divisors
+from panda_edge.inspect.info import describe, describe_in_words
+from panda_edge.inspect.verify import verify
 from panda_edge.search.evened import divisors
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 

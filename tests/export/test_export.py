@@ -15,12 +15,12 @@ import pytest
 
 import panda_edge
 import panda_export.options
+from panda_edge.builder.embeddings import write_hnsw
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.errors import DataError, PandaError
-from panda_edge.examine.verify import verify
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.embeddings import write_hnsw
+from panda_edge.inspect.verify import verify
 from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions

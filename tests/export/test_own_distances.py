@@ -12,9 +12,9 @@ import pytest
 import panda_edge
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.examine.info import describe, describe_in_words
-from panda_edge.examine.verify import verify
 from panda_edge.images.tiling import Tiling
+from panda_edge.inspect.info import describe, describe_in_words
+from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.learn.bundle_writer import file_table
 from panda_export.signing import make_key, read_secret_key, sign_bundle
 
 

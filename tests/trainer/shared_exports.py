@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from panda_edge.builder import features
 from panda_edge.commands.console import run
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
-from panda_edge.learn import features
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
 from panda_train.adapt.distributed import Workers, workers
@@ -37,7 +37,7 @@ EXPORTS: dict[str, tuple[BankOptions, Preprocessing, bool]] = {
 }
 
 
-def export_all(folder: Path, images: list[Path], team: Workers, names: Iterable[str] = EXPORTS) -> None:
+def export_all(folder: Path, images: list[Path], group: Workers, names: Iterable[str] = EXPORTS) -> None:
     spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "conftest.py")
     assert spec is not None
     assert spec.loader is not None
@@ -48,8 +48,8 @@ def export_all(folder: Path, images: list[Path], team: Workers, names: Iterable[
         kept, held_out = (images[HELD_OUT:], images[:HELD_OUT]) if held else (images, [])
         options = ExportOptions({"name": "dn2"}, bank, leave_one_out=not held, extendable=held)
         out = folder / f"{name}.panda"
-        export_bundle(out, conftest.TinyBackbone(), kept, preprocessing, options, held_out, team=team)
-    team.wait()
+        export_bundle(out, conftest.TinyBackbone(), kept, preprocessing, options, held_out, group=group)
+    group.wait()
 
 
 def _end_early(how: str) -> None:
@@ -70,10 +70,10 @@ def _end_early(how: str) -> None:
 
 def main(**_: Any) -> None:
     folder, images, how = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text()), sys.argv[3:]
-    with workers("cpu") as team:
-        if how and not team.first:
+    with workers("cpu") as group:
+        if how and not group.is_rank_zero:
             _end_early(how[0])
-        export_all(folder, [Path(image) for image in images], team, ["exact"] if how else EXPORTS)
+        export_all(folder, [Path(image) for image in images], group, ["exact"] if how else EXPORTS)
 
 
 if __name__ == "__main__":

@@ -29,22 +29,22 @@ backbone = backbones.untrained("resnet18")
 frames = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), dtype=np.uint8)
 outliers = np.random.default_rng(1).integers(90, 256, (30, 32, 32, 3), dtype=np.uint8)
 config = AdaptConfig(sys.argv[4], steps=20, batch=8, learning_rate=0.5, every=2, watch=5)
-with workers("cpu") as team:
-    own = frames[team.owned(41)]
-    exposed = outliers[team.owned(30)]
+with workers("cpu") as group:
+    own = frames[group.owned(41)]
+    exposed = outliers[group.owned(30)]
     others = Source(store(backbone, exposed, len(exposed)), 30) if config.method == "panda-oe" else None
     views = []
     if config.method == "panda-msc":
-        copies = augment.copies(zip(team.owned(41), own), 3, 0)
+        copies = augment.copies(zip(group.owned(41), own), 3, 0)
         views = store(backbone, copies, 3 * len(own)).views(3)
     normal = Source(store(backbone, own, len(own)), 41, views=views)
-    done = adapt(backbone, normal, config, others=others, workers=team,
+    done = adapt(backbone, normal, config, others=others, workers=group,
                  state_file=state, on_step=lambda step, total: time.sleep(pause))
-    if team.first:
+    if group.is_rank_zero:
         weights = torch.cat([p.flatten() for head in done.heads for p in head.parameters()]).numpy()
         np.savez(out, weights=weights, centres=done.centres, scales=done.scales, steps=done.steps,
                  w=np.zeros(1) if done.weight is None else done.weight)
-    team.wait()
+    group.wait()
 """
 
 

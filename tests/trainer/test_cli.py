@@ -18,7 +18,7 @@ from PIL import Image
 import panda_export.options
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME
-from panda_edge.examine.verify import verify
+from panda_edge.inspect.verify import verify
 from panda_train import backbones
 from panda_train.commands import app as cli
 

@@ -34,12 +34,12 @@ def test_pixels_that_nobody_looks_at_do_not_count() -> None:
     random = np.random.default_rng(3)
     heat, mask = random.random((20, 24)).astype(np.float32), random.random((20, 24)) < 0.1
     heat[mask] += 0.5
-    looked_at = np.zeros((20, 24), dtype=bool)
-    looked_at[:, :12] = True
+    active_cells = np.zeros((20, 24), dtype=bool)
+    active_cells[:, :12] = True
     blind = heat.copy()
-    blind[~looked_at] = np.nan
+    blind[~active_cells] = np.nan
     some, part = PixelScores(), PixelScores()
-    some.add(blind, mask, looked_at)
+    some.add(blind, mask, active_cells)
     part.add(heat[:, :12], mask[:, :12])
     assert some.auroc() == part.auroc()
     assert some.pro() == part.pro()

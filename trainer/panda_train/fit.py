@@ -10,6 +10,9 @@ from typing import Any
 
 import torch
 
+from panda_edge.builder.bundle_writer import check_target
+from panda_edge.builder.copies import Distinct, without_copies
+from panda_edge.builder.progress import silent
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES, TILES_RULE
 from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
@@ -17,10 +20,7 @@ from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
-from panda_edge.images.where import Rois
-from panda_edge.learn.bundle_writer import check_target
-from panda_edge.learn.copies import Distinct, without_copies
-from panda_edge.learn.progress import silent
+from panda_edge.images.roi_mask import Rois
 from panda_export.export import export_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions, ExportOptions
@@ -71,13 +71,13 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
 
     Under torchrun all processes share the work and the first writes; the others get None.
     """
-    with workers(device_of(options.device)) as team:
-        manifest = _fitted(data, out, options, team)
-        team.wait()  # until the bundle stands
-    return manifest if team.first else None
+    with workers(device_of(options.device)) as group:
+        manifest = _fitted(data, out, options, group)
+        group.wait()  # until the bundle stands
+    return manifest if group.is_rank_zero else None
 
 
-def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manifest:
+def _fitted(data: Path, out: Path, options: FitOptions, group: Workers) -> Manifest:
     check_target(out)  # before the work, not after it
     if options.method not in METHODS:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
@@ -87,23 +87,23 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
-    if team.firsts(lambda: dataset.train) != dataset.train:
-        raise PandaError(f"{data}: process {team.rank} sees other pictures there than the first; all need the same")
-    normal = team.firsts(lambda: _distinct(dataset.train))
+    if group.on_rank_zero(lambda: dataset.train) != dataset.train:
+        raise PandaError(f"{data}: process {group.rank} sees other pictures there than the first; all need the same")
+    normal = group.on_rank_zero(lambda: _distinct(dataset.train))
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
-    preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not team.first)
-    looked_at = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
+    preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not group.is_rank_zero)
+    active_cells = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
     if roi is not None:
-        _check_on_first(looked_at, kept)
+        _check_on_first(active_cells, kept)
     torch.manual_seed(options.seed)
     device = device_of(options.device)
-    backbone, facts = _adapted(kept, preprocessing, out, options, device, team)
+    backbone, facts = _adapted(kept, preprocessing, out, options, device, group)
     manifest = export_bundle(
         out,
         backbone,
         kept,
-        looked_at,
+        active_cells,
         ExportOptions(
             method={"name": options.method, **facts},
             bank=options.bank,
@@ -116,11 +116,11 @@ def _fitted(data: Path, out: Path, options: FitOptions, team: Workers) -> Manife
             augment=options.augment,
         ),
         held_out,
-        progress=show if team.first else silent,
-        team=team,
+        progress=show if group.is_rank_zero else silent,
+        group=group,
         looks=normal.looks,
     )
-    if team.first:
+    if group.is_rank_zero:
         _state_file(out).unlink(missing_ok=True)
         if manifest.calibration is None and options.held_out is None:
             print(_undecided(len(normal.paths), 2 if leave_one_out else 3), file=sys.stderr)
@@ -160,13 +160,13 @@ def _check_on_first(preprocessing: Preprocessing, images: Sequence[Path]) -> Non
 
 
 def _adapted(
-    images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, team: Workers
+    images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, group: Workers
 ) -> tuple[ExportableBackbone, dict[str, Any]]:
-    backbone = _backbone(options, team.first)
+    backbone = _backbone(options, group.is_rank_zero)
     if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
     adapt_options = replace(options.adapt, knn=options.bank.knn or AdaptOptions.knn)
-    done = adapt_to(backbone.to(device), images, preprocessing, options.method, adapt_options, _state_file(out), team)
+    done = adapt_to(backbone.to(device), images, preprocessing, options.method, adapt_options, _state_file(out), group)
     if done.said:
         print(done.said, file=sys.stderr)
     return done.backbone, done.facts

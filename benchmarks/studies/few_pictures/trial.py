@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.pictures import Pictures
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import Features, default_threads
 from panda_edge.decide.calibration import image_scores
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.pictures import Pictures
 from panda_edge.search.picture import FeatureFunction, joined, score_frame
 from panda_edge.search.scoring import Scorer
 from panda_export.augment import augmented

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 import panda_edge
+from panda_edge.builder.stored import frames_of_pictures, read_sizes, stored_embeddings
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import default_threads
 from panda_edge.images.view import View
-from panda_edge.learn.stored import frames_of_pictures, read_sizes, stored_embeddings
 from panda_edge.search import kernel
 from panda_edge.search.candidates import open_candidates, open_places
 from panda_edge.search.gallery import frame_levels, grid_of, stored_frames
@@ -141,7 +141,7 @@ def _tested(dataset: Dataset, bundle: Bundle, first: int, sizes: list[tuple[int,
         image, view = bundle.manifest.preprocessing.open(sample.path)
         sizes.append(view.picture)
         canvas = bundle.manifest.preprocessing.canvas(image, view)
-        for place in view.frames_looked_at():
+        for place in view.active_frames():
             features = detector.features(view.frames(canvas, [place]))
             ((_, numbers),) = candidates.nearest(features.embedding, ENDS[-1], [view.place(place)])
             yield first + i, place, [level[0] for level in features.levels], numbers

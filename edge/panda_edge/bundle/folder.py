@@ -15,12 +15,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from panda_edge.bundle.held import HeldFile
 from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from panda_edge.bundle.npy import read_header
 from panda_edge.bundle.regular import open_regular
 from panda_edge.bundle.sealed_json import parsed, read_text
 from panda_edge.bundle.signature import Signature, check_signature, read_public_key
+from panda_edge.bundle.snapshot import Snapshot
 from panda_edge.errors import BundleError
 
 _CHUNK = 1 << 20
@@ -33,7 +33,7 @@ class Bundle:
     path: Path
     manifest: Manifest
     signature: Signature | None = None
-    _held: dict[str, HeldFile] = field(default_factory=dict, repr=False)
+    _held: dict[str, Snapshot] = field(default_factory=dict, repr=False)
 
     def file(self, name: str) -> Path:
         """A file of the bundle, present and of the size the manifest gives. Raises BundleError."""
@@ -129,9 +129,9 @@ def open_bundle(path: Path, require_signature: str | os.PathLike[str] | None = N
     return bundle
 
 
-def _held_copy(path: Path, size: int) -> HeldFile:
+def _held_copy(path: Path, size: int) -> Snapshot:
     try:
-        return HeldFile(path, size)
+        return Snapshot(path, size)
     except OSError as error:
         raise BundleError(f"{path}: cannot be held in memory ({error.strerror or error})") from error
 

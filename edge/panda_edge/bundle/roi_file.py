@@ -16,8 +16,8 @@ def write_roi(bundle: Path, roi: Roi, first: View) -> RoiEntry:
     """Write the roi's file. first: the view, with the roi on it, of the first normal picture."""
     name, content = roi.file()
     (bundle / name).write_bytes(content)
-    assert first.where is not None
-    return RoiEntry(name, round(float(first.where.judged.mean()), 4))
+    assert first.roi_mask is not None
+    return RoiEntry(name, round(float(first.roi_mask.judged.mean()), 4))
 
 
 def open_roi(bundle: Bundle) -> Roi | None:

@@ -21,8 +21,8 @@ def bench(
     json: Json = False,
 ) -> None:
     """Measure frames a second, latency, stages, cold start and memory on this machine."""
-    from panda_edge.examine.bench import bench as run_bench
     from panda_edge.images.inputs import expand_inputs
+    from panda_edge.inspect.bench import bench as run_bench
 
     images = []
     for item in expand_inputs(inputs or []):

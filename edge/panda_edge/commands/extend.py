@@ -26,9 +26,9 @@ def extend(
     json: Json = False,
 ) -> None:
     """Add normal pictures, such as confirmed false alarms, to a bundle: bank and calibration are made anew."""
+    from panda_edge.builder.extend import extend_bundle
     from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_edge.images.inputs import expand_inputs
-    from panda_edge.learn.extend import extend_bundle
 
     images = []
     for item in expand_inputs(inputs):

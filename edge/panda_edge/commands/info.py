@@ -10,7 +10,7 @@ def info(
     bundle: BundlePath, threads: Threads = None, require_signature: RequireSignature = None, json: Json = False
 ) -> None:
     """What is inside a bundle, and how this machine would run it."""
-    from panda_edge.examine.info import describe, describe_in_words
+    from panda_edge.inspect.info import describe, describe_in_words
 
     facts = describe(bundle, threads, require_signature)
     if json:

@@ -44,7 +44,7 @@ def segment(
 ) -> None:
     """Score images and show where they are anomalous: a heat map and an overlay each."""
     from panda_edge.detector import load
-    from panda_edge.show.segment_files import SegmentWriter
+    from panda_edge.visualise.segment_files import SegmentWriter
 
     detector = load(bundle, threads, provider, epsilon, fpr, require_signature, roi)
     warn_of(detector)

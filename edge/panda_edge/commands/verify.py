@@ -27,7 +27,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Check every file's hash, then that this machine gives the workstation's numbers."""
-    from panda_edge.examine.verify import verify as verify_bundle
+    from panda_edge.inspect.verify import verify as verify_bundle
 
     report: dict[str, Any] = verify_bundle(bundle, threads, require_signature)
     if json:

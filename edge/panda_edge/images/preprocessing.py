@@ -11,9 +11,9 @@ from PIL import Image
 
 from panda_edge.errors import ImageError
 from panda_edge.images.reading import MAX_PIXELS, ImageLike, OpenedImage, open_image, open_image_bytes, to_rgb
+from panda_edge.images.roi_mask import RoiMask, Rois
 from panda_edge.images.tiling import Tiling, padded
 from panda_edge.images.view import TILED_STEP, View
-from panda_edge.images.where import Rois, Where
 
 RESIZES = ("squash", "crop", "fit")
 
@@ -134,8 +134,8 @@ def _view(preprocessing: Preprocessing, width: int, height: int) -> View:
     view = _geometry(preprocessing, width, height)
     if not preprocessing.rois:
         return view
-    where = Where.of(preprocessing.rois, view.picture, view.box, view.scaled, view.canvas, view.step)
-    return replace(view, where=where)
+    mask = RoiMask.of(preprocessing.rois, view.picture, view.box, view.scaled, view.canvas, view.step)
+    return replace(view, roi_mask=mask)
 
 
 def _geometry(preprocessing: Preprocessing, width: int, height: int) -> View:

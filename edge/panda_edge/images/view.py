@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from panda_edge.images.where import SQUARE, Where
+from panda_edge.images.roi_mask import SQUARE, RoiMask
 
 LEAST_SPAN = 12
 """Frame pixels that a defect must span to be found: one and a half cells of the stride-8 level, as measured in
@@ -34,7 +34,7 @@ class View:
     tops: tuple[int, ...] = (0,)
     lefts: tuple[int, ...] = (0,)
     step: int = 1
-    where: Where | None = None
+    roi_mask: RoiMask | None = None
 
     @property
     def count(self) -> int:
@@ -60,9 +60,9 @@ class View:
         row, column = self.place(number)
         return self.tops[row], self.lefts[column]
 
-    def frames_looked_at(self) -> Sequence[int]:
+    def active_frames(self) -> Sequence[int]:
         """Numbers of the frames of which anything is looked at, ascending."""
-        return [n for n in range(self.count) if self.where is None or self._in_where(n, SQUARE, self.where).any()]
+        return [n for n in range(self.count) if self.roi_mask is None or self._in_roi(n, SQUARE, self.roi_mask).any()]
 
     def frames(self, canvas: np.ndarray, numbers: Sequence[int] | None = None) -> np.ndarray:
         """Frames, uint8 (n, height, width, 3), of a canvas, uint8 (H, W, 3); all of them by default."""
@@ -72,24 +72,23 @@ class View:
         corners = [self.corner(number) for number in (numbers if numbers is not None else range(self.count))]
         return np.stack([canvas[top : top + height, left : left + width] for top, left in corners])
 
-    def looked_at(self, number: int, stride: int) -> np.ndarray | None:
-        """Which cells of a frame lie on the picture, not on its padding or outside of `where`: bool (h, w); None where
-        all do."""
+    def active_cells(self, number: int, stride: int) -> np.ndarray | None:
+        """The cells of a frame that lie on the picture and inside `roi_mask`: bool (h, w); None where all do."""
         top, left = self.corner(number)
         rows = top + np.arange(self.frame[0] // stride) * stride < self.scaled[1]
         columns = left + np.arange(self.frame[1] // stride) * stride < self.scaled[0]
-        if self.where is not None:
-            cells: np.ndarray = self._in_where(number, stride, self.where) & rows[:, None] & columns
+        if self.roi_mask is not None:
+            cells: np.ndarray = self._in_roi(number, stride, self.roi_mask) & rows[:, None] & columns
             return None if cells.all() else cells
         return None if rows.all() and columns.all() else rows[:, None] & columns
 
-    def _in_where(self, number: int, stride: int, where: Where) -> np.ndarray:
+    def _in_roi(self, number: int, stride: int, mask: RoiMask) -> np.ndarray:
         height, width = self.frame
-        return where.cells(self.corner(number), (-(-height // stride), -(-width // stride)), stride)
+        return mask.cells(self.corner(number), (-(-height // stride), -(-width // stride)), stride)
 
     def compared(self, heatmap: np.ndarray) -> np.ndarray:
-        """The values of a heat map that are compared with a calibration's: see `Where.compared`."""
-        return heatmap if self.where is None else self.where.compared(heatmap)
+        """The values of a heat map that are compared with a calibration's: see `RoiMask.compared`."""
+        return heatmap if self.roi_mask is None else self.roi_mask.compared(heatmap)
 
     def to_picture(self, heatmap: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
         """Bring a heat map, float32 of `map_shape`, back onto the picture: float32 (H, W), NaN where nobody looked.
@@ -109,14 +108,14 @@ class View:
             return np.asarray(seen.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=part))
 
         on_picture = np.full((height, width), np.nan, dtype=np.float32)
-        if self.where is None:
+        if self.roi_mask is None:
             on_picture[y0:y1, x0:x1] = resized(heatmap)
             return on_picture
-        share = resized(self.where.judged)  # of each pixel's value that comes from where anybody looked
-        inside = (share > 0) & self.where.on_picture(
+        share = resized(self.roi_mask.judged)  # of each pixel's value that comes from where anybody looked
+        inside = (share > 0) & self.roi_mask.on_picture(
             (np.arange(x0, x1) + 0.5) / across, (np.arange(y0, y1) + 0.5) / down, self.picture
         )
-        drawn = resized(np.where(self.where.judged, heatmap, np.float32(0)))
+        drawn = resized(np.where(self.roi_mask.judged, heatmap, np.float32(0)))
         np.divide(drawn, share, out=on_picture[y0:y1, x0:x1], where=inside)
         return on_picture
 

@@ -67,15 +67,15 @@ class CoresetGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `Gallery.distances`; float32 (height, width) of the grid's cells, 0 where nobody looks."""
         shape = self._grid.height, self._grid.width
         descriptors = self._grid.descriptors(levels)
-        if looked_at is None:
+        if active_cells is None:
             return self._nearest(descriptors).reshape(shape)
-        times = shape[0] // looked_at.shape[0]
-        cells = looked_at.repeat(times, axis=0).repeat(times, axis=1).ravel()
+        times = shape[0] // active_cells.shape[0]
+        cells = active_cells.repeat(times, axis=0).repeat(times, axis=1).ravel()
         squared = np.zeros(self._grid.cells, np.float32)
         squared[cells] = self._nearest(descriptors[cells])
         return squared.reshape(shape)

@@ -1,7 +1,7 @@
 """Distances near a frame's border, brought towards those inside.
 
 A network sees padding beyond a frame's border, so that normal cells there are unlike each other for no reason of their
-own, and a heat map's maximum lies there more often than it should. `learn/evened.py` measures by how much.
+own, and a heat map's maximum lies there more often than it should. `builder/evened.py` measures by how much.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ class FlatGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels), looked_at)
+        squared, _ = self._search.nearest(list(levels), active_cells)
         return squared
 
 
@@ -50,10 +50,10 @@ class LevelMeansGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
         squared = np.zeros(1, np.float32)
-        coarsest = None if looked_at is None else looked_at.reshape(1, -1)
+        coarsest = None if active_cells is None else active_cells.reshape(1, -1)
         for search, level in zip(self._searches, levels, strict=True):
             cells = None if coarsest is None else coarsest.repeat(len(level) // coarsest.size, axis=1)
             nearest, _ = search.nearest([level], cells)

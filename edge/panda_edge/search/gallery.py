@@ -29,13 +29,13 @@ class Gallery(Protocol):
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
         """Squared L2 distance of each finest cell's joint descriptor to the nearest stored one.
 
         levels: coarse first, float32 (cells, channels) in nested order; neighbors: int64 (K,) numbers of the
-        normal frames to compare with; number: of the frame among its picture's, row by row; looked_at: coarsest cells
-        that matter, bool (h, w), None for all. Returns float32 (height, width) of the finest level; what it holds
+        normal frames to compare with; number: of the frame among its picture's, row by row; active_cells: coarsest
+        cells that matter, bool (h, w), None for all. Returns float32 (height, width) of the finest level; what it holds
         where nobody looks is of no account.
         """
 

@@ -64,13 +64,13 @@ class GaussianGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
         """See `Gallery.distances`; float32 (height, width) of the grid's cells, 0 where nobody looks."""
         descriptors = self._grid.descriptors(levels)
         squared = np.zeros(self._grid.cells, np.float32)
         first = number * self._grid.cells
-        for run in self._runs(looked_at):
+        for run in self._runs(active_cells):
             own = slice(first + run.start, first + run.stop)
             squared[run] = kernel.gaussian_distance(
                 descriptors[run],
@@ -82,12 +82,12 @@ class GaussianGallery:
             )
         return squared.reshape(self._grid.height, self._grid.width)
 
-    def _runs(self, looked_at: np.ndarray | None) -> list[slice]:
+    def _runs(self, active_cells: np.ndarray | None) -> list[slice]:
         """Cells to be measured, in runs: what is stored of one lies together, and need not be copied."""
-        if looked_at is None:
+        if active_cells is None:
             return [slice(0, self._grid.cells)]
-        times = self._grid.height // looked_at.shape[0]
-        cells = looked_at.repeat(times, axis=0).repeat(times, axis=1).ravel()
+        times = self._grid.height // active_cells.shape[0]
+        cells = active_cells.repeat(times, axis=0).repeat(times, axis=1).ravel()
         edges = np.flatnonzero(np.diff(cells, prepend=False, append=False)).tolist()
         return [slice(*ends) for ends in zip(edges[::2], edges[1::2], strict=True)]
 

@@ -23,12 +23,12 @@ class JointHnswGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
     ) -> np.ndarray:
         descriptors = joint_descriptors(levels)
         cells = np.ones(len(descriptors), dtype=bool)
-        if looked_at is not None:
-            cells = looked_at.ravel().repeat(len(descriptors) // looked_at.size)
+        if active_cells is not None:
+            cells = active_cells.ravel().repeat(len(descriptors) // active_cells.size)
         squared = np.zeros(len(descriptors), np.float32)
         squared[cells] = self._index.nearest(descriptors[cells], 1)[0][:, 0]
         return unnest(squared, self._grid)

@@ -54,7 +54,7 @@ def joined(view: View, frames: Sequence[FrameScore | None], maps: Segmentation, 
 
 def _judged(view: View, heatmap: np.ndarray) -> np.ndarray:
     """With NaN outside a region of interest."""
-    return heatmap if view.where is None else np.where(view.where.judged, heatmap, np.float32(np.nan))
+    return heatmap if view.roi_mask is None else np.where(view.roi_mask.judged, heatmap, np.float32(np.nan))
 
 
 class PictureScorer:
@@ -76,7 +76,7 @@ class PictureScorer:
         """Score one picture. canvas: uint8 (H, W, 3) of `Preprocessing.canvas`; exclude: see `Scorer.score`."""
         started = time.perf_counter()
         frames: list[FrameScore | None] = [None] * view.count
-        work = _Work(view.frames_looked_at(), len(self._scorers))
+        work = _Work(view.active_frames(), len(self._scorers))
 
         def help_with(scorer: Scorer) -> tuple[float, float]:
             busy = [0.0, 0.0]
@@ -98,7 +98,7 @@ class PictureScorer:
         """Milliseconds that the same workers need to take the same frames through the model, and do nothing with them:
         the floor of `score`."""
         started = time.perf_counter()
-        work = _Work(view.frames_looked_at(), len(self._scorers))
+        work = _Work(view.active_frames(), len(self._scorers))
 
         def run(scorer: Scorer) -> None:
             while (numbers := work.next()) is not None:

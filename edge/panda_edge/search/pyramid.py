@@ -38,7 +38,7 @@ class PyramidGallery:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int = 0,
-        looked_at: np.ndarray | None = None,
+        active_cells: np.ndarray | None = None,
         enough: float = 0.0,
     ) -> np.ndarray:
         """See `Gallery.distances`. enough: an L2 distance; of what is found, less what is taken off, any that is below
@@ -46,5 +46,7 @@ class PyramidGallery:
         if enough and self._own is not None:
             enough += self._own.least(neighbors)
         nearer = enough * enough * (1 - 1e-5) if enough > 0 else 0.0  # than any that comes out above, rounded
-        squared, matched = self._search.nearest(list(levels), neighbors, self._epsilon, looked_at, self._window, nearer)
+        squared, matched = self._search.nearest(
+            list(levels), neighbors, self._epsilon, active_cells, self._window, nearer
+        )
         return squared if self._own is None else self._own.taken_off(squared, matched)

@@ -88,13 +88,13 @@ class Scorer:
         check_finite(score)
         if not with_map:
             return FrameScore(score, None)
-        looked_at = None if view is None else view.looked_at(number, self._stride)
+        active_cells = None if view is None else view.active_cells(number, self._stride)
         compared = numbers[: self._neighbors]
-        distances = np.sqrt(self._gallery.distances(levels, compared, number, looked_at))
+        distances = np.sqrt(self._gallery.distances(levels, compared, number, active_cells))
         if self._divisors is not None:
             distances /= self._divisors
         if self._wide is not None:
-            distances += self._wide.excess(distances, levels, compared, number, looked_at)
+            distances += self._wide.excess(distances, levels, compared, number, active_cells)
         return FrameScore(score, distances)
 
 

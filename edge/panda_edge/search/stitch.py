@@ -48,10 +48,10 @@ class Stitcher:
         width, height = (-(-side // self._stride) for side in view.scaled)
         cells = self._cells[:height, :width]
         weights = None if self._weights is None else self._weights[:height, :width]
-        if view.where is None:
+        if view.roi_mask is None:
             return _drawn(view, cells if weights is None else cells / weights, self._stride, sigma)
-        looked_at = view.where.cells((0, 0), (height, width), self._stride)
-        cells = np.divide(cells, 1 if weights is None else weights, out=np.zeros_like(cells), where=looked_at)
+        active_cells = view.roi_mask.cells((0, 0), (height, width), self._stride)
+        cells = np.divide(cells, 1 if weights is None else weights, out=np.zeros_like(cells), where=active_cells)
         heatmap = _drawn(view, cells, self._stride, sigma)
         # What a calibration has left out is blurred into nothing. What only the device leaves out counts as 0: so no
         # value is higher than if it looked, and the calibration's promise stands.
@@ -69,7 +69,7 @@ def _drawn(view: View, cells: np.ndarray, stride: int, sigma: float) -> np.ndarr
 @lru_cache(maxsize=8)
 def _shares(view: View, shape: tuple[int, int], stride: int, sigma: float) -> np.ndarray | None:
     """How much of each value of the heat map comes from cells in the bundle's roi, 0 to 1; None without one."""
-    cells = None if view.where is None else view.where.calibrated_cells(shape, stride)
+    cells = None if view.roi_mask is None else view.roi_mask.calibrated_cells(shape, stride)
     return None if cells is None else _drawn(view, cells.astype(np.float32), stride, sigma)
 
 

@@ -2,7 +2,7 @@
 
 Inside a large defect each small part may look nearly normal, and only more of it at once does not. What the wider look
 finds beyond the usual is added to the distances, so that it changes nothing where it finds nothing; and it is taken
-only where a distance is not low already. `learn/wide.py` measures what is usual.
+only where a distance is not low already. `builder/wide.py` measures what is usual.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class WideLook:
         levels: Sequence[np.ndarray],
         neighbors: np.ndarray | None,
         number: int,
-        looked_at: np.ndarray | None,
+        active_cells: np.ndarray | None,
     ) -> np.ndarray | float:
         """float32 (h, w) of the finest level, 0 or more; or 0 where nothing is high. distances: of the finest cells,
         (h, w); the rest as of `Gallery.distances`."""
         height, width = self._grid
         high = distances.reshape(height, self._finest, width, self._finest).max(axis=(1, 3)) > self._beyond.above
-        if looked_at is not None:
-            high &= looked_at
+        if active_cells is not None:
+            high &= active_cells
         if not high.any():
             return 0.0
         widened, nothing = kernel.widened(levels, self._grid), 0.0

@@ -18,13 +18,13 @@ from PIL import Image
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import open_image, open_image_bytes
-from panda_edge.show.files import make_results_folder
 from panda_edge.stream.frame import Picture, SourceLost
 from panda_edge.stream.setup import open_sources
 from panda_edge.stream.sources import folder as folder_module
 from panda_edge.stream.sources.address import open_source, without_password
 from panda_edge.stream.sources.folder import FolderSource
 from panda_edge.stream.sources.stdin import PipeSource, parse_raw
+from panda_edge.visualise.files import make_results_folder
 
 
 def folder(path: Path, once: bool = False) -> FolderSource:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge.builder.pictures import Pictures
 from panda_edge.decide.calibration import image_scores
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
-from panda_edge.learn.pictures import Pictures
 from panda_export.export import export_bundle
 from panda_export.network import descriptors_of, write_network
 from panda_export.options import BankOptions, ExportOptions
 from panda_train.choose.candidates import Candidate, Look
-from panda_train.choose.remembered import Remembered, with_descriptors
+from panda_train.choose.feature_cache import FeatureCache, with_descriptors
 from panda_train.choose.trial import OpenLook, Shown
 from panda_train.resolution import Resolution
 
@@ -94,7 +94,7 @@ def test_the_model_sees_a_frame_once(
         runs.append(len(frames))
         return network.run(frames)
 
-    remembered = Remembered(counted, network.levels, network.embedding_size)
+    remembered = FeatureCache(counted, network.levels, network.embedding_size)
     frames = np.stack([picture.canvas for picture in pictures.read()])
     first = remembered(frames[[0, 1, 0]])
     again = remembered(frames)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panda_edge.builder.space import reserve, reserved_array, temporary_room
 from panda_edge.errors import PandaError
-from panda_edge.learn.space import reserve, reserved_array, temporary_room
 from panda_train.backbones import Backbone
 
 BATCH = 16

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.progress import silent
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.pictures import Pictures
-from panda_edge.learn.progress import silent
 from panda_train.adapt import (
     AdaptConfig,
     Adapted,
@@ -91,7 +91,7 @@ def adapt_to(
         chosen = {"embedding": options.config.embedding, "distance": options.distance}
         return Adaptation(_exportable(backbone, adapted, options), chosen, "")
     config = replace(options.config, method=method)
-    if not options.resume and workers.first:
+    if not options.resume and workers.is_rank_zero:
         state_file.unlink(missing_ok=True)
     workers.wait()
     # Before the steps are shown: each shows progress of its own.
@@ -99,7 +99,7 @@ def adapt_to(
     if method == "panda-msc":
         normal = replace(normal, views=_views(backbone, images, preprocessing, config, workers))
     diagonal = fisher.load_or_make(backbone, options.fisher, workers, show) if config.pulled else None
-    with steps_shown(method, workers.first) as on_step:
+    with steps_shown(method, workers.is_rank_zero) as on_step:
         adapted = adapt(
             backbone,
             normal,
@@ -110,10 +110,10 @@ def adapt_to(
             state_file=state_file,
             on_step=on_step,
         )
-    if options.curves is not None and workers.first:
+    if options.curves is not None and workers.is_rank_zero:
         plot(adapted.looks, options.curves)
     facts = {**config.plain(), "distance": options.distance, "pyramid": options.pyramid, "adapt_from": backbone.split}
-    said = verdict(adapted.looks) if workers.first else ""
+    said = verdict(adapted.looks) if workers.is_rank_zero else ""
     return Adaptation(_exportable(backbone, adapted, options), facts, said)
 
 
@@ -149,7 +149,7 @@ def _source(
         raise PandaError("tiles are adapted to in one process; leave out torchrun, or --tiles")
     pictures = Pictures(own, preprocessing)
     count = pictures.frame_count() * copies
-    read = (show if workers.first else silent)(pictures.read(), what, len(own))
+    read = (show if workers.is_rank_zero else silent)(pictures.read(), what, len(own))
     frames: Iterable[np.ndarray] = (frame for picture in read for frame in picture.frames)
     if changed is not None:
         frames = changed((workers.rank + number * workers.count, frame) for number, frame in enumerate(frames))

@@ -33,7 +33,7 @@ class Workers:
     count: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this is the process that writes files and speaks."""
         return self.rank == 0
 
@@ -81,20 +81,20 @@ class Workers:
         return everything
 
     def gather(self, part: T, everyone: bool) -> list[T]:
-        """The parts of all, by rank; empty for all but the first unless `everyone` is to get them."""
+        """The parts of all, by rank; empty for all but rank 0 unless `everyone` is to get them."""
         if self.count == 1:
             return [part]
         _goes_on()
-        parts: list[T] = [part] * self.count if everyone or self.first else []
+        parts: list[T] = [part] * self.count if everyone or self.is_rank_zero else []
         if everyone:
             dist.all_gather_object(parts, part)
         else:
             dist.gather_object(part, parts or None)
         return parts
 
-    def firsts(self, work: Callable[[], T]) -> T:
-        """Let the first process work; all get its result."""
-        result = [work() if self.first else None]
+    def on_rank_zero(self, work: Callable[[], T]) -> T:
+        """Let rank 0 work; all get its result."""
+        result = [work() if self.is_rank_zero else None]
         if self.count > 1:
             _goes_on()
             dist.broadcast_object_list(result)

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from panda_edge.builder.progress import Progress, silent
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.learn.progress import Progress, silent
 from panda_edge.printable import printable
 from panda_train.adapt import checkpoint
 from panda_train.adapt.activations import frozen_activations
@@ -99,7 +99,7 @@ def load_or_make(
         return load(file, backbone)
     workers = workers or Workers()
     file = default_file(backbone)
-    if workers.first and not file.exists():
+    if workers.is_rank_zero and not file.exists():
         print(
             f"no Fisher diagonal of {backbone.name} yet: made now, once, and kept at {printable(file)}", file=sys.stderr
         )

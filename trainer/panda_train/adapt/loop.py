@@ -70,7 +70,7 @@ def train(
     if state_file is not None and state_file.exists():
         progress.restore(checkpoint.read(state_file), state_file)
     total = config.total_steps(batches.images)
-    if workers.first and progress.first_held_out is None:
+    if workers.is_rank_zero and progress.first_held_out is None:
         progress.first_held_out = _embeddings(head, watched.held_out, config.unit)
         progress.look(watched)
     saved = time.monotonic()
@@ -83,10 +83,10 @@ def train(
             raise PandaError(f"the loss is {loss} after {step} steps; choose a smaller --learning-rate")
         if step in snapshot_steps:
             progress.snapshots.append((step, {k: v.detach().clone() for k, v in head.state_dict().items()}))
-        if workers.first and (step % config.watch == 0 or step == total):
+        if workers.is_rank_zero and (step % config.watch == 0 or step == total):
             progress.look(watched, loss)
         due = step == total or time.monotonic() - saved > SAVE_SECONDS
-        if due and workers.first and state_file is not None:
+        if due and workers.is_rank_zero and state_file is not None:
             checkpoint.save(state_file, progress.state())
             saved = time.monotonic()
         on_step(step, total)
@@ -125,7 +125,7 @@ def _step(
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     # A loss of the whole batch is the same in every process, so that one of them counts.
-    total_loss = loss.detach().clone() if workers.first or not objective.whole_batch else torch.zeros_like(loss)
+    total_loss = loss.detach().clone() if workers.is_rank_zero or not objective.whole_batch else torch.zeros_like(loss)
     workers.sum([*gradients, total_loss])
     if pull is not None:
         pull.add_gradient()

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from panda_edge.builder.copies import first_of_copies, looks_of
 from panda_edge.decide.false_alarms import images_needed
 from panda_edge.errors import DataError
 from panda_edge.images.quality import Quality
-from panda_edge.learn.copies import first_of_copies, looks_of
 from panda_train.check.looks import Look
 from panda_train.data.folders import Dataset
 from panda_train.data.mask_pixels import read_masks

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from panda_edge import __version__
+from panda_edge.builder.copies import without_copies
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import DataError, PandaError
-from panda_edge.learn.copies import without_copies
 from panda_train import backbones
 from panda_train.choose.candidates import Look, candidates, looks
 from panda_train.choose.device_speed import slowness

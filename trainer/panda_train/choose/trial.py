@@ -12,20 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.builder.calibrate import picture_scorer
+from panda_edge.builder.pictures import Pictures
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import image_scores
 from panda_edge.decide.local import Cells
 from panda_edge.images.reading import ImageLike
 from panda_edge.images.view import View
-from panda_edge.learn.calibrate import picture_scorer
-from panda_edge.learn.pictures import Pictures
 from panda_edge.search.picture import Scored
 from panda_export.export import write_searchable
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, descriptors_of, normal_spreads, write_network
 from panda_export.options import BankOptions, ExportOptions
 from panda_train.choose.candidates import Candidate, Look
-from panda_train.choose.remembered import Remembered, with_descriptors
+from panda_train.choose.feature_cache import FeatureCache, with_descriptors
 from panda_train.evaluate.pixel_scores import PixelScores
 from panda_train.resolution import preprocessing_of
 
@@ -78,7 +78,7 @@ class OpenLook:
         self._folder = tempfile.TemporaryDirectory(prefix="panda-look-")
         options = ExportOptions({"name": "dn2"}, device="cpu", precision=look.precision, seed=seed)
         self._bare = write_network(Path(self._folder.name), backbone, Pictures(normal, self.preprocessing), options)
-        remembered = Remembered(self._bare.run, self._bare.levels, self._bare.embedding_size)
+        remembered = FeatureCache(self._bare.run, self._bare.levels, self._bare.embedding_size)
         self._plain = dataclasses.replace(self._bare, run=remembered, worker=lambda: remembered)
 
     def __enter__(self) -> OpenLook:

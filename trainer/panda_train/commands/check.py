@@ -24,7 +24,7 @@ def check(
 ) -> None:
     """Look at a data set before `fit`: files, copies, masks, and normal pictures unlike the others."""
     from panda_edge.printable import printable
-    from panda_edge.show.files import write_whole
+    from panda_edge.visualise.files import write_whole
     from panda_train.check.report import check as check_data
     from panda_train.data.folders import open_dataset
 

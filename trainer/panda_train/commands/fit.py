@@ -195,7 +195,7 @@ def fit(
 def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, Resolution, str, str, bool]:
     """Bank, resolution, score rule, precision and whether embeddings are rooted of `--bank auto`; says on stderr what
     was chosen."""
-    from panda_edge.learn.bundle_writer import check_target
+    from panda_edge.builder.bundle_writer import check_target
     from panda_train.choose.choosing import choose
     from panda_train.choose.fit_command import arguments, bank_of
 

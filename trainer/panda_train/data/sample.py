@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from panda_edge.builder.space import NO_ROOM
 from panda_edge.errors import DataError
-from panda_edge.learn.space import NO_ROOM
 from panda_train.data import large_sample
 from panda_train.data.defects import DEFECTS
 from panda_train.data.textures import TEXTURES, crop, light, photograph, save

@@ -14,8 +14,8 @@ import panda_edge
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector
-from panda_edge.examine.machine import cpu_name
-from panda_edge.show.files import write_whole
+from panda_edge.inspect.machine import cpu_name
+from panda_edge.visualise.files import write_whole
 from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram

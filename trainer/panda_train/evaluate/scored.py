@@ -82,13 +82,13 @@ def score_images(
             problems.append({"input": str(sample.path), "error": str(error), "used": "score"})
             mask = None
         if mask is not None:
-            where = result.view.where
-            looked_at = None if where is None else where.judged
-            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask), looked_at)
+            where = result.view.roi_mask
+            active_cells = None if where is None else where.judged
+            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask), active_cells)
             by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
             if native or sample.anomalous:
                 heatmap = on_whole_image(result)
-                on_image = _looked_at(result)
+                on_image = _active(result)
                 faint = faintest(heatmap, mask if on_image is None else mask & on_image)
                 if native:
                     native_by_kind.setdefault(sample.kind, PixelScores()).merge(_counted(heatmap, mask, on_image))
@@ -149,13 +149,13 @@ def _true_pixels(sample: Sample, image_size: tuple[int, int]) -> np.ndarray | No
     return mask
 
 
-def _looked_at(result: Result) -> np.ndarray | None:
+def _active(result: Result) -> np.ndarray | None:
     """Which of the image's own pixels lie in the bundle's roi: bool (H, W); None without one."""
-    where, (width, height) = result.view.where, result.image_size
+    where, (width, height) = result.view.roi_mask, result.image_size
     return None if where is None else where.on_picture(np.arange(width) + 0.5, np.arange(height) + 0.5, (width, height))
 
 
-def _counted(heatmap: np.ndarray, mask: np.ndarray, looked_at: np.ndarray | None) -> PixelScores:
+def _counted(heatmap: np.ndarray, mask: np.ndarray, active_cells: np.ndarray | None) -> PixelScores:
     pixels = PixelScores()
-    pixels.add(heatmap, mask, looked_at)
+    pixels.add(heatmap, mask, active_cells)
     return pixels

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from panda_edge.builder.progress import Progress
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import ImageLike
-from panda_edge.learn.progress import Progress
 from panda_train.adapt import Adapted, StoredActivations, embeddings, keep, store
 from panda_train.adapt.adaptation import PRETRAINING_IMAGES
 from panda_train.adapt.objectives import embed

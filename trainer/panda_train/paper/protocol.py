@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from panda_edge.builder.progress import Progress, silent
 from panda_edge.errors import PandaError
-from panda_edge.learn.progress import Progress, silent
 from panda_train import backbones
 from panda_train.data import outliers
 from panda_train.paper import rows as paper_rows

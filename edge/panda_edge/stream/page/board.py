@@ -16,13 +16,13 @@ from PIL import Image
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
-from panda_edge.show.files import png_bytes, write_whole
-from panda_edge.show.overlay import color_scale, overlay
 from panda_edge.stream.capture import SourceState
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line, utc
 from panda_edge.stream.weight import lightened, outcome_bytes
+from panda_edge.visualise.files import png_bytes, write_whole
+from panda_edge.visualise.overlay import color_scale, overlay
 
 _HISTORY = 2000  # points of the chart
 _ANOMALIES, _ANOMALY_BYTES = 60, 96_000_000

@@ -14,12 +14,12 @@ from panda_edge.decide.calibration import Calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.decide.drift import DriftMartingale
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.show.files import write_whole
 from panda_edge.stream.drift import SourceDrift, Start
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import utc
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.worker import Worker
+from panda_edge.visualise.files import write_whole
 
 DEFAULT_ALPHA = 0.01
 _MOST_BYTES = 100_000_000  # of the file; a source has some kilobytes, and a count for each calibrated score

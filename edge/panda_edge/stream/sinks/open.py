@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from panda_edge.errors import PandaError
-from panda_edge.show.files import make_folder
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
@@ -22,6 +21,7 @@ from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sinks.spool import DEFAULT_EVENTS, Spool, default_spool
 from panda_edge.stream.sinks.webhook import Webhook
+from panda_edge.visualise.files import make_folder
 
 _FAREWELL = 10.0  # seconds that a sink has for what it holds
 

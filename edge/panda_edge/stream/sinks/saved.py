@@ -10,13 +10,13 @@ from pathlib import Path
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
-from panda_edge.show.files import make_results_folder, png_bytes, remove_leftovers, write_whole
-from panda_edge.show.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.worker import Worker
 from panda_edge.stream.weight import lightened, outcome_bytes
+from panda_edge.visualise.files import make_results_folder, png_bytes, remove_leftovers, write_whole
+from panda_edge.visualise.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
 
 _MOST_BYTES = 64_000_000  # of frames that wait while the disk is full or slow
 _OURS = re.compile(r"(\d{9})_[\w.-]*\.\w+")

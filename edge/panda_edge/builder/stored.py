@@ -1,0 +1,102 @@
+"""The normal pictures of an exact bank, scored from what is stored of them, each as if it were not in the bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from panda_edge.builder.calibrate import ScoredPicture
+from panda_edge.builder.turned import AUGMENTS
+from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import Manifest
+from panda_edge.bundle.model import default_threads
+from panda_edge.errors import BundleError
+from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.search.candidates import PLACES_FILE, open_places
+from panda_edge.search.embedding import open_embedding_bank
+from panda_edge.search.gallery import frame_levels, stored_frames
+from panda_edge.search.picture import joined
+from panda_edge.search.scoring import FrameScore, Scorer
+
+PICTURES_FILE = "bank/pictures.npy"
+"""int32 (pictures, 2): width and height of each stored picture."""
+
+
+def write_sizes(staging: Path, sizes: Sequence[tuple[int, int]]) -> None:
+    np.save(staging / PICTURES_FILE, np.array(sizes, dtype=np.int32).reshape(-1, 2), allow_pickle=False)
+
+
+def read_sizes(bundle: Bundle) -> list[tuple[int, int]]:
+    """(width, height) of each stored picture. Raises BundleError."""
+    bundle.checked_file(PICTURES_FILE)
+    count = _pictures(bundle)
+    sizes = np.array(bundle.array(PICTURES_FILE, (count, 2), "int32"))
+    if sizes.min(initial=1) < 1:
+        raise BundleError(f"{bundle.path / PICTURES_FILE}: sizes below 1; export the bundle again")
+    return [(width, height) for width, height in sizes.tolist()]
+
+
+def stored_embeddings(bundle: Bundle) -> np.ndarray:
+    """float32 (count, D), of an exact bank or out of its graph. Raises BundleError."""
+    return open_embedding_bank(bundle, 1).vectors()
+
+
+def frames_of_pictures(bundle: Bundle) -> list[np.ndarray]:
+    """Numbers of the stored frames of each stored picture, in their order there. Raises BundleError."""
+    places = open_places(bundle)
+    count = bundle.manifest.detection.count
+    if places is None:
+        return [np.array([number]) for number in range(count)]
+    order = np.lexsort(places.rows.T[::-1])
+    return np.split(order, np.flatnonzero(np.diff(places.rows[order, 0])) + 1)
+
+
+def scored_without_itself(
+    staging: Path, manifest: Manifest, preprocessing: Preprocessing, numbers: Iterable[int]
+) -> Iterator[ScoredPicture]:
+    """Score stored pictures of an exact gallery by their numbers. preprocessing: with the roi, where there is one."""
+    bundle = Bundle(staging, manifest)
+    scorer = Scorer(bundle, default_threads())
+    embeddings, sizes, frames = stored_embeddings(bundle), read_sizes(bundle), frames_of_pictures(bundle)
+    places, stored = open_places(bundle), stored_frames(bundle)
+    copies = copies_of(manifest)
+    for number in numbers:
+        # Of the frames at one place the picture's own is the first, before those of its copies.
+        view, own = preprocessing.view(sizes[number]), frames[number][::copies]
+        exclude = number if places is None else int(places.rows[own[0], 0])
+        rows = np.zeros((1, 3), np.int32) if places is None else places.rows[own]
+        at = [int(row) * len(view.lefts) + int(column) for _, row, column in rows]
+        scores: list[FrameScore | None] = [None] * view.count
+        similar = scorer.similar(embeddings[own], True, exclude if len(embeddings) > 1 else None, view, at)
+        for i, frame in enumerate(at):
+            levels = frame_levels(stored, int(own[i]))
+            scores[frame] = scorer.score(embeddings[own[i]], levels, view=view, number=frame, similar=similar[i])
+        yield view, joined(view, scores, scorer.maps, manifest.decision.sigma)
+
+
+def are_whole(bundle: Bundle, preprocessing: Preprocessing) -> bool:
+    """Whether every stored picture and copy has just those tiles that are looked at. Raises BundleError."""
+    places = open_places(bundle)
+    if places is None:
+        return True
+    copies = copies_of(bundle.manifest)
+    pictures = zip(read_sizes(bundle), frames_of_pictures(bundle), strict=True)
+    views = ((preprocessing.view(size), places.rows[own]) for size, own in pictures)
+    return all(
+        [view.place(number) for number in view.active_frames() for _ in range(copies)]
+        == [(int(row), int(column)) for _, row, column in rows]
+        for view, rows in views
+    )
+
+
+def copies_of(manifest: Manifest) -> int:
+    """How many turned copies of each picture are stored, itself among them."""
+    return AUGMENTS.get(manifest.export.get("augment", "none"), 1)
+
+
+def _pictures(bundle: Bundle) -> int:
+    if PLACES_FILE not in bundle.manifest.files:
+        return bundle.manifest.detection.count
+    return len(frames_of_pictures(bundle))
