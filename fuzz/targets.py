@@ -40,6 +40,7 @@ from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.info import describe
 from panda_edge.inspect.verify import verify
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_edge.visualise.overlay import color_scale, overlay
 from panda_train.data.mask_pixels import read_mask
@@ -136,7 +137,7 @@ def manifest(data: bytes) -> None:
     found = bundle.manifest
     if found.embedding_size + sum(lv.height * lv.width * lv.channels for lv in found.levels) < _MOST_VALUES:
         levels = [np.zeros((level.height * level.width, level.channels), np.float32) for level in found.levels]
-        scorer.score(np.zeros(found.embedding_size, np.float32), levels, graph_score=0.0)
+        scorer.score(FrameFeatures(np.zeros(found.embedding_size, np.float32), levels, 0.0))
     if calibration is not None:
         Decider(calibration, 0.01).decide(dict.fromkeys(SCORES, 1.0), None, found.preprocessing.alone)
     found.preprocessing.view((640, 480))

@@ -25,7 +25,8 @@ from panda_edge.images.reading import ImageLike
 from panda_edge.images.roi import Roi, RoiLike, read_roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.images.view import View
-from panda_edge.search.picture import PictureScorer, Scored, joined, score_frame
+from panda_edge.search.picture import PictureScorer, Scored, joined
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 MODEL_FILE = "model.onnx"
@@ -258,7 +259,7 @@ class Detector:
     def _of_frame(self, view: View, features: Features, i: int, with_map: bool) -> Scored:
         """The score and heat map of a picture that is one frame, the i-th of a batch."""
         started = time.perf_counter()
-        frame = score_frame(self._scorer, view, features, i, with_map=with_map)
+        frame = self._scorer.score(FrameFeatures.of(features, i, view), with_map)
         searched = (time.perf_counter() - started) * 1e3
         done = joined(view, [frame], self._scorer.maps, self._sharp)
         return replace(done, stages_ms={"search": searched, **done.stages_ms})

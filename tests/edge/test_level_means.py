@@ -9,6 +9,7 @@ import pytest
 from panda_edge.search import kernel
 from panda_edge.search.flat import LevelMeansGallery
 from panda_edge.search.level_files import raster_order
+from panda_edge.search.query import Query
 
 RELATIVE = 1e-5
 CHANNELS = (40, 17, 9, 3)
@@ -43,7 +44,7 @@ def made(depth, grid, count, dtype, seed=0):
 @pytest.mark.parametrize(("count", "dtype"), [(1, np.float32), (7, np.float16), (50, np.float16)])
 def test_the_sum_over_levels_of_the_nearest_mean(level, depth, grid, count, dtype):
     levels, means, cells = made(depth, grid, count, dtype)
-    found = LevelMeansGallery(means, cells, grid, threads=2).distances(levels, None)
+    found = LevelMeansGallery(means, cells, grid, threads=2).search(Query(levels)).squared
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected_distances(levels, means, grid), rtol=RELATIVE)
 
@@ -51,7 +52,7 @@ def test_the_sum_over_levels_of_the_nearest_mean(level, depth, grid, count, dtyp
 def test_a_nan_is_far_from_everything_below_its_cell():
     levels, means, cells = made(3, (2, 3), 5, np.float32)
     levels[1][7, 2] = np.nan
-    found = LevelMeansGallery(means, cells, (2, 3), threads=1).distances(levels, None)
+    found = LevelMeansGallery(means, cells, (2, 3), threads=1).search(Query(levels)).squared
     expected = expected_distances(levels, means, (2, 3))
     assert np.isinf(found).sum() == 4
     np.testing.assert_allclose(found, expected, rtol=RELATIVE)
@@ -60,6 +61,6 @@ def test_a_nan_is_far_from_everything_below_its_cell():
 def test_one_joint_mean_is_never_nearer():
     levels, means, cells = made(3, (2, 3), 6, np.float32)
     joint, _ = kernel.nearest_mean(levels, means, (2, 3))
-    by_level = LevelMeansGallery(means, cells, (2, 3), threads=1).distances(levels, None)
+    by_level = LevelMeansGallery(means, cells, (2, 3), threads=1).search(Query(levels)).squared
     assert (by_level <= joint * (1 + RELATIVE)).all()
     assert (by_level < 0.99 * joint).any()

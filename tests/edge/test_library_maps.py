@@ -16,6 +16,7 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.detector import load
 from panda_edge.search import kernel, picture
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_edge.search.wide import WideLook, wide_files
 
@@ -116,7 +117,7 @@ def test_shapes_and_types(
     embedding = random.standard_normal(found.embedding_size).astype(np.float32)
     shapes = [(level.height * level.width, level.channels) for level in levels]
     features = [random.standard_normal(shape).astype(np.float32) for shape in shapes]
-    scored = picture.joined(view, [Scorer(bundle, 1).score(embedding, features)], found.segmentation)
+    scored = picture.joined(view, [Scorer(bundle, 1).score(FrameFeatures(embedding, features))], found.segmentation)
     assert scored.heatmap is not None
     if maps["wide"]:
         assert 0 < (added[-1] > 0).mean() < 1

@@ -30,6 +30,7 @@ from panda_edge.images.view import View
 from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
+from panda_edge.search.query import FrameFeatures
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.drift import open_drift
 from panda_export.export import export_bundle
@@ -326,7 +327,7 @@ def test_the_share_of_the_blur_is_that_of_the_cells_by_brute_force(fit_roi: Fit,
     whole = panda_edge.load(fit_roi("exact"))
     found = panda_edge.load(bundle).segment(odd).heatmap
     features = whole.features(whole.preprocessing.apply(odd)[None])
-    scored = whole._scorer.score(features.embedding[0], [level[0] for level in features.levels])
+    scored = whole._scorer.score(FrameFeatures.of(features, 0))
     cells, mask = scored.distances, np.zeros((16, 16), np.float32)
     assert cells is not None
     mask[:, :8] = 1

@@ -17,6 +17,7 @@ from panda_edge.decide.calibration import CALIBRATION_FILE, Calibration, image_s
 from panda_edge.decide.decision import Decider
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 
@@ -46,7 +47,7 @@ def test_leave_one_out_scores_are_those_without_the_image(
     assert bundle.manifest.calibration == {"images": 12, "kind": "leave-one-out"}
     for i, image in enumerate(normal_images):
         features = detector.features(detector.preprocessing.apply(image)[None])
-        scored = scorer.score(features.embedding[0], [level[0] for level in features.levels], exclude=i)
+        scored = scorer.score(FrameFeatures.of(features, 0), exclude=i)
         assert held.scores["embedding"][i] == pytest.approx(scored.score, rel=1e-5)
         assert held.scores["embedding"][i] > 1.5 * detector.detect(image).score, "it found itself, at 0"
 

@@ -18,6 +18,7 @@ from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.inspect.verify import verify
 from panda_edge.search.evened import divisors
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_edge.search.query import FrameFeatures
 
 
 def expected(own: np.ndarray, depth: int) -> list[float]:
@@ -57,7 +58,7 @@ def test_by_the_own_distances_of_normal_pictures(
 def distances(bundle: Path, image: Path) -> np.ndarray:
     detector = panda_edge.load(bundle, threads=1)
     features = detector.features(detector.preprocessing.apply(image)[None])
-    found = detector._scorer.score(features.embedding[0], [level[0] for level in features.levels]).distances
+    found = detector._scorer.score(FrameFeatures.of(features, 0)).distances
     assert found is not None
     return found
 

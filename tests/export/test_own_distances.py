@@ -21,6 +21,7 @@ from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.evened import divisors
 from panda_edge.search.level_files import joint_descriptors, level_file, unnest
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_edge.search.query import FrameFeatures
 from panda_export.options import BankOptions
 
 K = 4
@@ -89,7 +90,7 @@ def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_im
     similar = kernel.topk(features.embedding, np.load(whole / EMBEDDINGS_FILE), K)[1][0]
     squared, matched = kernel.PyramidSearch(stored, grid[0]).nearest(levels, similar)
     usual = np.load(part / OWN_DISTANCES_FILE).reshape(-1)[matched]
-    scorers = [detector._scorer.score(features.embedding[0], levels).distances for detector in detectors]
+    scorers = [detector._scorer.score(FrameFeatures(features.embedding[0], levels)).distances for detector in detectors]
     np.testing.assert_allclose(scorers[0], np.sqrt(squared), rtol=1e-5)
     gains = divisors(read_manifest(part).segmentation.evened, *squared.shape)
     left = np.maximum(np.sqrt(squared) - 0.25 * usual, 0) / (1 if gains is None else gains)

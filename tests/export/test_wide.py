@@ -22,6 +22,7 @@ from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.level_files import level_file, raster_order
 from panda_edge.search.own_distances import OwnDistances
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
 from panda_export.options import BankOptions
 
@@ -76,7 +77,7 @@ def distances(detector: Detector, image: Path) -> tuple[np.ndarray, np.ndarray, 
     """A frame's cell distances, its embedding and its levels."""
     features = detector.features(detector.preprocessing.apply(image)[None])
     levels = [level[0] for level in features.levels]
-    found = detector._scorer.score(features.embedding[0], levels).distances
+    found = detector._scorer.score(FrameFeatures(features.embedding[0], levels)).distances
     assert found is not None
     return found, features.embedding[0], levels
 

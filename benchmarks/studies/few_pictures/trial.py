@@ -15,7 +15,8 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import Features, default_threads
 from panda_edge.decide.calibration import image_scores
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.search.picture import FeatureFunction, joined, score_frame
+from panda_edge.search.picture import FeatureFunction, joined
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_export.augment import augmented
 from panda_export.export import write_searchable
@@ -83,7 +84,7 @@ class Bench:
     def _figures(self, scorer: Scorer, run: FeatureFunction) -> dict[str, object]:
         scores, pixels, masked = [], PixelScores(), False
         for frame, mask in zip(self._frames, self._masks, strict=True):
-            found = score_frame(scorer, SHAPE.alone, run(frame[None]), 0)
+            found = scorer.score(FrameFeatures.of(run(frame[None]), 0, SHAPE.alone))
             shown = joined(SHAPE.alone, [found], scorer.maps)
             assert shown.heatmap is not None
             scores.append(image_scores(shown.score, shown.heatmap)["max"])

@@ -12,7 +12,8 @@ from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.bundle.selftest import SELFTEST_FILE
-from panda_edge.search.picture import FeatureFunction, joined, score_frame
+from panda_edge.search.picture import FeatureFunction, joined
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 FRAMES = 3
@@ -30,7 +31,7 @@ def write_selftest(staging: Path, manifest: Manifest, frames: np.ndarray, run: F
     scorer, alone = Scorer(Bundle(staging, manifest), default_threads()), manifest.preprocessing.alone
     # One frame at a time, as the device does it: batches round differently.
     features = [run(frame[None]) for frame in frames]
-    scored = [joined(alone, [score_frame(scorer, alone, f, 0)], scorer.maps) for f in features]
+    scored = [joined(alone, [scorer.score(FrameFeatures.of(f, 0, alone))], scorer.maps) for f in features]
     np.savez(
         staging / SELFTEST_FILE,
         frames=frames,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from panda_edge.search.candidates import PLACES_FILE, open_places
 from panda_edge.search.embedding import open_embedding_bank
 from panda_edge.search.gallery import frame_levels, stored_frames
 from panda_edge.search.picture import joined
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import FrameScore, Scorer
 
 PICTURES_FILE = "bank/pictures.npy"
@@ -69,10 +71,11 @@ def scored_without_itself(
         rows = np.zeros((1, 3), np.int32) if places is None else places.rows[own]
         at = [int(row) * len(view.lefts) + int(column) for _, row, column in rows]
         scores: list[FrameScore | None] = [None] * view.count
-        similar = scorer.similar(embeddings[own], True, exclude if len(embeddings) > 1 else None, view, at)
-        for i, frame in enumerate(at):
-            levels = frame_levels(stored, int(own[i]))
-            scores[frame] = scorer.score(embeddings[own[i]], levels, view=view, number=frame, similar=similar[i])
+        bare = [FrameFeatures(embeddings[i], (), view=view, number=frame) for i, frame in zip(own, at, strict=True)]
+        similar = scorer.similar(bare, True, exclude if len(embeddings) > 1 else None)
+        for i, frame, found in zip(own, bare, similar, strict=True):
+            whole = replace(frame, levels=frame_levels(stored, int(i)))  # a frame at a time, as levels are large
+            scores[frame.number] = scorer.score(whole, similar=found)
         yield view, joined(view, scores, scorer.maps, manifest.decision.sigma)
 
 

@@ -18,6 +18,7 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.search import kernel
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, frame_levels, grid_of, open_gallery, stored_frames
+from panda_edge.search.query import Query
 from panda_edge.search.wide import WIDE_DTYPE, WIDE_OWN_DISTANCES_FILE, wide_files, wide_frames, wide_gallery
 
 _PICTURES = 64  # spread over all, that say what is usual
@@ -75,9 +76,10 @@ def _usual(bundle: Bundle, weight: float) -> Wide | None:
     for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
         for number, numbers in zip(frames, similar, strict=True):
             levels = frame_levels(rows, number)
-            distances = np.sqrt(gallery.distances(levels, numbers))
+            distances = np.sqrt(gallery.search(Query(levels, numbers)).squared)
             near.append(distances if evened is None else distances / evened)
-            wide.append(np.sqrt(wider.distances(kernel.widened(levels, grid_of(bundle)), numbers)))
+            query = Query(kernel.widened(levels, grid_of(bundle)), numbers)
+            wide.append(np.sqrt(wider.search(query).squared))
     usual, wider_usual = float(np.mean(near)), float(np.mean(wide))
     if not usual > 0 or not wider_usual > 0:
         return None

@@ -12,7 +12,8 @@ from panda_edge.bundle.manifest import check_seal
 from panda_edge.bundle.model import checked_threads
 from panda_edge.bundle.selftest import read_selftest
 from panda_edge.detector import Detector
-from panda_edge.search.picture import joined, score_frame
+from panda_edge.search.picture import joined
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 # Relative to the largest expected magnitude. The heat map may also differ where two normal images are equally similar.
@@ -52,7 +53,7 @@ def self_test_differences(bundle: Bundle, threads: int) -> dict[str, float]:
     found: dict[str, list[float]] = {key: [] for key in TOLERANCE}
     for i, frame in enumerate(test.frames):
         features = detector.features(frame[None])
-        scored = joined(alone, [score_frame(scorer, alone, features, 0)], scorer.maps)
+        scored = joined(alone, [scorer.score(FrameFeatures.of(features, 0, alone))], scorer.maps)
         assert scored.heatmap is not None
         found["embedding"].append(_relative(features.embedding[0], test.embeddings[i]))
         found["score"].append(_relative(scored.score, test.scores[i]))

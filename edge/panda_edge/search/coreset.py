@@ -9,6 +9,7 @@ import numpy as np
 from panda_edge.bundle.manifest import Level
 from panda_edge.search import kernel
 from panda_edge.search.level_files import raster_order
+from panda_edge.search.query import Found, Query
 
 CORESET_FILE = "bank/coreset.npy"
 MEAN_FILE = "bank/coreset_mean.npy"
@@ -62,23 +63,17 @@ class CoresetGallery:
         self._grid = grid
         self._threads = threads
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Gallery.distances`; float32 (height, width) of the grid's cells, 0 where nobody looks."""
+    def search(self, query: Query) -> Found:
+        """See `Gallery.search`; the grid's cells."""
         shape = self._grid.height, self._grid.width
-        descriptors = self._grid.descriptors(levels)
-        if active_cells is None:
-            return self._nearest(descriptors).reshape(shape)
-        times = shape[0] // active_cells.shape[0]
-        cells = active_cells.repeat(times, axis=0).repeat(times, axis=1).ravel()
+        descriptors = self._grid.descriptors(query.levels)
+        if query.active_cells is None:
+            return Found(self._nearest(descriptors).reshape(shape))
+        times = shape[0] // query.active_cells.shape[0]
+        cells = query.active_cells.repeat(times, axis=0).repeat(times, axis=1).ravel()
         squared = np.zeros(self._grid.cells, np.float32)
         squared[cells] = self._nearest(descriptors[cells])
-        return squared.reshape(shape)
+        return Found(squared.reshape(shape))
 
     def _nearest(self, descriptors: np.ndarray) -> np.ndarray:
         turned = kernel.project(descriptors, self._mean, self._basis, self._threads)

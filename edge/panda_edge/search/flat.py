@@ -8,6 +8,7 @@ import numpy as np
 
 from panda_edge.search import kernel
 from panda_edge.search.level_files import unnest
+from panda_edge.search.query import Found, Query
 
 
 class FlatGallery:
@@ -18,15 +19,9 @@ class FlatGallery:
     def __init__(self, descriptors: Sequence[kernel.Rows], grid: tuple[int, int], threads: int) -> None:
         self._search = kernel.MeanSearch(list(descriptors), grid, threads=threads)
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
-        squared, _ = self._search.nearest(list(levels), active_cells)
-        return squared
+    def search(self, query: Query) -> Found:
+        squared, _ = self._search.nearest(list(query.levels), query.active_cells)
+        return Found(squared)
 
 
 class LevelMeansGallery:
@@ -45,17 +40,11 @@ class LevelMeansGallery:
         ]
         self._grid = grid
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def search(self, query: Query) -> Found:
         squared = np.zeros(1, np.float32)
-        coarsest = None if active_cells is None else active_cells.reshape(1, -1)
-        for search, level in zip(self._searches, levels, strict=True):
+        coarsest = None if query.active_cells is None else query.active_cells.reshape(1, -1)
+        for search, level in zip(self._searches, query.levels, strict=True):
             cells = None if coarsest is None else coarsest.repeat(len(level) // coarsest.size, axis=1)
             nearest, _ = search.nearest([level], cells)
             squared = np.repeat(squared, nearest.size // squared.size) + nearest[0]
-        return unnest(squared, self._grid)
+        return Found(unnest(squared, self._grid))

@@ -18,25 +18,17 @@ from panda_edge.search.kernel import Rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.own_distances import open_own_distances
 from panda_edge.search.pyramid import PyramidGallery
+from panda_edge.search.query import Found, Query
 
 
 class Gallery(Protocol):
     needs_neighbors: bool
-    """Whether `distances` has to be told which normal images are similar."""
+    """Whether `Query.neighbors` must name the normal images that are similar."""
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Squared L2 distance of each finest cell's joint descriptor to the nearest stored one.
+    def search(self, query: Query) -> Found:
+        """The distance of each cell's joint descriptor to the nearest stored one.
 
-        levels: coarse first, float32 (cells, channels) in nested order; neighbors: int64 (K,) numbers of the
-        normal frames to compare with; number: of the frame among its picture's, row by row; active_cells: coarsest
-        cells that matter, bool (h, w), None for all. Returns float32 (height, width) of the finest level; what it holds
-        where nobody looks is of no account.
+        Below inactive cells it is 0, in every bank: steps of the map rely on it.
         """
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from panda_edge.bundle.manifest import Level
 from panda_edge.search import kernel
+from panda_edge.search.query import Found, Query
 
 MEAN_FILE = "bank/gaussian_mean.npy"
 FACTOR_FILE = "bank/gaussian_factor.npy"
@@ -59,18 +60,12 @@ class GaussianGallery:
         self._threads = threads
         self._rank = rank
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """See `Gallery.distances`; float32 (height, width) of the grid's cells, 0 where nobody looks."""
-        descriptors = self._grid.descriptors(levels)
+    def search(self, query: Query) -> Found:
+        """See `Gallery.search`; the grid's cells."""
+        descriptors = self._grid.descriptors(query.levels)
         squared = np.zeros(self._grid.cells, np.float32)
-        first = number * self._grid.cells
-        for run in self._runs(active_cells):
+        first = query.number * self._grid.cells
+        for run in self._runs(query.active_cells):
             own = slice(first + run.start, first + run.stop)
             squared[run] = kernel.gaussian_distance(
                 descriptors[run],
@@ -80,7 +75,7 @@ class GaussianGallery:
                 triangular=self._rank is None,
                 threads=self._threads,
             )
-        return squared.reshape(self._grid.height, self._grid.width)
+        return Found(squared.reshape(self._grid.height, self._grid.width))
 
     def _runs(self, active_cells: np.ndarray | None) -> list[slice]:
         """Cells to be measured, in runs: what is stored of one lies together, and need not be copied."""

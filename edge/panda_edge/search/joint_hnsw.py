@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from panda_edge.search.embedding import HnswBank
 from panda_edge.search.level_files import joint_descriptors, unnest
+from panda_edge.search.query import Found, Query
 
 
 class JointHnswGallery:
@@ -18,17 +18,11 @@ class JointHnswGallery:
         self._index = HnswBank(path, count, size, ef, threads)
         self._grid = grid
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-    ) -> np.ndarray:
-        descriptors = joint_descriptors(levels)
+    def search(self, query: Query) -> Found:
+        descriptors = joint_descriptors(query.levels)
         cells = np.ones(len(descriptors), dtype=bool)
-        if active_cells is not None:
-            cells = active_cells.ravel().repeat(len(descriptors) // active_cells.size)
+        if query.active_cells is not None:
+            cells = query.active_cells.ravel().repeat(len(descriptors) // query.active_cells.size)
         squared = np.zeros(len(descriptors), np.float32)
         squared[cells] = self._index.nearest(descriptors[cells], 1)[0][:, 0]
-        return unnest(squared, self._grid)
+        return Found(unnest(squared, self._grid))

@@ -12,7 +12,7 @@ import numpy as np
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
-from panda_edge.search.candidates import Similar
+from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 
@@ -120,27 +120,13 @@ class PictureScorer:
         started = time.perf_counter()
         features = self._run(view.frames(canvas, numbers))
         seen = time.perf_counter()
-        similar = scorer.similar(features.embedding, with_map, exclude, view, numbers)
+        each = [FrameFeatures.of(features, i, view, number) for i, number in enumerate(numbers)]
+        similar = scorer.similar(each, with_map, exclude)
         in_model, choosing = (seen - started) / len(numbers), (time.perf_counter() - seen) / len(numbers)
-        for i, number in enumerate(numbers):
+        for frame, found in zip(each, similar, strict=True):
             before = time.perf_counter()
-            frame = score_frame(scorer, view, features, i, number, with_map, exclude, similar[i])
-            yield number, frame, (in_model, choosing + time.perf_counter() - before)
-
-
-def score_frame(
-    scorer: Scorer,
-    view: View,
-    features: Features,
-    i: int,
-    number: int = 0,
-    with_map: bool = True,
-    exclude: int | None = None,
-    similar: Similar | None = None,
-) -> FrameScore:
-    """Score frame `number` of a picture, the i-th of a batch of features."""
-    levels = [level[i] for level in features.levels]
-    return scorer.score(features.embedding[i], levels, with_map, exclude, features.score_of(i), view, number, similar)
+            scored = scorer.score(frame, with_map, exclude, found)
+            yield frame.number, scored, (in_model, choosing + time.perf_counter() - before)
 
 
 class _Work:

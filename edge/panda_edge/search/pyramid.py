@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from panda_edge.search import kernel
 from panda_edge.search.own_distances import OwnDistances
+from panda_edge.search.query import Found, Query
 
 
 class PyramidGallery:
@@ -33,20 +32,13 @@ class PyramidGallery:
         self._window = window
         self._own = own
 
-    def distances(
-        self,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int = 0,
-        active_cells: np.ndarray | None = None,
-        enough: float = 0.0,
-    ) -> np.ndarray:
-        """See `Gallery.distances`. enough: an L2 distance; of what is found, less what is taken off, any that is below
-        may stand for the least."""
+    def search(self, query: Query) -> Found:
+        """See `Gallery.search`. `Query.enough` is of the distances less what is taken off."""
+        enough = query.enough
         if enough and self._own is not None:
-            enough += self._own.least(neighbors)
+            enough += self._own.least(query.neighbors)
         nearer = enough * enough * (1 - 1e-5) if enough > 0 else 0.0  # than any that comes out above, rounded
-        squared, matched = self._search.nearest(
-            list(levels), neighbors, self._epsilon, active_cells, self._window, nearer
+        squared, matches = self._search.nearest(
+            list(query.levels), query.neighbors, self._epsilon, query.active_cells, self._window, nearer
         )
-        return squared if self._own is None else self._own.taken_off(squared, matched)
+        return Found(squared if self._own is None else self._own.taken_off(squared, matches), matches)

@@ -9,11 +9,11 @@ import numpy as np
 
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import PandaError
-from panda_edge.images.view import View
 from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, open_gallery
+from panda_edge.search.query import FrameFeatures, Query
 from panda_edge.search.wide import WideLook, open_wide
 
 
@@ -49,52 +49,49 @@ class Scorer:
         finest = manifest.levels[-1]
         self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 
-    def similar(
-        self,
-        embeddings: np.ndarray,
-        with_map: bool,
-        exclude: int | None = None,
-        view: View | None = None,
-        numbers: Sequence[int] = (0,),
-    ) -> list[Similar]:
-        """The stored frames that each of some frames is scored by, and compared with. embeddings: float32 (B, D);
-        the rest as for `score`, numbers: of each frame."""
+    def similar(self, frames: Sequence[FrameFeatures], with_map: bool, exclude: int | None = None) -> list[Similar]:
+        """The stored frames that each of some frames is scored by, and compared with: all searched at once.
+
+        with_map, exclude: as for `score`.
+        """
         compared = self._neighbors if with_map and self._gallery.needs_neighbors else 0
-        places = [(0, 0) if view is None else view.place(number) for number in numbers]
+        places = [(0, 0) if frame.view is None else frame.view.place(frame.number) for frame in frames]
+        embeddings = np.stack([frame.embedding for frame in frames])
         return self._candidates.nearest(embeddings, max(self._knn, compared), places, exclude)
 
     def score(
         self,
-        embedding: np.ndarray,
-        levels: Sequence[np.ndarray],
+        frame: FrameFeatures,
         with_map: bool = True,
         exclude: int | None = None,
-        graph_score: float | None = None,
-        view: View | None = None,
-        number: int = 0,
         similar: Similar | None = None,
     ) -> FrameScore:
-        """Score one frame. Raises PandaError where a distance is not finite.
+        """Score one frame.
 
-        embedding: float32 (D,); levels: coarse first, float32 (cells, channels) in nested order. exclude: the number
-        of a normal picture that is not to be compared with, which is how a stored one is scored as if it were new.
-        graph_score: the model's own score, which is the frame's where the bundle scores in its graph. view, number: of
-        the picture, and which of its frames this is; without a view it stands alone. similar: what `similar` gave.
+        Args:
+            frame: Its features.
+            with_map: Whether distances are wanted, too.
+            exclude: Number of a normal picture that is not compared with. A stored one is so scored as if it were new.
+            similar: What `similar` gave for this frame; looked up where None.
+
+        Raises:
+            PandaError: A distance is not finite.
         """
         if similar is None:
-            (similar,) = self.similar(embedding[None], with_map, exclude, view, [number])
+            (similar,) = self.similar([frame], with_map, exclude)
         squared, numbers = similar
-        score = float(squared[: self._knn].mean()) if not self._in_graph or graph_score is None else graph_score
+        in_graph = frame.graph_score if self._in_graph else None
+        score = float(squared[: self._knn].mean()) if in_graph is None else in_graph
         check_finite(score)
         if not with_map:
             return FrameScore(score, None)
-        active_cells = None if view is None else view.active_cells(number, self._stride)
-        compared = numbers[: self._neighbors]
-        distances = np.sqrt(self._gallery.distances(levels, compared, number, active_cells))
+        active_cells = None if frame.view is None else frame.view.active_cells(frame.number, self._stride)
+        query = Query(frame.levels, numbers[: self._neighbors], frame.number, active_cells)
+        distances = np.sqrt(self._gallery.search(query).squared)
         if self._divisors is not None:
             distances /= self._divisors
         if self._wide is not None:
-            distances += self._wide.excess(distances, levels, compared, number, active_cells)
+            distances += self._wide.excess(distances, query)
         return FrameScore(score, distances)
 
 

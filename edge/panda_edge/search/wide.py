@@ -8,6 +8,7 @@ only where a distance is not low already. `builder/wide.py` measures what is usu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from panda_edge.search import kernel
 from panda_edge.search.gallery import SearchOptions, grid_of
 from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OwnDistances
 from panda_edge.search.pyramid import PyramidGallery
+from panda_edge.search.query import Query
 
 WIDE_OWN_DISTANCES_FILE = "bank/wide_own_distances.npy"
 WIDE_DTYPE = "float16"
@@ -53,26 +55,19 @@ class WideLook:
         self._finer = levels[-1].height // wide_grid(levels).height
         self._finest = levels[-1].height // levels[0].height
 
-    def excess(
-        self,
-        distances: np.ndarray,
-        levels: Sequence[np.ndarray],
-        neighbors: np.ndarray | None,
-        number: int,
-        active_cells: np.ndarray | None,
-    ) -> np.ndarray | float:
+    def excess(self, distances: np.ndarray, query: Query) -> np.ndarray | float:
         """float32 (h, w) of the finest level, 0 or more; or 0 where nothing is high. distances: of the finest cells,
-        (h, w); the rest as of `Gallery.distances`."""
+        (h, w)."""
         height, width = self._grid
         high = distances.reshape(height, self._finest, width, self._finest).max(axis=(1, 3)) > self._beyond.above
-        if active_cells is not None:
-            high &= active_cells
+        if query.active_cells is not None:
+            high &= query.active_cells
         if not high.any():
             return 0.0
-        widened, nothing = kernel.widened(levels, self._grid), 0.0
+        widened, nothing = kernel.widened(query.levels, self._grid), 0.0
         if self._beyond.factor:
             nothing = self._beyond.floor / self._beyond.factor  # a distance that adds nothing, nor do lesser ones
-        squared = self._gallery.distances(widened, neighbors, number, high, nothing)
+        squared = self._gallery.search(replace(query, levels=widened, active_cells=high, enough=nothing)).squared
         beyond = np.sqrt(squared) * np.float32(self._beyond.factor) - np.float32(self._beyond.floor)
         found: np.ndarray = np.maximum(beyond, np.float32(0))
         return found.repeat(self._finer, axis=0).repeat(self._finer, axis=1)

@@ -18,6 +18,7 @@ from panda_edge.bundle.model import Features
 from panda_edge.search import kernel
 from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGallery, CoresetGrid
 from panda_edge.search.level_files import raster_order
+from panda_edge.search.query import Query
 from panda_export.descriptors import Descriptors
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))
@@ -80,11 +81,11 @@ def test_a_bank_of_all_descriptors_finds_the_nearest_of_all(tmp_path: Path) -> N
     )
     levels = [level[0] for level in features(1, 4).levels]
     expected = ((by_torch(levels)[:, None] - normal[None]) ** 2).sum(2).min(1).reshape(4, 6)
-    np.testing.assert_allclose(gallery.distances(levels, None), expected, rtol=1e-2)  # the draw keeps float16
+    np.testing.assert_allclose(gallery.search(Query(levels)).squared, expected, rtol=1e-2)  # the draw keeps float16
     active_cells = np.array([[True, False, False], [False, True, False]])
-    some = gallery.distances(levels, None, active_cells=active_cells)
+    some = gallery.search(Query(levels, active_cells=active_cells)).squared
     seen = active_cells.repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(some[seen], gallery.distances(levels, None)[seen])
+    np.testing.assert_array_equal(some[seen], gallery.search(Query(levels)).squared[seen])
     assert (some[~seen] == 0).all()
 
 

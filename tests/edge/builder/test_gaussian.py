@@ -14,6 +14,7 @@ from panda_edge.errors import DataError, PandaError
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, GaussianGallery, packed_size
 from panda_edge.search.kernel import pack_factors
 from panda_edge.search.level_files import raster_order
+from panda_edge.search.query import Query
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))
 CELLS, SIZE = 24, 12
@@ -78,7 +79,7 @@ def test_distances_equal_float64(tmp_path: Path, images: int, dtype: str, tolera
         Features(whole.embedding[i : i + 7], tuple(level[i : i + 7] for level in whole.levels))
         for i in range(0, images, 7)
     ]
-    found = write(tmp_path, parts, dtype).distances([level[0] for level in query.levels], None)
+    found = write(tmp_path, parts, dtype).search(Query([level[0] for level in query.levels])).squared
     expected = expected_distances(joint(whole), joint(query)[0])
     assert found.shape == (4, 6)
     np.testing.assert_allclose(found.ravel(), expected, rtol=tolerance)
@@ -89,7 +90,7 @@ def test_distances_equal_float64(tmp_path: Path, images: int, dtype: str, tolera
 def test_distances_of_low_rank_equal_float64(tmp_path: Path, rank: int, dtype: str, tolerance: float) -> None:
     whole, query = features(80, 1), features(1, 99)
     bank = write(tmp_path, [whole], dtype, rank=rank)
-    found = bank.distances([level[0] for level in query.levels], None).ravel()
+    found = bank.search(Query([level[0] for level in query.levels])).squared.ravel()
     expected = expected_distances(joint(whole), joint(query)[0], rank)
     # A single direction may happen to be nearly at right angles: measured against the usual distance.
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * expected.mean())
@@ -174,14 +175,14 @@ def test_what_lies_off_the_normal_directions_is_far(tmp_path: Path) -> None:
     agree, disagree = [level.copy() for level in levels], [level.copy() for level in levels]
     agree[1][5, :2] += 1.0
     disagree[1][5, :2] += (0.3, -0.3)
-    assert bank.distances(disagree, None).max() > 5 * bank.distances(agree, None).max()
+    assert bank.search(Query(disagree)).squared.max() > 5 * bank.search(Query(agree)).squared.max()
 
 
 def test_identical_images_have_finite_factors(tmp_path: Path) -> None:
     one = features(1, 1)
     bank = write(tmp_path, [one, one, one], "float16")
     assert np.isfinite(np.load(tmp_path / FACTOR_FILE)).all()
-    assert bank.distances([level[0] for level in one.levels], None).max() < 1e-3
+    assert bank.search(Query([level[0] for level in one.levels])).squared.max() < 1e-3
 
 
 def test_one_image_is_too_few(tmp_path: Path) -> None:
