@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -144,6 +145,11 @@ class Manifest:
     def to_json(self) -> str:
         """The same manifest gives the same bytes: keys in a fixed order, no dates."""
         return sealed({"magic": MAGIC, **self.plain()})
+
+    @property
+    def identity(self) -> str:
+        """The first 12 digits of `manifest_sha256`: two bundles that differ anywhere have different ones."""
+        return str(json.loads(self.to_json())["manifest_sha256"][:12])
 
     def plain(self) -> dict[str, Any]:
         """As what JSON has. A table or field that came later is left out where it holds its default."""

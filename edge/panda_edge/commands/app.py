@@ -12,6 +12,7 @@ from panda_edge.commands.bench import bench
 from panda_edge.commands.console import run
 from panda_edge.commands.detect import detect
 from panda_edge.commands.extend import extend
+from panda_edge.commands.history import history
 from panda_edge.commands.info import info
 from panda_edge.commands.segment import segment
 from panda_edge.commands.verify import verify
@@ -30,7 +31,8 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     detect: "panda-edge detect parts.panda parts/test/hole --json",
     segment: "panda-edge segment parts.panda parts/test --out maps",
     archive: "panda-edge archive parts.panda parts/test --out scores --workers 2",
-    watch: "panda-edge watch parts.panda parts/test/hole --once",
+    watch: "panda-edge watch parts.panda parts/test/hole --once --save found",
+    history: "panda-edge history found",
     extend: "panda-edge extend parts.panda parts/test/good --out more.panda",
     bench: "panda-edge bench parts.panda parts/test/good --frames 50",
 }

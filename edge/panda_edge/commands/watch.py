@@ -82,6 +82,19 @@ def watch(
     quota_mb: Annotated[
         float, typer.Option(help="The oldest go where --save's folder would be larger.", rich_help_panel=_SINKS)
     ] = 1000.0,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Every frame's outcome, for `panda-edge history` and the page; history.sqlite in --save's folder.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    history_days: Annotated[float, typer.Option(help="Older frames leave the history.", rich_help_panel=_SINKS)] = 90.0,
+    history_mb: Annotated[
+        float, typer.Option(help="The oldest frames leave where the history would be larger.", rich_help_panel=_SINKS)
+    ] = 500.0,
     mqtt: Annotated[
         str | None,
         typer.Option(metavar="URL", help="mqtt://host:1883/topic.", show_default=False, rich_help_panel=_SINKS),
@@ -176,6 +189,9 @@ def watch(
             keep=keep,
             save=save,
             quota_bytes=round(quota_mb * 1e6),
+            history=history,
+            history_days=history_days,
+            history_bytes=round(history_mb * 1e6),
             mqtt=mqtt,
             webhook=webhook,
             send=send.value,

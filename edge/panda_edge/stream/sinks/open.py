@@ -11,9 +11,11 @@ from pathlib import Path
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.drift import SourceDrift
+from panda_edge.stream.history.row import NAME
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
 from panda_edge.stream.sinks.drift import Drift
+from panda_edge.stream.sinks.history import History
 from panda_edge.stream.sinks.jsonl import JsonLines, RotatedFile, write_to_stdout
 from panda_edge.stream.sinks.metrics import Metrics, MetricsServer
 from panda_edge.stream.sinks.mqtt import Mqtt
@@ -29,6 +31,7 @@ _FAREWELL = 10.0  # seconds that a sink has for what it holds
 @dataclass(frozen=True)
 class SinkOptions:
     """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
+    history: the history's file, in save's folder by default; history_days, history_bytes: see HistoryStore.
     mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
     http: HOST:PORT of the page; token: see PageServer; collect: folder for pictures that were normal after all.
     """
@@ -39,6 +42,9 @@ class SinkOptions:
     keep: int = 10
     save: Path | None = None
     quota_bytes: int = 1_000_000_000
+    history: Path | None = None
+    history_days: float = 90.0
+    history_bytes: int = 500_000_000
     mqtt: str | None = None
     webhook: str | None = None
     send: str = "anomalous"
@@ -68,9 +74,13 @@ def open_sinks(
             raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")
         file = RotatedFile(Path(options.jsonl), options.rotate_bytes, options.rotate_seconds, options.keep)
         add("jsonl", JsonLines(file.write, partial(say, options.jsonl), may_wait, file.close))
+    history = _open_history(options, loop, partial(say, "history"), may_wait)
+    if history is not None:
+        add("history", history)  # before what saves pictures, as it is closed after it
     if options.save is not None:
         segmentation = partial(lambda: loop.detector.bundle.manifest.segmentation)
-        add("save", SavedFrames(options.save, options.quota_bytes, segmentation, partial(say, str(options.save))))
+        tell = (lambda identity, name: None) if history is None else history.saved
+        add("save", SavedFrames(options.save, options.quota_bytes, segmentation, partial(say, str(options.save)), tell))
     receivers: list[Receiver] = []
     if options.mqtt is not None:
         receivers.append(Mqtt(options.mqtt))
@@ -100,6 +110,18 @@ def open_sinks(
     if drift is not None:
         add("drift", drift)
     return list(sinks.values())
+
+
+def _open_history(
+    options: SinkOptions, loop: Loop, say: Callable[[str], None], may_wait: Callable[[], bool]
+) -> History | None:
+    path = options.history
+    if path is None and options.save is not None:
+        make_folder(options.save)
+        path = options.save / NAME
+    if path is None:
+        return None
+    return History(path, options.history_days, options.history_bytes, lambda: loop.detector.bundle, say, may_wait)
 
 
 def _open_page(

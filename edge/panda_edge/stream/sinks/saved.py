@@ -30,9 +30,15 @@ class SavedFrames:
     """
 
     def __init__(
-        self, folder: Path, quota_bytes: int, segmentation: Callable[[], Segmentation], say: Callable[[str], None]
+        self,
+        folder: Path,
+        quota_bytes: int,
+        segmentation: Callable[[], Segmentation],
+        say: Callable[[str], None],
+        tell: Callable[[str, str], None] = lambda identity, name: None,
     ) -> None:
-        """quota_bytes: of the files that are ours. segmentation: of the bundle at work. Raises PandaError."""
+        """quota_bytes: of the files that are ours. segmentation: of the bundle at work. tell: is told a frame's id and
+        its picture's name once it is saved. Raises PandaError."""
         if quota_bytes < 1_000_000:
             raise PandaError("--quota-mb: at least 1 is needed")
         make_results_folder(folder)
@@ -40,6 +46,7 @@ class SavedFrames:
         self._folder = folder
         self._quota = quota_bytes
         self._segmentation = segmentation
+        self._tell = tell
         self._kept: deque[tuple[Path, int]] = deque()
         self._bytes = 0
         self._next = 1
@@ -97,6 +104,7 @@ class SavedFrames:
                 self._kept.append((path, len(data)))
                 self._bytes += len(data)
             self._next += 1
+            self._tell(outcome.id, next(iter(files)).name)
 
     def _make_room(self, needed: int) -> None:
         while self._kept and self._bytes + needed > self._quota:

@@ -40,11 +40,13 @@ class Worker(Generic[T]):
         most_bytes: int = 16_000_000,
         may_wait: Callable[[], bool] = never,
         batch: int = 256,
+        linger: float = 0.0,
     ) -> None:
         """work: raises OSError or PandaError where it failed, and did then nothing of the batch; BrokenPipeError ends
         the worker, as nobody reads any more; a batch that fails in another way is lost. say: one line, when it begins
         to fail and when it works again. weigh: bytes of an item, of which `most_bytes` wait; a larger one waits alone.
-        may_wait: asked twice a second by a caller for whose item there is no room. Raises PandaError."""
+        may_wait: asked twice a second by a caller for whose item there is no room. linger: seconds that a first item
+        waits for others of its batch. Raises PandaError."""
         self.lost = 0
         self.broken = self.gave_up = False
         self._work = work
@@ -54,6 +56,7 @@ class Worker(Generic[T]):
         self._most_bytes = most_bytes
         self._may_wait = may_wait
         self._batch = batch
+        self._linger = linger
         self._queue: deque[T] = deque()
         self._bytes = 0
         self._changed = Condition()
@@ -87,6 +90,11 @@ class Worker(Generic[T]):
             self._changed.notify_all()
         self._thread.join(timeout)
 
+    @property
+    def working(self) -> bool:
+        """Whether its thread is still at work, as one that hangs is after `close`."""
+        return self._thread.is_alive()
+
     def _has_room(self, size: int) -> bool:
         if not self._queue:
             return True
@@ -103,6 +111,7 @@ class Worker(Generic[T]):
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
+                self._changed.wait_for(lambda: self._closing or len(self._queue) >= self._batch, self._linger)
                 batch = [self._take() for _ in range(min(self._batch, len(self._queue)))]
                 self._changed.notify_all()
             if not self._done(batch):

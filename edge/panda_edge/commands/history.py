@@ -1,0 +1,76 @@
+"""The command `panda-edge history`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panda_edge.commands.console import print_json, print_line
+from panda_edge.commands.options import Json
+from panda_edge.errors import PandaError
+
+
+class Verdict(StrEnum):
+    ok = "OK"
+    ng = "NG"
+    not_judged = "not-judged"
+    undecided = "undecided"
+
+
+def history(
+    where: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The folder of `watch --save`, or a history's file.", show_default=False),
+    ],
+    source: Annotated[str | None, typer.Option(help="Only frames of this source.", show_default=False)] = None,
+    verdict: Annotated[
+        Verdict | None, typer.Option(help="Only frames with this verdict.", show_default=False, case_sensitive=False)
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="From then on: 2026-01-31, or 2026-01-31T14:00; local time.", show_default=False
+        ),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.", show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """Print what `watch` judged, a line a frame, oldest first, as CSV; with --json as JSON lines. `watch` may go on."""
+    from panda_edge.stream.history.reader import HistoryReader, Wanted
+    from panda_edge.stream.history.row import HEADINGS
+
+    wanted = Wanted(
+        source,
+        None if verdict is None else verdict.value.replace("-", " "),
+        None if since is None else _seconds(since, "--since"),
+        None if until is None else _seconds(until, "--until"),
+    )
+    reader = HistoryReader(where)
+    if not json:
+        print_line(_csv(HEADINGS))
+    for row in reader.every(wanted):
+        if json:
+            print_json(row.facts())
+        else:
+            print_line(_csv(row.facts().values()))
+
+
+def _csv(values: Iterable[object]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow(values)
+    return stream.getvalue()
+
+
+def _seconds(given: str, option: str) -> float:
+    """Seconds since 1970. Raises PandaError."""
+    try:
+        return datetime.fromisoformat(given).timestamp()  # without a zone: local time
+    except (ValueError, OverflowError, OSError):
+        raise PandaError(f"{option} {given}: expected a time such as 2026-01-31 or 2026-01-31T14:00") from None

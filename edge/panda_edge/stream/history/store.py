@@ -1,0 +1,135 @@
+"""The history's file, SQLite with a write-ahead log: bounded by age and size, and whole after a crash."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from panda_edge.errors import PandaError
+from panda_edge.stream.history.row import COLUMNS, Row
+
+_TIDY_EVERY = 30.0  # seconds between two looks at age and size
+_BUSY = 5.0  # seconds that a reader may hold the file
+_LOG_BYTES = 16_000_000
+_SHARE = 0.05  # of the frames that go where the file would be larger than it may
+
+# `minutes` answers for hours and shifts without a walk through every frame of them.
+_TABLES = """
+CREATE TABLE IF NOT EXISTS frames (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, captured REAL NOT NULL, source TEXT NOT NULL,
+    frame INTEGER NOT NULL, place TEXT, score REAL, threshold REAL, severity REAL, p_value REAL, anomalous INTEGER,
+    not_judged TEXT, bundle TEXT NOT NULL, saved TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS frames_id ON frames (id);
+CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured);
+CREATE INDEX IF NOT EXISTS frames_anomalous ON frames (anomalous, severity);
+CREATE TABLE IF NOT EXISTS minutes (
+    minute INTEGER NOT NULL, source TEXT NOT NULL, ok INTEGER NOT NULL, ng INTEGER NOT NULL,
+    undecided INTEGER NOT NULL, not_judged INTEGER NOT NULL, highest REAL, threshold REAL,
+    PRIMARY KEY (minute, source)
+) WITHOUT ROWID;
+"""
+_ADD = f"INSERT OR IGNORE INTO frames ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_COUNT = """
+INSERT INTO minutes VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (minute, source) DO UPDATE SET
+    ok = ok + excluded.ok, ng = ng + excluded.ng, undecided = undecided + excluded.undecided,
+    not_judged = not_judged + excluded.not_judged,
+    highest = MAX(COALESCE(highest, excluded.highest), COALESCE(excluded.highest, highest)),
+    threshold = COALESCE(excluded.threshold, threshold)
+"""
+
+
+@dataclass
+class _Minute:
+    ok: int = 0
+    ng: int = 0
+    undecided: int = 0
+    not_judged: int = 0
+    highest: float | None = None
+    threshold: float | None = None
+
+    def add(self, row: Row) -> None:
+        name = {"OK": "ok", "NG": "ng", "undecided": "undecided", "not judged": "not_judged"}[row.verdict]
+        setattr(self, name, getattr(self, name) + 1)
+        if row.score is not None:
+            self.highest = row.score if self.highest is None else max(self.highest, row.score)
+        self.threshold = self.threshold if row.threshold is None else row.threshold
+
+
+class HistoryStore:
+    """Writes the history. A commit survives the process being killed; a power cut may cost the last ones, and never
+    leaves half a frame. Used by one thread at a time."""
+
+    def __init__(self, path: Path, most_days: float, most_bytes: int) -> None:
+        """most_days, most_bytes: beyond, the oldest frames go. Raises PandaError."""
+        if not 0 < most_days < 1e6:
+            raise PandaError(f"--history-days {most_days:g}: expected more than 0, and less than a million")
+        if most_bytes < 1_000_000:
+            raise PandaError("--history-mb: at least 1 is needed")
+        self._most_seconds = most_days * 86_400
+        self._most_bytes = most_bytes
+        self._tidied = -_TIDY_EVERY
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                raise OSError("not a plain file")
+            self._database = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+            self._database.executescript(_TABLES)
+            self._database.execute(f"SELECT seq, {', '.join(COLUMNS)} FROM frames LIMIT 1").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise PandaError(f"{path}: no history can be kept there ({error}); give --history another file") from error
+
+    def add(self, rows: Sequence[Row], saved: Sequence[tuple[str, str]] = ()) -> None:
+        """Add frames, and say of frames by their ids which files were saved of them. All of it or nothing.
+
+        Raises OSError."""
+        minutes: defaultdict[tuple[int, str], _Minute] = defaultdict(_Minute)
+        for row in rows:
+            minutes[int(row.captured // 60), row.source].add(row)
+        try:
+            if time.monotonic() - self._tidied >= _TIDY_EVERY:  # first: what fails here may be tried again
+                self._tidy()
+                self._tidied = time.monotonic()
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany(_ADD, ([getattr(row, name) for name in COLUMNS] for row in rows))
+            self._database.executemany(_COUNT, ((*key, *astuple(minute)) for key, minute in minutes.items()))
+            self._database.executemany("UPDATE frames SET saved = ? WHERE id = ?", ((name, id_) for id_, name in saved))
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OSError(0, f"the history takes nothing ({error})") from error
+        finally:
+            with suppress(sqlite3.Error):
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _tidy(self) -> None:
+        """Forget what is too old, and the oldest frames where the file is too large. Pages that they leave are used
+        again, so that the file does not grow."""
+        oldest = time.time() - self._most_seconds
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.execute("DELETE FROM frames WHERE captured < ?", (oldest,))
+        self._database.execute("DELETE FROM minutes WHERE minute < ?", (int(oldest // 60),))
+        while self._used() > self._most_bytes:
+            low, high = self._database.execute("SELECT MIN(seq), MAX(seq) FROM frames").fetchone()
+            if low is None:
+                break
+            self._database.execute("DELETE FROM frames WHERE seq <= ?", (low + int((high - low) * _SHARE),))
+        self._database.execute("COMMIT")
+
+    def _used(self) -> int:
+        pages, free, size = (
+            int(self._database.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size

@@ -1,0 +1,78 @@
+"""A sink that keeps every frame's outcome in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from panda_edge.bundle.folder import Bundle
+from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.history.row import Row
+from panda_edge.stream.history.store import HistoryStore
+from panda_edge.stream.sinks.worker import Worker, never
+
+_LINGER = 1.0  # seconds that frames wait for others, so that a card is written once a second at most
+_CAPACITY, _BATCH = 20_000, 5000
+
+_Saved = tuple[str, str]  # the frame's id, and its file's name
+
+
+class History:
+    """Writes rows from a thread of its own. Frames that come while the disk is full wait; then the oldest are lost."""
+
+    def __init__(
+        self,
+        path: Path,
+        most_days: float,
+        most_bytes: int,
+        bundle: Callable[[], Bundle],
+        say: Callable[[str], None],
+        may_wait: Callable[[], bool] = never,
+    ) -> None:
+        """most_days, most_bytes: see HistoryStore. bundle: the one at work. may_wait: see Worker. Raises PandaError."""
+        self._store = HistoryStore(path, most_days, most_bytes)
+        self._bundle = bundle
+        self._known: tuple[Bundle | None, str] = (None, "")
+        self._worker: Worker[Row | _Saved] = Worker(
+            "history", self._write, say, _weight, _CAPACITY, may_wait=may_wait, batch=_BATCH, linger=_LINGER
+        )
+
+    @property
+    def lost(self) -> int:
+        """Frames not kept because the disk was full or too slow."""
+        return self._worker.lost
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it still failed when it was closed."""
+        return self._worker.gave_up
+
+    def outcome(self, outcome: Outcome) -> None:
+        bundle = self._bundle()
+        if bundle is not self._known[0]:
+            self._known = bundle, bundle.manifest.identity
+        self._worker.put(Row.of(outcome, self._known[1]))
+
+    def saved(self, identity: str, name: str) -> None:
+        """The file of a frame that was saved. Called by any thread, after `outcome`."""
+        self._worker.put((identity, name))
+
+    def notice(self, notice: Notice) -> None:
+        pass
+
+    def close(self, timeout: float) -> None:
+        self._worker.close(timeout)
+        if not self._worker.working:
+            self._store.close()
+
+    def _write(self, batch: list[Row | _Saved]) -> None:
+        self._store.add(
+            [item for item in batch if isinstance(item, Row)],
+            [item for item in batch if not isinstance(item, Row)],
+        )
+
+
+def _weight(item: Row | _Saved) -> int:
+    if isinstance(item, Row):
+        return 300 + len(item.source) + len(item.place or "") + len(item.not_judged or "")
+    return 100 + len(item[1])
