@@ -12,6 +12,7 @@ from skimage import data as photographs
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
+from panda_train.backbones import efficientnet_lite
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967  # positions in ImageNet's list of 1,000 classes
 
@@ -65,7 +66,7 @@ def test_parts_in_sequence_are_the_whole(name: str) -> None:
 
 
 def test_weights_hash_is_the_files(lite0: backbones.Backbone) -> None:
-    path = backbones.efficientnet_lite.default_weights("efficientnet-lite0")
+    path = efficientnet_lite.default_weights("efficientnet-lite0")
     assert lite0.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -126,11 +127,11 @@ class TestWeightsThatAreRefused:
         assert "does not exist" in message("resnet18", tmp_path / "none.pth")
 
     def test_other_network(self) -> None:
-        path = backbones.efficientnet_lite.default_weights("efficientnet-lite0")
+        path = efficientnet_lite.default_weights("efficientnet-lite0")
         assert "does not hold the weights of resnet18" in message("resnet18", path)
 
     def test_nan(self, tmp_path: Path) -> None:
-        tensors = torch.load(backbones.efficientnet_lite.default_weights("efficientnet-lite0"), weights_only=True)
+        tensors = torch.load(efficientnet_lite.default_weights("efficientnet-lite0"), weights_only=True)
         tensors["_fc.bias"][7] = float("nan")
         torch.save(tensors, tmp_path / "nan.pth")
         assert "NaN or infinite values in 1 tensors (first _fc.bias)" in message(

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import panda_edge
-import panda_train.fit
 from panda_edge.images.preprocessing import Preprocessing
+from panda_export import export
 from panda_export.options import BankOptions
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, adaptation, fisher, trained_images
@@ -127,8 +127,8 @@ Fit = Callable[..., Fitted]
 def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path, exposure: Path, diagonal: Path) -> Fit:
     """`fit`, watched."""
     kept: dict[str, object] = {}
-    adapt_to = panda_train.fit.adapt_to
-    export_bundle = panda_train.fit.export_bundle
+    adapt_to = adaptation.adapt_to
+    export_bundle = export.export_bundle
 
     def watched_adaptation(*arguments: object) -> Adaptation:
         kept["adapted"] = adapt_to(*arguments)  # type: ignore[arg-type]
@@ -138,8 +138,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path, exposure
         kept["images"] = list(images)
         return export_bundle(out, backbone, images, *more, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(panda_train.fit, "adapt_to", watched_adaptation)
-    monkeypatch.setattr(panda_train.fit, "export_bundle", watched_export)
+    monkeypatch.setattr(adaptation, "adapt_to", watched_adaptation)
+    monkeypatch.setattr(export, "export_bundle", watched_export)
     monkeypatch.setattr(adaptation, "PRETRAINING_IMAGES", 32)
 
     def call(

@@ -26,7 +26,6 @@ from panda_train.evaluate.metrics import auroc
 from panda_train.paper import adapted_scores as paper_scores
 from panda_train.paper import datasets as paper_datasets
 from panda_train.paper import features as paper_features
-from panda_train.paper import protocol as paper
 from panda_train.paper import rows as paper_rows
 from panda_train.paper import run as paper_run
 from panda_train.paper.features import Features
@@ -277,7 +276,7 @@ class TestResuming:
     ) -> None:
         both = replace(options, methods=("dn2", "panda-early"), classes=("cat", "dog"))
         whole = run_paper("cifar10", cifar10, tmp_path / "whole", both)
-        run, done = paper.run, []
+        run, done = paper_run.run, []
 
         def stopping(normal: str, *more: object) -> object:
             if len(done) == 4:
@@ -285,12 +284,12 @@ class TestResuming:
             done.append(normal)
             return run(normal, *more)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(paper, "run", stopping)
+        monkeypatch.setattr(paper_run, "run", stopping)
         with pytest.raises(KeyboardInterrupt):
             run_paper("cifar10", cifar10, tmp_path / "out", both)
         kept = json.loads((tmp_path / "out" / "cifar10.json").read_text())
         assert len(kept) == 4
-        monkeypatch.setattr(paper, "run", lambda *arguments: done.append("again") or run(*arguments))
+        monkeypatch.setattr(paper_run, "run", lambda *arguments: done.append("again") or run(*arguments))
         rows = run_paper("cifar10", cifar10, tmp_path / "out", both)
         assert rows[:4] == kept
         assert done[4:] == ["again"] * 2

@@ -1,4 +1,7 @@
-"""`panda-train fit`: a folder of normal images becomes a bundle."""
+"""`panda-train fit`: a folder of normal images becomes a bundle.
+
+Whatever needs torch is imported where it is used: a wrong path is said before the seconds that torch takes to load.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from panda_edge.builder.bundle_writer import check_target
 from panda_edge.builder.copies import Distinct, without_copies
@@ -21,21 +22,23 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.roi_mask import Rois
-from panda_export.export import export_bundle
-from panda_export.graph import ExportableBackbone
 from panda_export.options import BankOptions, ExportOptions
 from panda_train import adapt, backbones
-from panda_train.adapt.adaptation import AdaptOptions, adapt_to
-from panda_train.adapt.distributed import Workers, workers
-from panda_train.backbones import Backbone
-from panda_train.data.folders import open_dataset
+from panda_train.adapt import AdaptOptions
+from panda_train.data.folders import Dataset, open_dataset
 from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal
-from panda_train.progress import show
+from panda_train.progress import show, waiting
 from panda_train.resolution import Resolution, preprocessing_of
+
+if TYPE_CHECKING:
+    from panda_export.graph import ExportableBackbone
+    from panda_train.adapt.distributed import Workers
+    from panda_train.backbones import Backbone
 
 PRECISIONS = ("float32", "int8")
 METHODS = ("dn2", *adapt.METHODS)
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -71,31 +74,52 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
 
     Under torchrun all processes share the work and the first writes; the others get None.
     """
-    with workers(device_of(options.device)) as group:
-        manifest = _fitted(data, out, options, group)
+    dataset, roi = _checked(data, out, options)
+    with waiting("loading torch"):
+        from panda_train.adapt.distributed import workers
+
+        device = device_of(options.device)
+    with workers(device) as group:
+        manifest = _fitted(dataset, roi, out, options, group)
         group.wait()  # until the bundle stands
     return manifest if group.is_rank_zero else None
 
 
-def _fitted(data: Path, out: Path, options: FitOptions, group: Workers) -> Manifest:
-    check_target(out)  # before the work, not after it
+def _checked(data: Path, out: Path, options: FitOptions) -> tuple[Dataset, Roi | None]:
+    """The data set, and the roi that was asked for: all that can be refused without torch is refused here."""
+    check_target(out)
     if options.method not in METHODS:
         raise PandaError(f"unknown method {options.method!r}; expected one of {', '.join(METHODS)}")
     if options.precision not in PRECISIONS:
         raise PandaError(f"unknown --precision {options.precision!r}; expected one of {', '.join(PRECISIONS)}")
     if options.rule not in (None, *RULES):
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
+    check_device(options.device)
+    backbones.check(options.backbone, options.weights)
+    options.adapt.check(options.method)
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
+    if options.adapt.exposure is not None:
+        open_dataset(options.adapt.exposure)
+    preprocessing = preprocessing_of(options.resolution, dataset.train, quiet=True)
+    if roi is not None:
+        _check_on_first(replace(preprocessing, rois=Rois(roi)), dataset.train)
+    return dataset, roi
+
+
+def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, group: Workers) -> Manifest:
+    with waiting("loading torch"):
+        import torch
+
+        from panda_export.export import export_bundle
+
     if group.on_rank_zero(lambda: dataset.train) != dataset.train:
-        raise PandaError(f"{data}: process {group.rank} sees other pictures there than the first; all need the same")
+        raise PandaError(f"{dataset.root}: process {group.rank} sees other pictures there; all need the same")
     normal = group.on_rank_zero(lambda: _distinct(dataset.train))
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not group.is_rank_zero)
     active_cells = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
-    if roi is not None:
-        _check_on_first(active_cells, kept)
     torch.manual_seed(options.seed)
     device = device_of(options.device)
     backbone, facts = _adapted(kept, preprocessing, out, options, device, group)
@@ -165,6 +189,8 @@ def _adapted(
     backbone = _backbone(options, group.is_rank_zero)
     if not _fits_scores(options) and options.adapt.config.embedding == "raw":
         return backbone, {}
+    from panda_train.adapt.adaptation import adapt_to
+
     adapt_options = replace(options.adapt, knn=options.bank.knn or AdaptOptions.knn)
     done = adapt_to(backbone.to(device), images, preprocessing, options.method, adapt_options, _state_file(out), group)
     if done.said:
@@ -203,12 +229,19 @@ def _state_file(out: Path) -> Path:
     return out.with_name(f".{out.stem}.adapting.pt")
 
 
+def check_device(name: str) -> None:
+    """Raises PandaError for a name that is none of DEVICES."""
+    if name not in DEVICES:
+        raise PandaError(f"unknown --device {name!r}; expected auto, cpu or cuda")
+
+
 def device_of(name: str) -> str:
     """`auto` is a GPU where torch sees one. Raises PandaError where one is asked for and absent."""
+    import torch
+
+    check_device(name)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise PandaError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    if name not in ("cpu", "cuda"):
-        raise PandaError(f"unknown --device {name!r}; expected auto, cpu or cuda")
     return name

@@ -21,6 +21,16 @@ def show(items: Iterable[T], description: str, total: int) -> Iterable[T]:
 
 
 @contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """Shows that something goes on whose end cannot be foreseen."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(f"{description} …"):
+        yield
+
+
+@contextmanager
 def steps_shown(description: str, speaks: bool = True) -> Iterator[Callable[[int, int], None]]:
     """A function to call with (steps done, total) while training goes on."""
     if not speaks or not sys.stderr.isatty():

@@ -16,10 +16,11 @@ from panda_edge.errors import PandaError
 from panda_export.options import BankOptions
 from panda_train.choose import halving
 from panda_train.choose.candidates import Candidate, Look, candidates, looks
-from panda_train.choose.chart import check_chart, draw, frontier
+from panda_train.choose.chart import draw, frontier
 from panda_train.choose.fit_command import arguments, command
 from panda_train.choose.halving import RUNGS, Halving, Row
 from panda_train.choose.judge import Verdict, figures
+from panda_train.choose.options import check_chart
 from panda_train.choose.pictures import Judged
 from panda_train.choose.state import State
 from panda_train.choose.trial import Seen

@@ -1,7 +1,7 @@
 """The adapting part of `fit`: from a folder's normal images to a backbone that the exporter takes."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from panda_train.adapt import (
     unadapted,
     verdict,
 )
+from panda_train.adapt.config import AdaptOptions
 from panda_train.adapt.distributed import Workers
 from panda_train.backbones import Backbone
 from panda_train.data import augment, natural_images, outliers
@@ -35,29 +36,6 @@ from panda_train.progress import show, steps_shown
 
 PRETRAINING_IMAGES = 1024
 """Crops of natural photographs, labelled by the backbone itself, that stand for the pre-training images of jo."""
-
-
-@dataclass(frozen=True)
-class AdaptOptions:
-    """What `fit` does to features; the fields are the command's options.
-
-    config: its method is set by `fit`. exposure: folder of outliers for panda-oe; outliers: how they are made from the
-    normal images instead, one of `panda_train.data.outliers.KINDS`. fisher: file of the diagonal; None: where
-    `panda-train fisher` puts it, made there if it is missing. distance: `knn` or `centre`; for panda-oe `knn`, which is
-    added to w·ψ(x), or `none`. pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left
-    beside the bundle. curves: where to plot the watch on collapse. knn: neighbours that panda-ses and panda-oe average
-    in the graph; set by `fit`.
-    """
-
-    config: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early", embedding="unit"))
-    exposure: Path | None = None
-    outliers: str | None = None
-    fisher: Path | None = None
-    distance: str = "knn"
-    pyramid: str = "pretrained"
-    resume: bool = False
-    curves: Path | None = None
-    knn: int = 2
 
 
 @dataclass(frozen=True)
@@ -82,7 +60,7 @@ def adapt_to(
 
     state_file: where the run's state is kept while it lasts. Raises PandaError.
     """
-    _check_distance(method, options.distance)
+    options.check(method)
     normal = _source(backbone, images, preprocessing, "frozen features", workers)
     if method == "dn2":
         own = embeddings(backbone.adaptable, normal.activations, unit=False)
@@ -115,12 +93,6 @@ def adapt_to(
     facts = {**config.plain(), "distance": options.distance, "pyramid": options.pyramid, "adapt_from": backbone.split}
     said = verdict(adapted.looks) if workers.is_rank_zero else ""
     return Adaptation(_exportable(backbone, adapted, options), facts, said)
-
-
-def _check_distance(method: str, distance: str) -> None:
-    known = ("knn", "none") if method == "panda-oe" else ("knn", "centre")
-    if distance not in known:
-        raise PandaError(f"--distance {distance!r} with {method}; expected {' or '.join(known)}")
 
 
 def _exportable(backbone: Backbone, adapted: Adapted, options: AdaptOptions) -> AdaptedBackbone:
@@ -181,13 +153,9 @@ def _others(
     options: AdaptOptions,
     workers: Workers,
 ) -> Source | None:
-    if options.exposure is not None and options.outliers is not None:
-        raise PandaError("--exposure and --outliers both say what is exposed; leave one of them out")
     if options.exposure is not None:
         return _source(backbone, open_dataset(options.exposure).train, preprocessing, "exposed features", workers)
-    if options.outliers is not None:
-        kind = options.outliers
-        outliers.check_kind(kind)
+    if (kind := options.outliers) is not None:
 
         def changed(numbered: Iterable[tuple[int, np.ndarray]]) -> Iterator[np.ndarray]:
             return outliers.made(numbered, kind, config.seed)

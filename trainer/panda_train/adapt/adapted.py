@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from panda_edge.errors import PandaError
 from panda_train.adapt.collapse import Look
-from panda_train.adapt.whitening import RIDGES, Whitening, before_whitening, whiten
+from panda_train.adapt.config import RIDGES
+from panda_train.adapt.whitening import Whitening, before_whitening, whiten
 from panda_train.backbones import AdaptablePart, Backbone
 
 SCORES = ("knn", "centre", "ses-knn", "ses-centre", "exposure", "exposure-knn")

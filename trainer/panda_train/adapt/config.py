@@ -1,12 +1,16 @@
 """How adaptation runs: the settings, with the defaults that the paper's authors published."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from panda_edge.errors import PandaError
+from panda_train.data import outliers
 
 METHODS = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
 EMBEDDINGS = ("raw", "unit", "whitened", "rooted")
+RIDGES = {"whitened": 0.1, "rooted": 1.0}
+"""Embeddings that are whitened for the score, and with which ridge (see `whitening.whiten`)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,39 @@ def config_of(method: str, **given: Any) -> AdaptConfig:
     """The method's defaults with the settings given; None is not given."""
     chosen = {name: value for name, value in given.items() if value is not None}
     return AdaptConfig(method, **{**OWN_DEFAULTS.get(method, {}), **chosen})
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """What `fit` does to features; the fields are the command's options.
+
+    config: its method is set by `fit`. exposure: folder of outliers for panda-oe; outliers: how they are made from the
+    normal images instead, one of `panda_train.data.outliers.KINDS`. fisher: file of the diagonal; None: where
+    `panda-train fisher` puts it, made there if it is missing. distance: `knn` or `centre`; for panda-oe `knn`, which is
+    added to w·ψ(x), or `none`. pyramid: `pretrained` or `adapted`. resume: go on from the state that a killed run left
+    beside the bundle. curves: where to plot the watch on collapse. knn: neighbours that panda-ses and panda-oe average
+    in the graph; set by `fit`.
+    """
+
+    config: AdaptConfig = field(default_factory=lambda: AdaptConfig("panda-early", embedding="unit"))
+    exposure: Path | None = None
+    outliers: str | None = None
+    fisher: Path | None = None
+    distance: str = "knn"
+    pyramid: str = "pretrained"
+    resume: bool = False
+    curves: Path | None = None
+    knn: int = 2
+
+    def check(self, method: str) -> None:
+        """Raises PandaError where `method`, dn2 or one of METHODS, cannot be run with these; torch is not needed."""
+        known = ("knn", "none") if method == "panda-oe" else ("knn", "centre")
+        if self.distance not in known:
+            raise PandaError(f"--distance {self.distance!r} with {method}; expected {' or '.join(known)}")
+        if self.exposure is not None and self.outliers is not None:
+            raise PandaError("--exposure and --outliers both say what is exposed; leave one of them out")
+        if self.outliers is not None:
+            outliers.check_kind(self.outliers)
 
 
 def steps_an_epoch(images: int, batch: int) -> int:

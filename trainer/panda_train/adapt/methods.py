@@ -13,7 +13,7 @@ from panda_edge.errors import PandaError
 from panda_train.adapt.activations import ActivationSource
 from panda_train.adapt.adapted import Adapted, centre_and_scale
 from panda_train.adapt.batches import Batches, FromEach, TwoViews
-from panda_train.adapt.config import AdaptConfig, steps_an_epoch
+from panda_train.adapt.config import RIDGES, AdaptConfig, steps_an_epoch
 from panda_train.adapt.distributed import Workers
 from panda_train.adapt.exposed_weight import fit_weight
 from panda_train.adapt.loop import Watched, train
@@ -26,7 +26,7 @@ from panda_train.adapt.objectives import (
     OutlierExposure,
     embed,
 )
-from panda_train.adapt.whitening import RIDGES, before_whitening, whiten
+from panda_train.adapt.whitening import before_whitening, whiten
 from panda_train.backbones import AdaptablePart, Backbone
 
 HELD_OUT_SHARE, HELD_OUT_MOST = 0.05, 64

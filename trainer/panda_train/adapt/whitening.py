@@ -6,8 +6,7 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-RIDGES = {"whitened": 0.1, "rooted": 1.0}
-"""Embeddings that are whitened for the score, and with which ridge (see `whiten`)."""
+from panda_train.adapt.config import RIDGES
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-STRIDES = (16, 8, 4)
-"""Strides of the pyramid's levels, coarse first."""
-
-INPUT_MULTIPLE = 32
-"""Input height and width are multiples of this, so that each level is exactly twice as fine as the one before."""
+from panda_train.backbones.strides import INPUT_MULTIPLE, STRIDES
 
 
 @dataclass(frozen=True)

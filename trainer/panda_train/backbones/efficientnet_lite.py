@@ -32,7 +32,6 @@ _STEM_CHANNELS, _HEAD_CHANNELS = 32, 1280
 _SPLIT = 7
 # name -> (width, depth) multiples of the base network
 _SCALES = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite1": (1.0, 1.1), "efficientnet-lite2": (1.1, 1.2)}
-NAMES = tuple(_SCALES)
 
 
 class Convolution(nn.Module):

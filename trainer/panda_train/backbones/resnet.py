@@ -14,8 +14,6 @@ from torchvision import models
 from panda_edge.errors import PandaError
 from panda_train.backbones.backbone import Stages
 
-NAMES = ("resnet18", "resnet50", "wide_resnet50_2", "resnet152")
-
 
 def build(name: str) -> Stages:
     """The architecture with random weights."""

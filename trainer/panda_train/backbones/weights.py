@@ -14,8 +14,6 @@ from panda_edge.errors import PandaError
 
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a torch checkpoint, by name. Raises PandaError for anything else, and for NaN or infinity."""
-    if not path.is_file():
-        raise PandaError(f"weights file {path} does not exist; --weights takes a torch checkpoint (.pth)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's remarks on the pickle protocol of what is no checkpoint

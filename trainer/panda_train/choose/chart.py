@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from panda_edge.errors import PandaError
 from panda_train.choose.halving import RUNGS, Row
-
-SUFFIXES = (".png", ".svg")
-
-
-def check_chart(path: Path) -> None:
-    """Raises PandaError where no picture can be written by that name."""
-    if path.suffix not in SUFFIXES:
-        raise PandaError(f"--plot {path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise PandaError(f"--plot {path}: there is no folder {path.parent}; make it, or choose another")
 
 
 def frontier(rows: Sequence[Row]) -> list[Row]:

@@ -7,18 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from panda_edge import __version__
 from panda_edge.builder.copies import without_copies
-from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_edge.errors import DataError, PandaError
 from panda_train import backbones
 from panda_train.choose.candidates import Look, candidates, looks
 from panda_train.choose.device_speed import slowness
 from panda_train.choose.halving import RUNGS, Halving, Row
-from panda_train.choose.pictures import LEAST, judged
+from panda_train.choose.options import ChooseOptions, check_enough
+from panda_train.choose.pictures import judged
 from panda_train.choose.state import State
 from panda_train.choose.trial import OpenLook
 from panda_train.data.folders import open_dataset
@@ -26,33 +25,6 @@ from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal
 
 _INT8_FROM, _INT8_TO = 0.5, 1.7  # shares of the budget that the float32 model takes, between which int8 is tried
-
-
-@dataclass(frozen=True)
-class ChooseOptions:
-    """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank. device_speed: what
-    `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect, largest_defect: in
-    pixels of the pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from, or None."""
-
-    ms: float = 30.0
-    bank_mb: float = 100.0
-    device_speed: Path | None = None
-    smallest_defect: float | None = None
-    fpr: float = DEFAULT_FPR
-    normal: str | None = None
-    backbone: str = backbones.DEFAULT
-    weights: Path | None = None
-    seed: int = 0
-    state: Path | None = None
-    largest_defect: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
-            if not value > 0:
-                raise PandaError(f"{name} {value:g}: expected a number above 0")
-        if self.largest_defect is not None and not self.largest_defect > (self.smallest_defect or 0):
-            least = f"more than --smallest-defect {self.smallest_defect:g}" if self.smallest_defect else "above 0"
-            raise PandaError(f"--largest-defect {self.largest_defect:g}: expected pixels, {least}")
 
 
 def choose(data: Path, options: ChooseOptions) -> list[Row]:
@@ -66,11 +38,7 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
     normal = distinct.paths
     if distinct.said:
         print(distinct.said, file=sys.stderr)
-    if len(normal) < LEAST:
-        raise DataError(
-            f"{data}: {len(normal)} normal pictures; choosing needs at least {LEAST}, to fit a bank to some and hold "
-            "others out"
-        )
+    check_enough(data, len(normal))
     kept, held_out = split_normal(normal, seed=options.seed)
     white = headers_of(normal).white
     pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect, white)

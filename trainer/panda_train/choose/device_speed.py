@@ -15,7 +15,19 @@ def slowness(file: Path, backbone: str, milliseconds_here: Callable[[Look], floa
     """The device's milliseconds over this machine's, for the same network on the same frames.
 
     milliseconds_here: from a decoded picture through the bare model. Search is taken to be as much slower as the model
-    is. Raises PandaError where the file is not of `panda-edge bench --json`, or of a network that is not compared.
+    is. Raises PandaError as `read_speed` does, and for a network that is not compared.
+    """
+    look, there, name = read_speed(file)
+    if name != backbone:
+        raise PandaError(f"--device-speed {file}: of backbone {name}, not {backbone}; bench a bundle with that one")
+    return there / milliseconds_here(look)
+
+
+def read_speed(file: Path) -> tuple[Look, float, str]:
+    """How the device looks at pictures, the milliseconds that it takes from a decoded one through the bare model, and
+    the name of its backbone.
+
+    Raises PandaError where the file is not of `panda-edge bench --json`, or of a bundle of tiles.
     """
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
@@ -29,8 +41,6 @@ def slowness(file: Path, backbone: str, milliseconds_here: Callable[[Look], floa
         ) from error
     if tiles is not None:
         raise PandaError(f"--device-speed {file}: of a bundle of tiles; bench one of whole pictures on the device")
-    if name != backbone:
-        raise PandaError(f"--device-speed {file}: of backbone {name}, not {backbone}; bench a bundle with that one")
     if not there > 0:
         raise PandaError(f"--device-speed {file}: {there:g} ms in the model; expected more than 0")
-    return there / milliseconds_here(look)
+    return look, there, name

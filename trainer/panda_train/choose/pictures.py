@@ -15,7 +15,6 @@ from panda_edge.printable import printable
 from panda_train.choose.paint import FAMILIES, families, paint, spans_of
 from panda_train.choose.trial import Shown
 
-LEAST = 12  # normal pictures: 8 for a bank, 4 to judge by
 _MOST_HELD_OUT = 100
 _MOST_PIXELS = 400_000_000  # of all pictures that are held in memory, 3 bytes each
 

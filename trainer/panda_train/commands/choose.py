@@ -50,18 +50,20 @@ def choose(
     json: Json = False,
 ) -> None:
     """Choose a bank, a resolution and a score by what they find of defects painted into normal pictures."""
-    from panda_train.choose.chart import check_chart, draw
-    from panda_train.choose.choosing import ChooseOptions, choose
-    from panda_train.choose.fit_command import arguments, command
+    from panda_train.choose.options import ChooseOptions, check, check_chart
+    from panda_train.progress import waiting
 
+    asked = ChooseOptions(
+        ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state, largest_defect
+    )
     if plot is not None:
         check_chart(plot)
-    rows = choose(
-        data,
-        ChooseOptions(
-            ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state, largest_defect
-        ),
-    )
+    check(data, asked)
+    with waiting("loading torch"):
+        from panda_train.choose.chart import draw
+        from panda_train.choose.choosing import choose
+        from panda_train.choose.fit_command import arguments, command
+    rows = choose(data, asked)
     given = [
         *(["--normal", normal] if normal is not None else []),
         *(["--backbone", backbone] if backbone != "efficientnet-lite0" else []),

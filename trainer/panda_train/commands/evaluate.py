@@ -24,11 +24,15 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
+    from panda_edge.bundle.folder import open_bundle
     from panda_train.data.folders import open_dataset
+
+    open_bundle(bundle)
+    dataset = open_dataset(data, normal)
     from panda_train.evaluate.evaluation import evaluate as evaluate_bundle
     from panda_train.evaluate.evaluation import in_words
 
-    report = evaluate_bundle(bundle, open_dataset(data, normal), threads, fpr, native)
+    report = evaluate_bundle(bundle, dataset, threads, fpr, native)
     if json:
         print_json(report)
     else:

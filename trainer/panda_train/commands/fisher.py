@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from panda_edge.commands.console import print_json, print_line
+from panda_edge.errors import PandaError
 from panda_train.commands.options import AdaptFrom, Backbone, Device, Json, Seed, Weights
 
 
@@ -27,10 +28,15 @@ def fisher(
 ) -> None:
     """Compute the Fisher diagonal that panda-ewc needs, once for a backbone. `fit` makes it, too, if missing."""
     from panda_train import backbones
-    from panda_train.adapt import fisher as diagonal
-    from panda_train.fit import device_of
-    from panda_train.progress import show
+    from panda_train.fit import check_device, device_of
+    from panda_train.progress import show, waiting
 
+    check_device(device)
+    backbones.check(backbone, weights)
+    if data is not None and not data.is_dir():
+        raise PandaError(f"--data {data}: no such folder; expected ImageNet's class folders")
+    with waiting("loading torch"):
+        from panda_train.adapt import fisher as diagonal
     network = backbones.load(backbone, weights, adapt_from).to(device_of(device))
     file = out or diagonal.default_file(network)
     if data is None:

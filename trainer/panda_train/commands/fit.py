@@ -19,7 +19,7 @@ from panda_train.commands.unread import refuse_unread
 
 if TYPE_CHECKING:
     from panda_export.options import BankOptions
-    from panda_train.choose.choosing import ChooseOptions
+    from panda_train.choose.options import ChooseOptions
     from panda_train.resolution import Resolution
 
 
@@ -88,9 +88,8 @@ def fit(
     started = time.perf_counter()
     from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_export.options import BankOptions
-    from panda_train.adapt import METHODS, config_of
-    from panda_train.adapt.adaptation import AdaptOptions
-    from panda_train.choose.choosing import ChooseOptions
+    from panda_train.adapt import METHODS, AdaptOptions, config_of
+    from panda_train.choose.options import ChooseOptions
     from panda_train.commands.fit_summary import in_words, summary
     from panda_train.data.folders import open_dataset
     from panda_train.fit import FitOptions
@@ -196,10 +195,14 @@ def _chosen(data: Path, out: Path, asked: ChooseOptions) -> tuple[BankOptions, R
     """Bank, resolution, score rule, precision and whether embeddings are rooted of `--bank auto`; says on stderr what
     was chosen."""
     from panda_edge.builder.bundle_writer import check_target
-    from panda_train.choose.choosing import choose
-    from panda_train.choose.fit_command import arguments, bank_of
+    from panda_train.choose.options import check
+    from panda_train.progress import waiting
 
     check_target(out)  # before minutes of work
+    check(data, asked)
+    with waiting("loading torch"):
+        from panda_train.choose.choosing import choose
+        from panda_train.choose.fit_command import arguments, bank_of
     best = choose(data, asked)[0]
     print(f"--bank auto: {' '.join(arguments(best.candidate, best.verdict))}", file=sys.stderr)
     look = best.candidate.look

@@ -59,10 +59,8 @@ def paper(
     """Run the paper's protocol: each class in turn is normal; the table stands beside the paper's figures."""
     from panda_train.adapt import OWN_DEFAULTS, config_of
     from panda_train.data.folders import open_dataset
-    from panda_train.fit import device_of
     from panda_train.paper.options import PaperOptions
     from panda_train.paper.protocol import run_paper
-    from panda_train.paper.table import table
     from panda_train.progress import show
 
     given = {"steps": steps, "learning_rate": learning_rate, "clip": clip}
@@ -82,7 +80,7 @@ def paper(
         exposed=0 if exposure or outliers else exposed,
         outliers=outliers,
         exposure=tuple(open_dataset(exposure).train) if exposure else (),
-        device=device_of(device),
+        device=device,
         adapt=config_of(
             "panda-early", **given, every=every, ewc=ewc, prior=prior, views=views, temperature=temperature,
             angular=angular, whiten_loss=whiten_loss, pull=ewc is not None, embedding=embedding, seed=seed,
@@ -91,6 +89,8 @@ def paper(
         own=own,
     )  # fmt: skip
     rows = run_paper(dataset, data, out, options, show)
+    from panda_train.paper.table import table
+
     if json:
         print_json({"rows": rows, "table": table(rows)})
     else:

@@ -21,7 +21,11 @@ def report(
     threads: Threads = None,
 ) -> None:
     """Evaluate, and write one page with figures, curves and the worst images."""
+    from panda_edge.bundle.folder import open_bundle
     from panda_train.data.folders import open_dataset
+
+    open_bundle(bundle)
+    dataset = open_dataset(data, normal)
     from panda_train.evaluate.report import write_report
 
-    print_line(str(write_report(bundle, open_dataset(data, normal), out, threads, fpr)))
+    print_line(str(write_report(bundle, dataset, out, threads, fpr)))
