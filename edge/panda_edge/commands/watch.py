@@ -118,6 +118,16 @@ def watch(
     spool_events: Annotated[
         int, typer.Option(min=1, help="Events that may wait; then the oldest are lost.", rich_help_panel=_SINKS)
     ] = 100_000,
+    line: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Verdicts to a machine: modbus://plc/?coil=0&register=0, opcua://0.0.0.0:4840, "
+            "gpio://gpiochip0/?ok=17&ng=27; &delay=, &hold=, &deadline= in ms.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Counters for Prometheus.", show_default=False, rich_help_panel=_SINKS),
@@ -197,6 +207,7 @@ def watch(
             send=send.value,
             spool=spool,
             spool_events=spool_events,
+            line=tuple(line or ()),
             metrics=metrics,
             http=http,
             token=token,

@@ -72,6 +72,8 @@ class Loop:
         self._fpr: float | None = None
         self._asked_fpr: float | None = None
         self._loading = False
+        self.looked = time.monotonic()
+        """When `outcomes` last looked around or gave an outcome: a loop that hangs does neither."""
         first = _Loaded.of(load())
         self.detector = first.detector
         self._check = PictureCheck(first.normal, first.detector.preprocessing, options.frozen_after)
@@ -133,6 +135,7 @@ class Loop:
         self._notify(Notice(self._id(), kind, source, text, time.time(), facts))
 
     def _look_around(self) -> None:
+        self.looked = time.monotonic()
         self._beat()
         for capture in self._captures:
             capture.check_silence()
@@ -222,7 +225,8 @@ class Loop:
         stages["check"] = checked.check_ms
         if result is not None:
             stages |= {**result.stages_ms, "decode": picture.decode_ms + result.stages_ms.get("decode", 0.0)}
-        latency = (time.monotonic() - picture.arrived) * 1e3
+        self.looked = time.monotonic()
+        latency = (self.looked - picture.arrived) * 1e3
         return Outcome(self._id(), checked.frame, checked.dropped, result, checked.reason, stages, latency)
 
     def _id(self) -> str:

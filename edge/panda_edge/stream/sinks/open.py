@@ -12,6 +12,7 @@ from pathlib import Path
 from panda_edge.errors import PandaError
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.history.row import NAME
+from panda_edge.stream.line.open import open_lines
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
 from panda_edge.stream.sinks.drift import Drift
@@ -33,7 +34,8 @@ class SinkOptions:
     """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
     history: the history's file, in save's folder by default; history_days, history_bytes: see HistoryStore.
     mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
-    http: HOST:PORT of the page; token: see PageServer; collect: folder for pictures that were normal after all.
+    line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token: see PageServer; collect: folder
+    for pictures that were normal after all.
     """
 
     jsonl: str | None = None
@@ -50,6 +52,7 @@ class SinkOptions:
     send: str = "anomalous"
     spool: Path | None = None
     spool_events: int = DEFAULT_EVENTS
+    line: tuple[str, ...] = ()
     metrics: str | None = None
     http: str | None = None
     token: str | None = None
@@ -69,6 +72,8 @@ def open_sinks(
         sinks[name] = sink
         closing.callback(sink.close, _FAREWELL)
 
+    for name, line in open_lines(options.line, loop).items():  # first: a machine waits for it
+        add(name, line)
     if options.jsonl is not None and options.jsonl != "-":
         if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
             raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")

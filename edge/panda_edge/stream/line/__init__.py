@@ -1,0 +1,1 @@
+"""Verdicts to a machine: a PLC or a relay that moves a reject gate. Whatever is in doubt is never OK."""

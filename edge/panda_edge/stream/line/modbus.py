@@ -1,0 +1,67 @@
+"""Signals to a PLC by Modbus TCP: the PLC is the server, its coils and holding registers are written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from panda_edge.errors import PandaError
+from panda_edge.stream.line.address import LineAddress
+from panda_edge.stream.line.signals import Signals
+
+_SECONDS = 0.5  # within which the PLC must have answered
+_COILS, _REGISTERS = 4, 3  # of each source
+
+
+class ModbusOutput:
+    """Coils from `coil` on, four a source: OK, NG, not judged, warn. Holding registers from `register` on: a heartbeat
+    that counts, then three a source: count of verdicts, 1000 × severity, state (0 nothing, 1 OK, 2 NG, 3 not judged).
+
+    The registers are written first, so that they hold when a coil rises; a source's coils change in one request.
+    """
+
+    def __init__(self, address: LineAddress, sources: int) -> None:
+        """sources: how many. Raises PandaError: an address beyond 65535, or the extra is missing."""
+        self._unit = address.numbers.get("unit", 1)
+        self._coil = address.numbers.get("coil", 0)
+        self._register = address.numbers.get("register", 0)
+        if self._unit > 255:
+            raise PandaError(f"--line modbus: unit={self._unit}: expected 0 to 255")
+        if max(self._coil + _COILS * sources, self._register + 1 + _REGISTERS * sources) > 65_536:
+            raise PandaError("--line modbus: coils or registers beyond 65535; give smaller coil= and register=")
+        self.name = f"modbus://{address.host}:{address.port}"
+        client, self._error = _imported()
+        self._client: Any = client(address.host, port=address.port, timeout=_SECONDS, retries=0)
+
+    def write(self, source: int, signals: Signals) -> None:
+        severity = min(round(signals.severity * 1000), 65_535)
+        first = self._register + 1 + _REGISTERS * source
+        self._ask("write_registers", first, [signals.count, severity, signals.state])
+        coils = [signals.ok, signals.ng, signals.not_judged, signals.warn]
+        self._ask("write_coils", self._coil + _COILS * source, coils)
+
+    def beat(self, count: int) -> None:
+        self._ask("write_registers", self._register, [count])
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._client.close()
+
+    def _ask(self, what: str, address: int, values: list[Any]) -> None:
+        try:
+            answer = getattr(self._client, what)(address, values, device_id=self._unit)
+        except (self._error, OSError) as error:
+            self._client.close()  # what comes late must not be taken for the next answer
+            raise PandaError(f"{self.name}: does not answer") from error
+        if answer.isError():
+            self._client.close()
+            raise PandaError(f"{self.name}: refuses {what} at {address} ({answer})")
+
+
+def _imported() -> tuple[Any, Any]:
+    try:
+        from pymodbus.client import ModbusTcpClient
+        from pymodbus.exceptions import ModbusException
+    except ImportError as error:
+        raise PandaError("--line modbus:// needs pymodbus: pip install 'panda-edge[plc]'") from error
+    return ModbusTcpClient, ModbusException

@@ -1,0 +1,416 @@
+"""Verdicts to a machine: real Modbus and OPC UA servers and clients, and nothing in doubt is ever OK."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import panda_edge
+from panda_edge.errors import PandaError
+from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.line.address import Timing, parse_line
+from panda_edge.stream.line.line import Line
+from panda_edge.stream.line.signals import Limits, Signals, signals_of
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def eventually(holds: Callable[[], Any], within: float = 20.0) -> Any:
+    until = time.monotonic() + within
+    while not (value := holds()):
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.01)
+    return value
+
+
+class Plc:
+    """pymodbus's own server in a thread: 100 coils and 100 holding registers."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.coils: list[bool] = []
+        self._ready = threading.Event()
+        self.start()
+
+    def start(self) -> None:
+        self._ready.clear()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        from pymodbus.server import ModbusTcpServer
+        from pymodbus.simulator import DataType, SimData, SimDevice
+
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        bits = [SimData(0, values=[False] * 100, datatype=DataType.BITS)]
+        numbers = [SimData(0, values=[0] * 100, datatype=DataType.REGISTERS)]
+        device = SimDevice(1, simdata=(bits, bits, numbers, numbers))
+        self.server = ModbusTcpServer(device, address=("127.0.0.1", self.port))
+        await self.server.serve_forever(background=True)
+        self._ready.set()
+        await self._ending.wait()
+        await self.server.shutdown()
+
+    def _values(self, function: int, count: int) -> list[Any]:
+        asked = asyncio.run_coroutine_threadsafe(self.server.async_getValues(1, function, 0, count), self._loop)
+        return list(asked.result(5))
+
+    def coil(self, first: int = 0) -> list[bool]:
+        return [bool(bit) for bit in self._values(1, 100)][first : first + 4]
+
+    def registers(self) -> list[int]:
+        return [int(value) for value in self._values(3, 100)]
+
+
+@pytest.fixture
+def plc() -> Iterator[Plc]:
+    pytest.importorskip("pymodbus", reason="needs pymodbus: pip install 'panda-edge[plc]'")
+    server = Plc()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def judged(bundle_path: Path, sample_data: Path) -> dict[str, Outcome]:
+    """An outcome of each verdict."""
+    outcomes = list(panda_edge.watch(bundle_path, str(sample_data / "test"), once=True, threads=1, fpr=0.3))
+    ok, ng = ({o.anomalous: o for o in outcomes}[value] for value in (False, True))
+    return {"ok": ok, "ng": ng, "odd": replace(ok, result=None, not_judged="black: 0")}
+
+
+def now(outcome: Outcome, source: str = "cam", ago: float = 0.0) -> Outcome:
+    picture = replace(outcome.frame.picture, arrived=time.monotonic() - ago)
+    return replace(outcome, frame=replace(outcome.frame, source=source, picture=picture))
+
+
+class Recorder:
+    """An output that remembers what it was told, and when; it fails while `broken`."""
+
+    name = "recorder"
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, int, Signals]] = []
+        self.beats = 0
+        self.broken = self.closed = False
+
+    def write(self, source: int, signals: Signals) -> None:
+        if self.broken:
+            raise OSError(0, "away")
+        self.told.append((time.monotonic(), source, signals))
+
+    def beat(self, count: int) -> None:
+        if self.broken:
+            raise OSError(0, "away")
+        self.beats = count
+
+    def close(self) -> None:
+        self.closed = True
+
+    @property
+    def shown(self) -> Signals:
+        return self.told[-1][2]
+
+
+@pytest.fixture
+def make_line() -> Iterator[Callable[..., Any]]:
+    lines: list[Line] = []
+
+    def make(output: Any = None, looked: Callable[[], float] = time.monotonic, **timing: float) -> tuple[Any, Any]:
+        output = output or Recorder()
+        lines.append(Line(output, ["cam", "two"], Timing(**timing), Limits(), looked, lambda text: None))
+        return lines[-1], output
+
+    yield make
+    for line in lines:
+        line.close(10)
+
+
+class TestSignals:
+    def test_only_what_was_judged_and_normal_is_ok(self, judged: dict[str, Outcome]) -> None:
+        states = {name: signals_of(outcome, Limits(), 1).state for name, outcome in judged.items()}
+        assert states == {"ok": 1, "ng": 2, "odd": 3}
+        undecided = replace(judged["ok"], result=replace(judged["ok"].result, decision=None))  # type: ignore[type-var]
+        assert signals_of(undecided, Limits(), 1).state == 3
+
+    def test_two_thresholds(self, judged: dict[str, Outcome]) -> None:
+        severity = judged["ok"].result.severity  # type: ignore[union-attr]
+        assert severity is not None and severity < 1  # noqa: PT018
+        assert signals_of(judged["ok"], Limits(warn=severity * 0.9), 1).warn
+        assert not signals_of(judged["ok"], Limits(warn=severity * 1.1), 1).warn
+        worse = judged["ng"].result.severity  # type: ignore[union-attr]
+        assert worse is not None
+        told = signals_of(judged["ng"], Limits(reject=worse * 1.1), 1)
+        assert (told.ok, told.ng, told.warn) == (True, False, True)
+        assert signals_of(judged["ng"], Limits(reject=worse * 0.9), 1).ng
+        assert signals_of(judged["odd"], Limits(reject=1e6), 1).state == 3
+
+    def test_addresses(self) -> None:
+        found = parse_line("modbus://plc/?coil=8&register=20&unit=2&delay=300&hold=200&warn=0.9")
+        assert (found.host, found.port, found.numbers) == ("plc", 502, {"coil": 8, "register": 20, "unit": 2})
+        assert (found.timing, found.limits) == (Timing(0.3, 0.2, 0.3), Limits(warn=0.9))
+        for wrong, why in (
+            ("plc:502", "expected modbus://"),
+            ("modbus://", "expected modbus://"),
+            ("modbus://plc/?coils=1", "known are"),
+            ("modbus://plc/?coil=-1", "whole number"),
+            ("modbus://plc/?coil=1.5", "whole number"),
+            ("modbus://plc/?hold=0", "above 0"),
+            ("modbus://plc/?delay=300&deadline=200", "not before the delay"),
+            ("opcua://plc/?coil=1", "known are"),
+            ("modbus://plc:99999", "expected modbus://"),
+        ):
+            with pytest.raises(PandaError, match=why):
+                parse_line(wrong)
+
+
+class TestTiming:
+    def test_ok_is_taken_back(self, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+        line, output = make_line(hold=0.2)
+        line.outcome(now(judged["ok"]))
+        eventually(lambda: output.shown.ok)
+        eventually(lambda: output.shown.state == 0)
+        (begun, _, _), (ended, _, _) = output.told[-2:]
+        assert 0.2 <= ended - begun < 1.0
+        assert output.shown.count == 1
+
+    def test_a_delay_is_kept(self, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+        line, output = make_line(delay=0.5, deadline=0.5, hold=0.2)
+        arrived = time.monotonic()
+        for source in ("cam", "two"):
+            line.outcome(now(judged["ok"], source))
+        eventually(lambda: sum(one.ok for _, _, one in output.told) == 2)
+        shown = next(at for at, _, one in output.told if one.ok)
+        assert 0.5 <= shown - arrived < 1.0
+        assert line.late == 0
+
+    def test_what_is_late_is_not_ok(self, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+        line, output = make_line(deadline=0.4)
+        line.outcome(now(judged["ok"], ago=0.5))
+        eventually(lambda: output.shown.not_judged)
+        assert (line.late, [one for _, _, one in output.told if one.ok]) == (1, [])
+
+    def test_a_lost_source_is_in_doubt_until_it_is_back(
+        self, make_line: Callable[..., Any], judged: dict[str, Outcome]
+    ) -> None:
+        line, output = make_line(hold=0.1)
+        line.outcome(now(judged["ok"]))
+        eventually(lambda: output.shown.ok)
+        line.notice(Notice("n", "source_lost", "cam", "", 0.0))
+        line.notice(Notice("n", "source_lost", None, "", 0.0))
+        eventually(lambda: output.shown.not_judged)
+        time.sleep(0.3)
+        assert output.shown.not_judged
+        line.outcome(now(judged["ok"]))
+        eventually(lambda: output.shown.ok)
+
+    def test_the_heartbeat_stops_with_the_loop(self, make_line: Callable[..., Any]) -> None:
+        looked = [time.monotonic()]
+        line, output = make_line(looked=lambda: looked[0])
+        eventually(lambda: output.beats > 2)
+        looked[0] = time.monotonic() - 60
+        time.sleep(0.5)
+        stopped = output.beats
+        time.sleep(0.6)
+        assert output.beats == stopped
+        line.close(10)
+        assert output.closed
+        assert output.shown.state == 0
+
+    def test_an_output_that_was_away_shows_nothing_old(
+        self, make_line: Callable[..., Any], judged: dict[str, Outcome]
+    ) -> None:
+        line, output = make_line(deadline=0.3, hold=0.2)
+        output.broken = True
+        for _ in range(5):
+            line.outcome(now(judged["ok"]))
+            time.sleep(0.1)
+        time.sleep(0.5)
+        output.told.clear()
+        output.broken = False
+        eventually(lambda: output.told)
+        time.sleep(0.3)
+        assert not any(one.ok for _, _, one in output.told)
+
+
+class TestModbus:
+    def test_coils_and_registers(self, plc: Plc, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+        from panda_edge.stream.line.modbus import ModbusOutput
+
+        output = ModbusOutput(parse_line(f"modbus://127.0.0.1:{plc.port}/?coil=8&register=20"), 2)
+        line, _ = make_line(output, hold=30.0)
+        line.outcome(now(judged["ok"]))
+        eventually(lambda: plc.coil(8) == [True, False, False, False])
+        line.outcome(now(judged["ng"], "two"))
+        eventually(lambda: plc.coil(12) == [False, True, False, False])
+        assert plc.coil(8)[0]
+        line.outcome(now(judged["odd"]))
+        eventually(lambda: plc.coil(8) == [False, False, True, False])
+        severity = round(judged["ng"].result.severity * 1000)  # type: ignore[union-attr, operator]
+        assert plc.registers()[21:27] == [2, 0, 3, 1, severity, 2]
+        before = plc.registers()[20]
+        eventually(lambda: plc.registers()[20] != before)
+        line.outcome(now(judged["ok"]))
+        eventually(lambda: plc.coil(8)[0])
+        line.close(10)
+        assert plc.coil(8) == plc.coil(12) == [False] * 4
+
+    def test_a_plc_that_starts_anew_is_told_again(
+        self, plc: Plc, make_line: Callable[..., Any], judged: dict[str, Outcome]
+    ) -> None:
+        from panda_edge.stream.line.modbus import ModbusOutput
+
+        line, _ = make_line(ModbusOutput(parse_line(f"modbus://127.0.0.1:{plc.port}"), 2), hold=60.0)
+        line.outcome(now(judged["ng"]))
+        eventually(lambda: plc.coil()[1])
+        plc.stop()
+        time.sleep(0.5)
+        plc.start()
+        eventually(lambda: plc.coil()[1])
+
+    def test_a_refusing_plc_is_said(self, plc: Plc, judged: dict[str, Outcome]) -> None:
+        from panda_edge.stream.line.modbus import ModbusOutput
+
+        output = ModbusOutput(parse_line(f"modbus://127.0.0.1:{plc.port}/?coil=5000"), 1)
+        with pytest.raises(PandaError, match="refuses write_coils at 5000"):
+            output.write(0, Signals())
+        with pytest.raises(PandaError, match="beyond 65535"):
+            ModbusOutput(parse_line(f"modbus://127.0.0.1:{plc.port}/?coil=65534"), 1)
+        output.close()
+
+    def test_killed_at_random_it_is_never_ok(
+        self,
+        plc: Plc,
+        start: Callable[..., Any],
+        bundle_path: Path,
+        tmp_path: Path,
+        noise: Callable[[int], Image.Image],
+    ) -> None:
+        """A PLC that takes OK only while the heartbeat changes passes nothing of a dead program (docs/line.md)."""
+        for number in range(4):
+            noise(number).save(tmp_path / f"{number}.png")
+        address = f"modbus://127.0.0.1:{plc.port}/?hold=100000"  # so that OK would stand, was it not for the heartbeat
+        for _ in range(2):
+            running = start(bundle_path, tmp_path, "--fpr", "0.001", "--line", address)
+            first = plc.registers()[0]
+            eventually(lambda first=first: plc.registers()[0] != first and any(plc.coil()), 60)
+            time.sleep(random.uniform(0, 0.5))
+            running.process.kill()
+            running.process.wait()
+            time.sleep(0.1)
+            stopped = plc.registers()[0]
+            time.sleep(1.0)
+            assert plc.registers()[0] == stopped
+
+
+class TestOpcUa:
+    def test_readers_see_it_and_cannot_write(self, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+        asyncua = pytest.importorskip("asyncua", reason="needs asyncua: pip install 'panda-edge[opcua]'")
+        from panda_edge.stream.line.opcua import NAMESPACE, OpcUaOutput
+
+        port = free_port()
+        line, _ = make_line(OpcUaOutput(parse_line(f"opcua://127.0.0.1:{port}"), ["cam", "two"]), hold=30.0)
+
+        async def values(client: Any, source: str) -> dict[str, Any]:
+            space = await client.get_namespace_index(NAMESPACE)
+            folder = await client.nodes.objects.get_child([f"{space}:PandaEdge", f"{space}:{source}"])
+            return {(await n.read_browse_name()).Name: await n.read_value() for n in await folder.get_children()}
+
+        async def look() -> None:
+            client = asyncua.Client(f"opc.tcp://127.0.0.1:{port}/panda-edge")
+            client.set_user("admin")
+            async with client:
+                line.outcome(now(judged["ok"]))
+                while not (seen := await values(client, "cam"))["OK"]:
+                    await asyncio.sleep(0.05)
+                assert (seen["NG"], seen["NotJudged"], seen["Count"]) == (False, False, 1)
+                line.outcome(now(judged["ng"], "two"))
+                while not (seen := await values(client, "two"))["NG"]:
+                    await asyncio.sleep(0.05)
+                assert seen["Severity"] == pytest.approx(judged["ng"].result.severity)  # type: ignore[union-attr]
+                space = await client.get_namespace_index(NAMESPACE)
+                top = f"{space}:PandaEdge"
+                heartbeat = await client.nodes.objects.get_child([top, f"{space}:Heartbeat"])
+                before = await heartbeat.read_value()
+                while await heartbeat.read_value() == before:
+                    await asyncio.sleep(0.05)
+                ok = await client.nodes.objects.get_child([top, f"{space}:two", f"{space}:OK"])
+                with pytest.raises(asyncua.ua.UaStatusCodeError):
+                    await ok.write_value(True)
+
+        asyncio.run(asyncio.wait_for(look(), 60))
+        line.close(10)
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+
+    def test_an_address_that_is_taken(self) -> None:
+        pytest.importorskip("asyncua", reason="needs asyncua: pip install 'panda-edge[opcua]'")
+        from panda_edge.stream.line.opcua import OpcUaOutput
+
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            with pytest.raises(PandaError, match="cannot be served there"):
+                OpcUaOutput(parse_line(f"opcua://127.0.0.1:{taken.getsockname()[1]}"), ["cam"])
+
+
+def test_pins(monkeypatch: pytest.MonkeyPatch, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
+    """Against a stand-in for libgpiod's module: no board is here."""
+    from panda_edge.stream.line.gpio import GpioOutput
+
+    pins: dict[int, int] = {}
+    line = ModuleType("gpiod.line")
+    line.Value = SimpleNamespace(ACTIVE=1, INACTIVE=0)  # type: ignore[attr-defined]
+    line.Direction = SimpleNamespace(OUTPUT="output")  # type: ignore[attr-defined]
+    gpiod = ModuleType("gpiod")
+    gpiod.line = line  # type: ignore[attr-defined]
+    gpiod.LineSettings = lambda **given: given  # type: ignore[attr-defined]
+
+    def request_lines(chip: str, consumer: str, config: dict[tuple[int, ...], dict[str, Any]]) -> Any:
+        if chip != "/dev/gpiochip0":
+            raise FileNotFoundError(2, "No such file or directory")
+        ((wanted, settings),) = config.items()
+        pins.update(dict.fromkeys(wanted, settings["output_value"]))
+        return SimpleNamespace(set_values=pins.update, release=pins.clear)
+
+    gpiod.request_lines = request_lines  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "gpiod", gpiod)
+    monkeypatch.setitem(sys.modules, "gpiod.line", line)
+    output = GpioOutput(parse_line("gpio://gpiochip0/?ok=17&ng=27&heartbeat=5"), 1)
+    assert pins == {17: 0, 27: 0, 5: 0}
+    shown, _ = make_line(output, hold=0.3)
+    shown.outcome(now(judged["ok"]))
+    eventually(lambda: pins[17] == 1)
+    eventually(lambda: pins[17] == 0)
+    shown.outcome(now(judged["ng"]))
+    eventually(lambda: (pins[17], pins[27]) == (0, 1))
+    shown.close(10)
+    assert pins == {}
+    for wrong, sources, why in (
+        ("gpio://gpiochip0/?ok=17&ng=17", 1, "pin of its own"),
+        ("gpio://gpiochip0", 1, "pin of its own"),
+        ("gpio://gpiochip0/?ok=17", 2, "one source"),
+        ("gpio://gpiochip9/?ok=17", 1, "No such file"),
+    ):
+        with pytest.raises(PandaError, match=why):
+            GpioOutput(parse_line(wrong), sources)
