@@ -27,11 +27,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch] benchmarks/neon/*.c
+	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch] benchmarks/speed/neon/*.c
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks -q -s
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.speed.report
 
 c-test:                       ## the C kernels under sanitizers, and the Arm build under emulation
 	$(MAKE) -C tests/kernel
@@ -44,7 +44,7 @@ fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles, pictu
 	$(BIN)/python -m fuzz.run $(FUZZ)
 
 kill: $(VENV)/.test           ## SIGKILL 200 times in each command that writes, two fits at one path too; resumable
-	$(BIN)/python -m benchmarks.killed
+	$(BIN)/python -m benchmarks.endurance.killed
 
 wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/
 	$(BIN)/python -m delivery.wheels

@@ -1,7 +1,7 @@
 """Fuzzes each target until it has had its share of a million inputs: python -m fuzz.run [TARGET…] [--times X]
 
-Resumable: the rows of benchmarks/results/fuzz.json say how far each has come, build/fuzz/ keeps the corpora. A find
-stops its target, is kept in build/fuzz/finds/, and ends the program with 1. `--times` multiplies the shares.
+Resumable: the rows of benchmarks/endurance/results/fuzz.json say how far each has come, build/fuzz/ keeps the corpora.
+A find stops its target, is kept in build/fuzz/finds/, and ends the program with 1. `--times` multiplies the shares.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.conditions import commit
-from benchmarks.results_file import ResultsFile
+from benchmarks.lib.conditions import commit
+from benchmarks.lib.results_file import ResultsFile
 
 from fuzz.seeds import seeds
 from fuzz.small_bundles import write_small_bundle
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("target", nargs="*", help=", ".join(SHARES))
     parser.add_argument("--times", type=float, default=1.0)
     given = parser.parse_args()
-    rows, found = ResultsFile("fuzz"), 0
+    rows, found = ResultsFile("endurance/results/fuzz"), 0
     for name in given.target or SHARES:
         found += fuzz(name, round(SHARES[name] * given.times), rows)
     sys.exit(1 if found else 0)

@@ -1,1 +1,1 @@
-"""Other people's libraries on the same data, in the same run."""
+"""Beside other methods and projects, on equal pictures, features and masks."""

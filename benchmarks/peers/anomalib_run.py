@@ -18,10 +18,10 @@ import onnxruntime as ort
 from PIL import Image
 
 import panda_edge
-from benchmarks.accuracy import accuracy
-from benchmarks.bank_table import CONFIGURATIONS, EXACT, key_of
-from benchmarks.results_file import ResultsFile
-from benchmarks.subject import CACHE, REPOSITORY, Subject, say
+from benchmarks.lib.accuracy import accuracy
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.subject import CACHE, REPOSITORY, Subject, say
+from benchmarks.speed.bank_table import CONFIGURATIONS, EXACT, key_of
 from panda_edge.images.preprocessing import Preprocessing
 
 MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}

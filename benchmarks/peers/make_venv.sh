@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the environment that the comparison with anomalib needs: benchmarks/peers/make_venv.sh FOLDER
-# Then: PANDA_PEERS_VENV=FOLDER python -m benchmarks.report
+# Then: PANDA_PEERS_VENV=FOLDER python -m benchmarks.speed.report
 set -euo pipefail
 [ $# -eq 1 ] || { echo "usage: $0 FOLDER (about 5 GB; outside the repository)" >&2; exit 2; }
 "${PYTHON:-python3}" -m venv "$1"

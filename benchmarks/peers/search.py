@@ -11,9 +11,9 @@ import hnswlib
 import numpy as np
 
 import panda_edge
-from benchmarks.bank_table import EXACT
-from benchmarks.results_file import ResultsFile
-from benchmarks.subject import Subject, say
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.subject import Subject, say
+from benchmarks.speed.bank_table import EXACT
 from panda_edge.detector import Detector
 from panda_edge.search import kernel
 from panda_edge.search.level_files import joint_descriptors, level_file, unnest

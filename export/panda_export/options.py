@@ -31,9 +31,9 @@ COMPARE = ("auto", *manifest.COMPARE)
 # --embeddings: how image embeddings are searched where the bank keeps them all.
 EMBEDDINGS = ("auto", "exact", "hnsw")
 # auto: a graph from so many images on. Medians of one query on two threads, exact search of float32 (float16) against
-# hnswlib (`benchmarks/results/scaling.json`: 2 neighbours, ef 64, recall 1.0): 3,000 images 0.71 (0.58) ms, hnswlib
-# 0.58; 10,000 images 3.46 (2.58), hnswlib 0.67. With the 50 neighbours and ef 200 of a bundle, on a busy machine,
-# 10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0.
+# hnswlib (`benchmarks/speed/results/scaling.json`: 2 neighbours, ef 64, recall 1.0): 3,000 images 0.71 (0.58) ms,
+# hnswlib 0.58; 10,000 images 3.46 (2.58), hnswlib 0.67. With the 50 neighbours and ef 200 of a bundle, on a busy
+# machine, 10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0.
 HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
@@ -112,7 +112,7 @@ class BankOptions:
             raise PandaError(f"--average {self.average}: expected an odd number of cells from 1 to 99")
 
     def resolved(self, tiled: bool) -> BankOptions:
-        """With what was left to the bank: measured on boards in `benchmarks/results/full_resolution.md` for tiles."""
+        """With what was left to the bank: docs/decisions/ says how tiles' were measured."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         if self.gallery != "exact":
             return dataclasses.replace(self, neighbors=neighbors, discount=0.0, wide=0.0)

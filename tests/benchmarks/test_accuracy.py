@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.accuracy import accuracy
+from benchmarks.lib.accuracy import accuracy
 from PIL import Image
 
 from panda_edge.images.preprocessing import Preprocessing

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.choose import regret, write
-from benchmarks.results_file import ResultsFile
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.studies.choose.__main__ import regret, write
 
 from panda_train.choose.judge import best_rule
 
@@ -58,7 +58,7 @@ def test_large_defects_and_sets_without_true_pixels() -> None:
 
 
 def test_the_table(tmp_path: Path) -> None:
-    rows = ResultsFile("choose", tmp_path)
+    rows = ResultsFile("studies/choose/results", tmp_path)
     for name, fields in ROWS.items():
         rows.update(f"tile: 224²: {name}", **fields)
     write(rows, tmp_path / "choose.md")

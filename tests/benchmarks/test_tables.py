@@ -1,4 +1,4 @@
-from benchmarks import tables
+from benchmarks.lib import tables
 
 
 def test_table_is_markdown_with_figures_to_the_right() -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.conditions import conditions
-from benchmarks.results_file import ResultsFile
+from benchmarks.lib.conditions import conditions
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.subject import say
 from benchmarks.studies.map_steps.figures import figures
 from benchmarks.studies.map_steps.searches import searched, true_masks
 from benchmarks.studies.map_steps.settings import SETTINGS, Setting, bundle_of, dataset_of
 from benchmarks.studies.map_steps.table import write_table
 from benchmarks.studies.map_steps.variants import Maps, Variant, grid
-from benchmarks.subject import say
 from panda_edge.bundle.model import default_threads
 
 HERE = Path(__file__).parent

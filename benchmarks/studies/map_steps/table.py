@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.conditions import in_words
-from benchmarks.results_file import ResultsFile
+from benchmarks.lib.conditions import in_words
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.tables import number, table
 from benchmarks.studies.map_steps.choice import BOUNDS, FIGURES, Choice, Rows, effect, figure, left_out, merit
 from benchmarks.studies.map_steps.settings import BOARD_TILES, CIFAR, EIGHT, SETTINGS
 from benchmarks.studies.map_steps.variants import Variant, grid
-from benchmarks.tables import number, table
 
 DEFAULT: Choice = (Variant(discount=0.35).name, "place@2")
 PLAIN: Choice = (Variant(discount=0, gain="none", context=0).name, "max@4")

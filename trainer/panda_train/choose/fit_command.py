@@ -32,7 +32,7 @@ def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
         ("--tiles", resolution.tiles, None),
         ("--smallest-defect", resolution.smallest_defect and f"{resolution.smallest_defect:g}", None),
         ("--score", verdict.rule if verdict.lost else None, None),
-        # By embeddings alone rooted ones find more, or as much: `benchmarks/results/{unadapted_rules,cifar10}.md`.
+        # By embeddings alone rooted ones find more, or as much: `benchmarks/studies/{unadapted_rules,cifar10}`.
         ("--embedding", "rooted" if verdict.lost else None, None),
         ("--precision", candidate.look.precision, "float32"),
     ]

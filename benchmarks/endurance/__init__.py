@@ -1,0 +1,1 @@
+"""What must not break: kills, crowds, full disks, a million frames, another processor."""

@@ -1,0 +1,1 @@
+"""What the rooms share: data sets, conditions, rows on disk, tables, plots."""

@@ -1,0 +1,1 @@
+"""Does adaptation gain over the best unadapted rule?"""

@@ -1,0 +1,1 @@
+"""How good does `panda-train choose` choose?"""

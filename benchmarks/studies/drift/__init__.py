@@ -1,0 +1,1 @@
+"""How often is drift raised, and how soon?"""

@@ -1,0 +1,1 @@
+"""What do processes save that share a fit?"""

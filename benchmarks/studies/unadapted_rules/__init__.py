@@ -1,0 +1,1 @@
+"""Which rule over pretrained features is best?"""
