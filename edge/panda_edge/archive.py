@@ -29,6 +29,7 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, Result, load
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.listing import images_below
+from panda_edge.whole_file import remove_parts, whole_file
 
 ABOUT_FILE = "archive.json"
 PART_IMAGES = 256
@@ -151,17 +152,9 @@ def _part_file(out: Path, number: int) -> Path:
 
 def _write(file: Path, content: bytes) -> None:
     """Whole or not at all, after a power cut, too."""
-    part = file.with_suffix(".tmp")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    remove_parts(file)
+    with whole_file(file, sync=True) as part:
+        part.write_bytes(content)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.builder.turned import AUGMENTS
 from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
@@ -62,7 +63,7 @@ def turned_share(
     sources, upright = numbers // pictures.copies, numbers % pictures.copies == 0
     search = kernel.PyramidSearch(stored, grid, default_threads())
     before, after = [], []
-    for row in np.flatnonzero(upright)[np.unique(np.linspace(0, upright.sum() - 1, _ASKED).astype(int))]:
+    for row in np.flatnonzero(upright)[evenly_spread(upright.sum(), _ASKED)]:
         others = sources != sources[row]
         if not (others & upright).any():
             return 1.0

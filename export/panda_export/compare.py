@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.search import kernel
@@ -52,7 +53,7 @@ def share_of_same_place(staging: Path, neighbors: int) -> float:
     if wanted < 1:
         return 0.0
     own = int(np.bincount(pictures).max())
-    asked = np.unique(np.linspace(0, len(vectors) - 1, _TILES).astype(int))
+    asked = evenly_spread(len(vectors), _TILES)
     _, numbers = kernel.topk(vectors[asked], vectors, wanted + own, threads=default_threads())
     shares = []
     for tile, found in zip(asked, numbers, strict=True):

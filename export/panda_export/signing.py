@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from panda_edge.bundle.signature import (
     signature_text,
 )
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.whole_file import remove_parts, whole_file
 
 DEFAULT_COMMENT = "panda-edge bundle"
 _MAX_COMMENT = 1000
@@ -139,18 +139,9 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """The file with this text instead of another, or as it was; what a killed process left is removed."""
-    for leftover in path.parent.glob(f".{path.name}.*.part"):
-        with suppress(OSError):
-            leftover.unlink()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    remove_parts(path)
     try:
-        _write(part, text, 0o644)
-        os.replace(part, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        with whole_file(path, sync=True) as part:
+            _write(part, text, 0o644)
     except OSError as error:
         raise PandaError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()

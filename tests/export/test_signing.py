@@ -13,6 +13,7 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.signature import SIGNATURE_NAME, read_public_key
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.whole_file import part_of
 from panda_export.signing import make_key, read_secret_key, sign_bundle
 
 
@@ -77,7 +78,7 @@ def test_keys_that_cannot_be_used(secret: Path) -> None:
 def test_signing_again_replaces(bundle_copy: Callable[..., Path], secret: Path) -> None:
     bundle = bundle_copy()
     key = read_secret_key(secret)
-    (bundle / f".{SIGNATURE_NAME}.1.part").write_text("left by a killed process")
+    part_of(bundle / SIGNATURE_NAME, 1).write_text("left by a killed process")
     first = sign_bundle(bundle, key, "one")
     assert sign_bundle(bundle, key, "one") == first  # the same bundle and key give the same signature
     sign_bundle(bundle, key, "two")

@@ -20,6 +20,7 @@ from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.whole_file import sync_to_disk
 
 SUFFIX = ".panda"
 _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked
@@ -45,7 +46,8 @@ def staged_bundle(out: Path) -> Iterator[Path]:
     try:
         _lock(claim)
         yield staging
-        _sync(staging)
+        for path in (*staging.rglob("*"), staging):
+            sync_to_disk(path)
         _replace(staging, out)
     except OSError as error:
         if error.errno not in NO_ROOM:
@@ -125,7 +127,7 @@ def _replace(staging: Path, out: Path) -> None:
             os.rename(old, out)
             raise
         shutil.rmtree(old, ignore_errors=True)
-    _fsync(out.parent)
+    sync_to_disk(out.parent)
 
 
 def _renamed(staging: Path, out: Path) -> bool:
@@ -148,16 +150,3 @@ def _exchange(one: Path, other: Path) -> bool:
     if renameat2 is None:
         return False
     return bool(renameat2(current_folder, os.fsencode(one), current_folder, os.fsencode(other), exchange) == 0)
-
-
-def _sync(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        _fsync(path)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

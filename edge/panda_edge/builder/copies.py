@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.builder.progress import Progress, silent
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.npy import read_header
 from panda_edge.errors import BundleError, ImageError
@@ -168,7 +169,7 @@ def _coarse(looks: np.ndarray) -> np.ndarray:
 
 def _usual_distance(looks: np.ndarray) -> float:
     """How far most pictures lie from the one most alike."""
-    asked = np.unique(np.linspace(0, len(looks) - 1, _ASKED).astype(int))
+    asked = evenly_spread(len(looks), _ASKED)
     nearest = []
     for number in asked:
         apart = distances(looks, looks[number])

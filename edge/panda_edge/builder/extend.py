@@ -22,6 +22,7 @@ from panda_edge.builder.held_out import keep_held_out, read_held_out
 from panda_edge.builder.pictures import Picture, Pictures
 from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.selftest import write_selftest
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.builder.stored import read_sizes, scored_without_itself
 from panda_edge.builder.usual_maps import with_usual_maps
 from panda_edge.bundle.folder import Bundle, open_bundle
@@ -174,7 +175,7 @@ def _calibrated(
         return manifest  # not calibrated, and nothing to show colours by but what there was
     count = len(read_sizes(Bundle(staging, manifest)))
     most = SCALE_IMAGES if facts is None else LEAVE_ONE_OUT_IMAGES
-    numbers = [int(n) for n in np.unique(np.linspace(0, count - 1, most).astype(int))]
+    numbers = evenly_spread(count, most).tolist()
     shown = progress(numbers, "calibrate", len(numbers))
     found = (normal_scores(*one) for one in scored_without_itself(staging, manifest, preprocessing, shown))
     return set_color_scale(manifest, found) if facts is None else calibrate(staging, manifest, found, facts["kind"])

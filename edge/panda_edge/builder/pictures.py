@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.builder.space import temporary_room
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.builder.turned import AUGMENTS, turned
 from panda_edge.errors import DataError, ImageError
 from panda_edge.images.preprocessing import Preprocessing
@@ -80,7 +81,7 @@ class Pictures:
 
     def spread(self, count: int) -> list[int]:
         """Numbers of at most `count` pictures, as they are, spread evenly over all."""
-        return [int(n) * self.copies for n in np.unique(np.linspace(0, len(self._paths) - 1, count).astype(int))]
+        return [n * self.copies for n in evenly_spread(len(self._paths), count).tolist()]
 
     def keep(self, numbers: Iterable[int]) -> None:
         """Keep these pictures decoded once they have been read, as they will be read again."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from panda_edge.errors import DiskError, PandaError
 from panda_edge.images.listing import RESULTS_MARKER, list_pictures
+from panda_edge.whole_file import whole_file
 
 
 def make_folder(path: Path) -> None:
@@ -59,15 +59,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises DiskError, PandaError.
     """
-    # The system has a limit for names, which the result's own may reach.
-    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        with whole_file(path) as part:
+            part.write_bytes(data)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         if error.errno == errno.ENAMETOOLONG:
             raise PandaError(f"{path}: too long a name for this disk; give the picture a shorter one") from error
         kind = DiskError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else PandaError

@@ -15,6 +15,7 @@ import pytest
 from panda_edge import archive
 from panda_edge.builder import bundle_writer
 from panda_edge.builder.bundle_writer import staged_bundle
+from panda_edge.whole_file import part_of
 from panda_export.signing import make_key, read_secret_key, sign_bundle
 
 Event = tuple[str, Path]
@@ -71,12 +72,13 @@ def test_a_signature(tmp_path: Path, bundle_copy: Callable[..., Path], recorded:
     secret = read_secret_key(tmp_path / "line.key")
     recorded.clear()
     sign_bundle(bundle, secret)
-    check(recorded, bundle / "manifest.json.minisig", {f".manifest.json.minisig.{os.getpid()}.part"})
+    check(recorded, bundle / "manifest.json.minisig", {part_of(bundle / "manifest.json.minisig", os.getpid()).name})
 
 
 def test_a_part_of_an_archive(tmp_path: Path, recorded: list[Event]) -> None:
-    archive._write(tmp_path / "part-000000.jsonl", b"{}")
-    check(recorded, tmp_path / "part-000000.jsonl", {"part-000000.tmp"})
+    file = tmp_path / "part-000000.jsonl"
+    archive._write(file, b"{}")
+    check(recorded, file, {part_of(file, os.getpid()).name})
 
 
 def test_two_that_write_to_one_path(tmp_path: Path) -> None:

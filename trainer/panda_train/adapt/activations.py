@@ -1,6 +1,5 @@
 """What the frozen part gives for each image, kept: it never changes, so every epoch can reuse it."""
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from panda_edge.builder.space import reserve, reserved_array, temporary_room
 from panda_edge.errors import PandaError
+from panda_edge.whole_file import whole_file
 from panda_train.backbones import Backbone
 
 BATCH = 16
@@ -108,10 +108,8 @@ def store(
 def keep(backbone: Backbone, frames: Iterable[np.ndarray], count: int, file: Path) -> StoredActivations:
     """As `store`, in `file`, mapped. There whole or not at all; where it is, no frame is asked for."""
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        store(backbone, frames, count, file=part)
-        os.replace(part, file)
+        with whole_file(file) as part:
+            store(backbone, frames, count, file=part)
     return StoredActivations(np.load(file, mmap_mode="r"))
 
 

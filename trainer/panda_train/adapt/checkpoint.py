@@ -1,6 +1,5 @@
 """Files that are there whole or not at all, so that a killed run can go on from the last one."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,13 @@ from zipfile import BadZipFile
 import torch
 
 from panda_edge.errors import PandaError
+from panda_edge.whole_file import whole_file
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values; a crash at any moment leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, sync=True) as part, part.open("wb") as file:
+        torch.save(content, file)
 
 
 def read(path: Path) -> dict[str, Any]:

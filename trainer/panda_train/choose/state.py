@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from panda_edge.errors import PandaError
+from panda_edge.whole_file import whole_file
 from panda_train.choose.judge import Verdict
 
 
@@ -39,7 +39,5 @@ class State:
         self._rows[key] = dataclasses.asdict(verdict)
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"settings": self._settings, "rows": self._rows}) + "\n", encoding="utf-8")
-        os.replace(part, self._path)
+        with whole_file(self._path) as part:
+            part.write_text(json.dumps({"settings": self._settings, "rows": self._rows}) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ import numpy as np
 
 from panda_edge.builder.calibrate import picture_scorer
 from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.spread import evenly_spread
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import image_scores
 from panda_edge.decide.local import Cells
@@ -110,7 +111,7 @@ class OpenLook:
 
     def try_out(self, candidate: Candidate, images: int, shown: Iterable[Shown]) -> Tried:
         """Fit the candidate to `images` normal pictures, spread over all, and score others. Raises PandaError."""
-        numbers = np.unique(np.linspace(0, len(self._normal) - 1, images).astype(int))
+        numbers = evenly_spread(len(self._normal), images)
         pictures = Pictures([self._normal[number] for number in numbers], self.preprocessing)
         cells = pictures.frame_count() * (self.preprocessing.height // 8) * (self.preprocessing.width // 8)
         bank = candidate.of_cells(cells).resolved(self.preprocessing.tiles is not None)

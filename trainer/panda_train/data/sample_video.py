@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from panda_edge.errors import DataError, PandaError
+from panda_edge.whole_file import whole_file
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".avi": "avi"}
 _FRAMES_A_SECOND = 5
@@ -36,10 +35,9 @@ def write_sample_video(root: Path, video: Path, seed: int = 0) -> None:
     arguments give the same frames. Raises PandaError.
     """
     av = check_video(video)
-    temporary = video.with_name(f".{video.name}.{os.getpid()}.part")
+    container_format = _FORMATS[video.suffix.lower()]
     try:
-        video.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(temporary), "w", format=_FORMATS[video.suffix.lower()]) as container:
+        with whole_file(video) as part, av.open(str(part), "w", format=container_format) as container:
             # Of every FFmpeg's own encoders, at little loss: a codec's noise is not to be what is found.
             stream = container.add_stream("mpeg4", rate=_FRAMES_A_SECOND, options={"qmin": "2", "qmax": "2"})
             shown = [_even(path) for path in _shown(root, np.random.default_rng(seed))]
@@ -47,12 +45,8 @@ def write_sample_video(root: Path, video: Path, seed: int = 0) -> None:
             for picture in shown:
                 container.mux(stream.encode(av.VideoFrame.from_image(picture)))
             container.mux(stream.encode())
-        os.replace(temporary, video)
     except OSError as error:  # av's own errors among them
         raise PandaError(f"{video}: cannot be written ({error.strerror or error}); choose another file") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _even(path: Path) -> Image.Image:

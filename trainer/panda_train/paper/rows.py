@@ -5,7 +5,6 @@ the command's default at the time; where another value was used, add it to the r
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from panda_edge.errors import PandaError
+from panda_edge.whole_file import whole_file
 from panda_train.evaluate.metrics import auroc
 
 Row = dict[str, Any]
@@ -72,7 +72,5 @@ def _is_row(row: object) -> bool:
 
 def write(file: Path, rows: Sequence[Row]) -> None:
     """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-    os.replace(part, file)
+    with whole_file(file) as part:
+        part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
