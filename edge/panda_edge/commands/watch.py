@@ -61,6 +61,16 @@ def watch(
             help="Seconds for which a camera may show the very same pixels; 0 for ever.", rich_help_panel=_SOURCES
         ),
     ] = 1.0,
+    trigger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Judge one picture a trigger: http://127.0.0.1:9100 (POST), mqtt://host/topic, or "
+            "modbus://plc/?input=0; &deadline= in ms.",
+            show_default=False,
+            rich_help_panel=_SOURCES,
+        ),
+    ] = None,
     jsonl: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="JSON lines, - for stdout; there without any sink.", rich_help_panel=_SINKS),
@@ -229,6 +239,7 @@ def watch(
             threads=threads,
             provider=provider,
             require_signature=require_signature,
+            trigger=trigger,
             drift=drift,
             drift_state=drift_state,
             sinks=sinks,

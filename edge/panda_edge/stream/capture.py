@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from panda_edge.errors import PandaError
-from panda_edge.stream.frame import Frame, Picture, Source, SourceLost
+from panda_edge.stream.frame import Frame, Gate, Picture, Source, SourceLost
 from panda_edge.stream.inbox import Inbox
 from panda_edge.stream.pace import Pace
 from panda_edge.stream.sources.folder import FolderSource
@@ -44,8 +44,20 @@ class SourceState:
 class Capture:
     """Reads one source in a thread until it ends or is told to stop."""
 
-    def __init__(self, index: int, source: Source, inbox: Inbox, pace: Pace, drop: bool, say: Say, stop: Event) -> None:
-        """index: the source's place in the inbox. drop: older frames make room for newer ones."""
+    def __init__(
+        self,
+        index: int,
+        source: Source,
+        inbox: Inbox,
+        pace: Pace,
+        drop: bool,
+        say: Say,
+        stop: Event,
+        gate: Gate | None = None,
+    ) -> None:
+        """index: the source's place in the inbox. drop: older frames make room for newer ones. gate: None takes all
+        that `pace` takes."""
+        self._gate = gate
         self.source = source
         self.state = SourceState(source.name)
         self.failed = False
@@ -122,7 +134,8 @@ class Capture:
     def _put(self, picture: Picture) -> None:
         self.state.frames += 1
         number = self.state.frames
-        if not self._pace.takes(self.source.live, self._stop):
+        taken = self._gate is None or self._gate.takes(self.source.name, number, picture.arrived)
+        if not taken or not self._pace.takes(self.source.live, self._stop):
             self.state.passed_over += 1
             return
         frame = Frame(self.source.name, number, time.time(), picture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -160,6 +161,14 @@ def _bound(host: str, port: int, option: str) -> socket.socket:
         why = getattr(error, "strerror", None) or error
         raise PandaError(f"{option} {host}:{port}: cannot be served there ({why}); give another address") from error
     return bound
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine's own programs can ask there."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def host_and_port(given: str, option: str) -> tuple[str, int]:

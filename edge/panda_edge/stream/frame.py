@@ -48,6 +48,14 @@ class Source(Protocol):
         ...
 
 
+class Gate(Protocol):
+    """Says which pictures are judged at all."""
+
+    def takes(self, source: str, number: int, arrived: float) -> bool:
+        """Asked once a picture, by the source's own thread. number, arrived: as of Frame and Picture."""
+        ...
+
+
 @dataclass(frozen=True)
 class Frame:
     """A picture in its source's queue. number: of all that the source gave, from 1; captured: seconds since 1970."""

@@ -17,7 +17,7 @@ from panda_edge.images.quality import QualityRange
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.asked import Asked
 from panda_edge.stream.capture import Capture, SourceState
-from panda_edge.stream.frame import Frame, Notice, Outcome, Source
+from panda_edge.stream.frame import Frame, Gate, Notice, Outcome, Source
 from panda_edge.stream.inbox import Inbox
 from panda_edge.stream.judgeable import FROZEN_AFTER, PictureCheck, normal_range
 from panda_edge.stream.pace import Pace
@@ -36,12 +36,14 @@ _PIPELINED_BANKS = frozenset({"gaussian"})
 @dataclass(frozen=True)
 class LoopOptions:
     """drop: `old` gives up frames that newer ones overtake, `never` lets sources wait, None is `old` for cameras and
-    `never` for files. every, max_fps: see Pace. frozen_after: see PictureCheck."""
+    `never` for files. every, max_fps: see Pace. frozen_after: see PictureCheck. gate: says which of
+    the pictures that every and max_fps leave are judged."""
 
     drop: str | None = None
     every: int = 1
     max_fps: float | None = None
     frozen_after: float = FROZEN_AFTER
+    gate: Gate | None = None
 
 
 class Loop:
@@ -81,7 +83,16 @@ class Loop:
         self._inbox = Inbox([_DEPTH_DROPPING if drop else _DEPTH_WAITING for drop in drops])
         self._live = {source.name: source.live for source in sources}
         self._captures = [
-            Capture(i, source, self._inbox, Pace(options.every, options.max_fps), drops[i], self.say, self._stop)
+            Capture(
+                i,
+                source,
+                self._inbox,
+                Pace(options.every, options.max_fps),
+                drops[i],
+                self.say,
+                self._stop,
+                options.gate,
+            )
             for i, source in enumerate(sources)
         ]
 

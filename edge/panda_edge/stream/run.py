@@ -20,6 +20,9 @@ from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sources.stdin import parse_raw
 from panda_edge.stream.systemd import Systemd
+from panda_edge.stream.trigger.address import parse_trigger
+from panda_edge.stream.trigger.open import listen
+from panda_edge.stream.trigger.triggers import Triggers
 from panda_edge.stream.watch import print_notice
 from panda_edge.stream.why import why
 
@@ -45,6 +48,7 @@ class RunOptions:
     new_only: bool = False
     drift: float = DEFAULT_ALPHA
     drift_state: Path | None = None
+    trigger: str | None = None
     sinks: SinkOptions = field(default_factory=SinkOptions)
 
 
@@ -57,6 +61,7 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
     check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     check_drift(options.drift, options.drift_state)
     _check_save(options)
+    trigger = None if options.trigger is None else parse_trigger(options.trigger)
     raw = None if options.raw is None else parse_raw(options.raw)
     loops: list[Loop] = []
     sources = open_sources(
@@ -66,6 +71,12 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
         lambda data, name: loops[0].detector.preprocessing.decode(data, name),
         options.new_only,
     )
+    triggers = None
+    if trigger is not None:
+        names = [source.name for source in sources]
+        triggers = Triggers(
+            names, trigger.deadline, trigger.after, lambda source, text: loops[0].say("trigger_missed", source, text)
+        )
     systemd = Systemd()
     sinks: list[Sink] = []
 
@@ -85,7 +96,7 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
             options.roi,
         ),
         sources,
-        LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after),
+        LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after, triggers),
         notify,
         systemd.beat,
         asked,
@@ -95,7 +106,9 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
     patient = options.drop == "never" if options.drop else not any(source.live for source in sources)
     with ExitStack() as stack:
         drift = open_drift(loop, options.drift, options.drift_state)
-        sinks += open_sinks(options.sinks, loop, lambda: patient and not asked.end, stack, drift)
+        sinks += open_sinks(options.sinks, loop, lambda: patient and not asked.end, stack, drift, triggers)
+        if trigger is not None and triggers is not None:
+            listen(trigger, triggers, loop, options.sinks.token, stack)
         systemd.notify("READY=1")
         for outcome in loop.outcomes():
             for sink in sinks:

@@ -6,7 +6,6 @@ import asyncio
 import random
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,11 +23,8 @@ from panda_edge.stream.line.address import Timing, parse_line
 from panda_edge.stream.line.line import Line
 from panda_edge.stream.line.signals import Limits, Signals, signals_of
 
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+sys.path.insert(0, str(Path(__file__).parent))
+from plc_server import Plc, free_port
 
 
 def eventually(holds: Callable[[], Any], within: float = 20.0) -> Any:
@@ -37,50 +33,6 @@ def eventually(holds: Callable[[], Any], within: float = 20.0) -> Any:
         assert time.monotonic() < until, "it never came to hold"
         time.sleep(0.01)
     return value
-
-
-class Plc:
-    """pymodbus's own server in a thread: 100 coils and 100 holding registers."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.coils: list[bool] = []
-        self._ready = threading.Event()
-        self.start()
-
-    def start(self) -> None:
-        self._ready.clear()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        from pymodbus.server import ModbusTcpServer
-        from pymodbus.simulator import DataType, SimData, SimDevice
-
-        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
-        bits = [SimData(0, values=[False] * 100, datatype=DataType.BITS)]
-        numbers = [SimData(0, values=[0] * 100, datatype=DataType.REGISTERS)]
-        device = SimDevice(1, simdata=(bits, bits, numbers, numbers))
-        self.server = ModbusTcpServer(device, address=("127.0.0.1", self.port))
-        await self.server.serve_forever(background=True)
-        self._ready.set()
-        await self._ending.wait()
-        await self.server.shutdown()
-
-    def _values(self, function: int, count: int) -> list[Any]:
-        asked = asyncio.run_coroutine_threadsafe(self.server.async_getValues(1, function, 0, count), self._loop)
-        return list(asked.result(5))
-
-    def coil(self, first: int = 0) -> list[bool]:
-        return [bool(bit) for bit in self._values(1, 100)][first : first + 4]
-
-    def registers(self) -> list[int]:
-        return [int(value) for value in self._values(3, 100)]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -51,17 +52,12 @@ def parse_line(given: str) -> LineAddress:
         parts = urlsplit(given)
         port, host = parts.port, parts.hostname or ""
         host.encode("idna")
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise PandaError(_expected(given)) from None
     if parts.scheme not in _PORTS or not host or parts.username is not None or parts.fragment:
         raise PandaError(_expected(given))
     known = (*_TIMES, *_LIMITS, *_NUMBERS[parts.scheme])
-    values: dict[str, float] = {}
-    for name, text in pairs:
-        if name not in known or name in values:
-            raise PandaError(f"--line {given}: {name}= is not known or stands twice; known are {', '.join(known)}")
-        values[name] = _number(given, name, text)
+    values = numbers_in(f"--line {given}", parts.query, known, _LIMITS)
     times = {name: values[name] / 1e3 for name in _TIMES if name in values}
     if "deadline" not in times and times.get("delay", 0.0) > 0:
         times["deadline"] = times["delay"]  # what comes when its product has passed helps nobody
@@ -73,15 +69,29 @@ def parse_line(given: str) -> LineAddress:
     return LineAddress(parts.scheme, host, port or _PORTS[parts.scheme], unquote(parts.path), timing, limits, numbers)
 
 
-def _number(given: str, name: str, text: str) -> float:
-    whole = name not in _LIMITS
+def numbers_in(shown: str, query: str, known: Sequence[str], fractions: Sequence[str] = ()) -> dict[str, float]:
+    """The numbers in an address's query, by name. shown: option and address, for errors. known: names that may stand
+    there; fractions: those that need not be whole. Raises PandaError."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise PandaError(f"{shown}: expected NAME=NUMBER after the question mark") from None
+    values: dict[str, float] = {}
+    for name, text in pairs:
+        if name not in known or name in values:
+            raise PandaError(f"{shown}: {name}= is not known or stands twice; known are {', '.join(known)}")
+        values[name] = _number(shown, name, text, name not in fractions)
+    return values
+
+
+def _number(shown: str, name: str, text: str, whole: bool) -> float:
     try:
         value = float(text)
         if not math.isfinite(value) or value < 0 or value > _LONGEST or (whole and value != int(value)):
             raise ValueError
     except ValueError:
         kind = "a whole number" if whole else "a number"
-        raise PandaError(f"--line {given}: {name}={text}: expected {kind} from 0 to {_LONGEST}") from None
+        raise PandaError(f"{shown}: {name}={text}: expected {kind} from 0 to {_LONGEST}") from None
     return value
 
 

@@ -30,7 +30,7 @@ class ModbusOutput:
         if max(self._coil + _COILS * sources, self._register + 1 + _REGISTERS * sources) > 65_536:
             raise PandaError("--line modbus: coils or registers beyond 65535; give smaller coil= and register=")
         self.name = f"modbus://{address.host}:{address.port}"
-        client, self._error = _imported()
+        client, self._error = imported("--line")
         self._client: Any = client(address.host, port=address.port, timeout=_SECONDS, retries=0)
 
     def write(self, source: int, signals: Signals) -> None:
@@ -58,10 +58,11 @@ class ModbusOutput:
             raise PandaError(f"{self.name}: refuses {what} at {address} ({answer})")
 
 
-def _imported() -> tuple[Any, Any]:
+def imported(option: str) -> tuple[Any, Any]:
+    """pymodbus's client, and the error that it raises. option: that needs it. Raises PandaError."""
     try:
         from pymodbus.client import ModbusTcpClient
         from pymodbus.exceptions import ModbusException
     except ImportError as error:
-        raise PandaError("--line modbus:// needs pymodbus: pip install 'panda-edge[plc]'") from error
+        raise PandaError(f"{option} modbus:// needs pymodbus: pip install 'panda-edge[plc]'") from error
     return ModbusTcpClient, ModbusException

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
 from panda_edge.errors import PandaError
-from panda_edge.stream.door import Door, host_and_port
+from panda_edge.stream.door import Door, host_and_port, loopback
 from panda_edge.stream.page.board import Board
 
 _MOST = 128  # connections: twenty browsers, six each
@@ -29,7 +28,7 @@ class PageServer:
         """address: HOST:PORT; port 0 takes a free one. Raises PandaError: taken, open to others without a token, or the
         extra is missing."""
         host, port = host_and_port(address, "--http")
-        if not _loopback(host) and not token:
+        if not loopback(host) and not token:
             raise PandaError(
                 f"--http {address}: others could look and change the rate; give a token (--token, or "
                 "PANDA_EDGE_TOKEN in the environment), or 127.0.0.1"
@@ -68,13 +67,6 @@ class PageServer:
 
     def close(self) -> None:
         self._door.close()
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _imported() -> tuple[Any, Any]:

@@ -24,6 +24,7 @@ from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sinks.spool import DEFAULT_EVENTS, Spool, default_spool
 from panda_edge.stream.sinks.webhook import Webhook
+from panda_edge.stream.trigger.triggers import Triggers
 from panda_edge.visualise.files import make_folder
 
 _FAREWELL = 10.0  # seconds that a sink has for what it holds
@@ -60,11 +61,16 @@ class SinkOptions:
 
 
 def open_sinks(
-    options: SinkOptions, loop: Loop, may_wait: Callable[[], bool], closing: ExitStack, drift: Drift | None = None
+    options: SinkOptions,
+    loop: Loop,
+    may_wait: Callable[[], bool],
+    closing: ExitStack,
+    drift: Drift | None = None,
+    triggers: Triggers | None = None,
 ) -> list[Sink]:
     """The sinks asked for; JSON lines on stdout where nothing else would tell. may_wait: a sink may keep the loop
     waiting. closing: gets what closes them, in an order in which what was taken is finished. drift: closed first, and
-    shown by metrics and page. Raises PandaError."""
+    shown by metrics and page. triggers: what was asked for from outside. Raises PandaError."""
     say = partial(loop.say, "sink")
     sinks: dict[str, Sink] = {}
 
@@ -72,7 +78,10 @@ def open_sinks(
         sinks[name] = sink
         closing.callback(sink.close, _FAREWELL)
 
-    for name, line in open_lines(options.line, loop).items():  # first: a machine waits for it
+    if triggers is not None:
+        add("triggers", triggers)  # the first, as the line asks whether an outcome is too late
+    late = (lambda outcome: False) if triggers is None else triggers.is_late
+    for name, line in open_lines(options.line, loop, late).items():  # early: a machine waits for it
         add(name, line)
     if options.jsonl is not None and options.jsonl != "-":
         if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
@@ -97,7 +106,7 @@ def open_sinks(
         names = [receiver.name for receiver in receivers]
         spool = Spool(options.spool or default_spool(), names, options.spool_events)
         add("spool", Deliveries(spool, receivers, options.send == "all", may_wait, say))
-    if options.jsonl == "-" or not sinks:
+    if options.jsonl == "-" or not sinks.keys() - {"triggers"}:
         add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
     if options.metrics is not None or options.http is not None:
         drifts: Callable[[], dict[str, SourceDrift]] = dict if drift is None else lambda: drift.sources
