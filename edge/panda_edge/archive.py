@@ -27,7 +27,7 @@ from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.regular import read_regular
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, Result, load
-from panda_edge.errors import BundleError, PandaError
+from panda_edge.errors import BundleError, PandaError, missing
 from panda_edge.images.listing import images_below
 from panda_edge.whole_file import remove_parts, whole_file
 
@@ -167,7 +167,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         dask, distributed = import_module("dask"), import_module("distributed")
         security = import_module("distributed.security").Security.temporary() if scheduler is None else None
     except ImportError as error:
-        raise PandaError("an archive needs Dask and cryptography: pip install 'panda-edge[archive]'") from error
+        raise missing("an archive needs Dask and cryptography", "archive") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker died is no news: its part goes on
     dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES})
     # Dask's own web servers, which ask nobody who he is, have nothing to show.

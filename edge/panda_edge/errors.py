@@ -9,6 +9,16 @@ class PandaError(Exception):
     """Something the user gave cannot be used. `str(error)` is one clear line."""
 
 
+def missing(what: str, extra: str) -> PandaError:
+    """what: who needs which library. extra: of pyproject's optional dependencies, which brings it."""
+    return PandaError(f"{what}: {install(extra)}")
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra."""
+    return f'pip install "panda-edge[{extra}]"'
+
+
 class BundleError(PandaError):
     """A bundle is missing, incomplete, altered, or of an unknown version."""
 

@@ -19,7 +19,7 @@ from panda_edge.bundle.signature import (
     key_name,
     signature_text,
 )
-from panda_edge.errors import BundleError, PandaError
+from panda_edge.errors import BundleError, PandaError, missing
 from panda_edge.whole_file import remove_parts, whole_file
 
 DEFAULT_COMMENT = "panda-edge bundle"
@@ -117,7 +117,7 @@ def _private(seed: bytes):  # type: ignore[no-untyped-def]
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError as error:
-        raise PandaError("signatures need the library cryptography: pip install 'panda-edge[sign]'") from error
+        raise missing("signatures need the library cryptography", "sign") from error
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 

@@ -74,7 +74,7 @@ def test_what_is_no_picture_is_counted_in_one_line(tmp_path: Path, monkeypatch: 
     assert line.startswith("5 of 6 files are not pictures: .txt 3, ")
     assert ".heic 1" in line
     assert "no suffix 1" in line
-    assert line.endswith(" – pip install 'panda-edge[heif]'")
+    assert line.endswith(' – pip install "panda-edge[heif]"')
 
 
 def test_our_own_results_are_passed_over(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_the_library_is_named_where_it_is_missing(
     for name in [name for name in sys.modules if name.startswith("cryptography")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "cryptography", None)
-    refused(exact_bundle, keys.public, r"pip install 'panda-edge\[sign\]'")
+    refused(exact_bundle, keys.public, r'pip install "panda-edge\[sign\]"')
 
 
 def test_every_command_that_reads_a_bundle_can_require_one() -> None:

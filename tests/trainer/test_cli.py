@@ -289,7 +289,7 @@ main()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     refused(
         Done(done.returncode, done.stdout, done.stderr),
-        "panda-train needs torch, onnx; install the workstation side: pip install 'panda-edge[train]'",
+        'panda-train needs torch, onnx; install the workstation side: pip install "panda-edge[train]"',
     )
 
 

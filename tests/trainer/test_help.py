@@ -53,10 +53,10 @@ def test_fit_begins_with_ten_options_and_has_the_rest_in_panels(
             list(panels.values())[-1].append(option[1])
     assert list(panels) == ["Arguments", "Options", "Data", "Bank", "Decision", "Adaptation", "Output"]
     assert panels["Options"][0] == "--out"
-    assert len(panels["Options"]) == 10 + 1  # and --help
+    assert len(panels["Options"]) == 10 + 2  # --help and --version
     listed = [option for options in panels.values() for option in options]
     declared = [parameter.opts[0] for parameter in COMMANDS["fit"].params if parameter.name != "data"]
-    assert sorted(listed) == sorted([*declared, "--help"])
+    assert sorted(listed) == sorted([*declared, "--help", "--version"])
 
 
 def test_the_examples_work(

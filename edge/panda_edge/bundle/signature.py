@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from panda_edge.bundle.regular import open_regular
-from panda_edge.errors import BundleError, PandaError
+from panda_edge.errors import BundleError, PandaError, missing
 from panda_edge.printable import printable
 
 SIGNATURE_NAME = "manifest.json.minisig"
@@ -121,7 +121,7 @@ def check_signature(bundle: Path, manifest: bytes, key: PublicKey) -> Signature:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError as error:
-        raise PandaError("signatures need the library cryptography: pip install 'panda-edge[sign]'") from error
+        raise missing("signatures need the library cryptography", "sign") from error
     signature = read_signature(bundle)
     path = bundle / SIGNATURE_NAME
     if signature.key_number != key.number:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import typer
-
 from panda_edge.commands.archive import archive
 from panda_edge.commands.bench import bench
 from panda_edge.commands.console import run
@@ -14,15 +12,10 @@ from panda_edge.commands.detect import detect
 from panda_edge.commands.extend import extend
 from panda_edge.commands.history import history
 from panda_edge.commands.info import info
+from panda_edge.commands.program import program
 from panda_edge.commands.segment import segment
 from panda_edge.commands.verify import verify
 from panda_edge.commands.watch import watch
-
-app = typer.Typer(
-    help="Find anomalous images, and the anomalous pixels in them, with a bundle made by panda-train.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
 
 # Each command's help ends with its example. A test runs them, in this order, in a folder that holds `panda-train`'s.
 _COMMANDS: dict[Callable[..., Any], str] = {
@@ -36,8 +29,7 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     extend: "panda-edge extend parts.panda parts/test/good --out more.panda",
     bench: "panda-edge bench parts.panda parts/test/good --frames 50",
 }
-for command, example in _COMMANDS.items():
-    app.command(epilog=f"Example: {example}")(command)
+app = program("Find anomalous images, and the anomalous pixels in them, with a bundle made by panda-train.", _COMMANDS)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -16,6 +17,14 @@ from panda_edge.errors import PandaError
 from panda_edge.printable import printable
 
 T = TypeVar("T")
+
+COMMANDS_OF = {
+    "panda-edge": ("info", "verify", "detect", "segment", "archive", "watch", "history", "extend", "bench"),
+    "panda-train": (
+        "sample", "check", "choose", "fit", "evaluate", "report", "keygen", "sign", "fisher", "paper",
+    ),
+}  # fmt: skip
+"""The commands of both programs, so that each can name the other's; it need not be installed."""
 
 _NOT_MAPPED = "failed to map segment"  # the linker's words where a library finds no room in memory
 
@@ -106,7 +115,19 @@ def _print_usage_error(error: Any) -> None:
         error.show()
         return
     context = getattr(error, "ctx", None)
-    print_error(error.format_message().rstrip(".") + (f"; see {context.command_path} --help" if context else ""))
+    said = error.format_message().rstrip(".")
+    other = _other_program(said)
+    hint = other or (f"see {context.command_path} --help" if context else "see --help")
+    print_error(f"{said}; {hint}")
+
+
+def _other_program(said: str) -> str | None:
+    """Where a command belongs that this program does not have."""
+    found = re.match(r"No such command '(\w+)'$", said)
+    for program, commands in COMMANDS_OF.items():
+        if found and found[1] in commands:
+            return f"it is `{program} {found[1]}`"
+    return None
 
 
 def _drop_output() -> None:

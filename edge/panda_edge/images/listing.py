@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, install
 from panda_edge.images.formats import HEIF_SUFFIXES, is_image_name
 from panda_edge.printable import printable
 
@@ -37,7 +37,7 @@ class LeftOut:
         lines = []
         if self.others:
             counts = ", ".join(f"{suffix or 'no suffix'} {count}" for suffix, count in self.others.most_common())
-            hint = " – pip install 'panda-edge[heif]'" if self.others.keys() & HEIF_SUFFIXES else ""
+            hint = f" – {install('heif')}" if self.others.keys() & HEIF_SUFFIXES else ""
             are = "is not a picture" if self.others.total() == 1 else "are not pictures"
             lines.append(f"{self.others.total()} of {self.files} files {are}: {counts}{hint}")
         if self.hidden:

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from panda_edge.errors import ImageError
+from panda_edge.errors import ImageError, install
 from panda_edge.images.depth import FULL, deep_values, eight_bits, is_deep, own_white
 from panda_edge.images.formats import COMMON_FORMATS, HEIF_SUFFIXES, further_formats, heif_is_there
 
@@ -216,7 +216,7 @@ def _opened(stream: BinaryIO, name: str) -> Image.Image:
         raise ImageError(f"{name}: more than the {MAX_PIXELS // 10**6} megapixels allowed; scale it down") from None
     except Exception as error:  # as above; mostly UnidentifiedImageError
         if Path(name).suffix.lower() in HEIF_SUFFIXES and not heif_is_there():
-            raise ImageError(f"{name}: HEIF pictures need an extra: pip install 'panda-edge[heif]'") from None
+            raise ImageError(f"{name}: HEIF pictures need an extra: {install('heif')}") from None
         raise ImageError(f"{name}: not an image that can be read (PNG, JPEG, TIFF, BMP, WebP, …)") from error
 
 

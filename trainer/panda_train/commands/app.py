@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-import typer
-
 from panda_edge.commands.console import print_error, run
+from panda_edge.commands.program import program
+from panda_edge.errors import install
 from panda_train.commands.check import check
 from panda_train.commands.choose import choose
 from panda_train.commands.evaluate import evaluate
@@ -21,12 +21,6 @@ from panda_train.commands.sample import sample
 from panda_train.commands.sign import keygen, sign
 
 _WORKSTATION = ("torch", "torchvision", "onnx", "onnxscript", "skimage", "sklearn", "scipy")
-
-app = typer.Typer(
-    help="Adapt features to normal images, export bundles for panda-edge, evaluate them.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
 
 # Each command's help ends with its example. A test runs them in this order, but for the long ones, which it parses.
 _COMMANDS: dict[Callable[..., Any], str] = {
@@ -41,15 +35,12 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     fisher: "panda-train fisher --backbone efficientnet-lite0",
     paper: "panda-train paper cifar10 --data cifar10 --out results --methods dn2",
 }
-for command, example in _COMMANDS.items():
-    app.command(epilog=f"Example: {example}")(command)
+app = program("Adapt features to normal images, export bundles for panda-edge, evaluate them.", _COMMANDS)
 
 
 def main() -> None:
     missing = [name for name in _WORKSTATION if find_spec(name) is None]
     if missing:
-        print_error(
-            f"panda-train needs {', '.join(missing)}; install the workstation side: pip install 'panda-edge[train]'"
-        )
+        print_error(f"panda-train needs {', '.join(missing)}; install the workstation side: {install('train')}")
         sys.exit(2)
     run(app)

@@ -15,7 +15,8 @@ def keygen(
     key: Annotated[Path, typer.Argument(metavar="K.key", help="The secret key, to be written.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices."""
+    """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices. Needs the extra sign:
+    pip install "panda-edge[sign]"."""
     from panda_export.signing import make_key
 
     public = make_key(key)
@@ -39,7 +40,8 @@ def sign(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Sign a bundle, once every file's hash is found right; check with `panda-edge verify --key K.pub`."""
+    """Sign a bundle, once every file's hash is found right; check with `panda-edge verify --key K.pub`. Needs the extra
+    sign: pip install "panda-edge[sign]"."""
     from panda_export.signing import read_secret_key, sign_bundle
 
     facts = sign_bundle(bundle, read_secret_key(key), comment, version).facts()

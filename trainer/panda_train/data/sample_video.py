@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from panda_edge.errors import DataError, PandaError
+from panda_edge.errors import DataError, PandaError, missing
 from panda_edge.whole_file import whole_file
 
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".avi": "avi"}
@@ -24,7 +24,7 @@ def check_video(video: Path) -> Any:
     try:
         import av
     except ImportError as error:
-        raise PandaError("--video needs PyAV: pip install 'panda-edge[video]'") from error
+        raise missing("--video needs PyAV", "video") from error
     return av
 
 

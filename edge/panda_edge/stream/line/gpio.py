@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, missing
 from panda_edge.stream.line.address import LineAddress
 from panda_edge.stream.line.signals import Signals
 
@@ -61,5 +61,5 @@ def _imported() -> Any:
         import gpiod
         import gpiod.line
     except ImportError as error:
-        raise PandaError("--line gpio:// needs gpiod: pip install 'panda-edge[gpio]'") from error
+        raise missing("--line gpio:// needs gpiod", "gpio") from error
     return gpiod

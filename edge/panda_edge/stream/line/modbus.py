@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, missing
 from panda_edge.stream.line.address import LineAddress
 from panda_edge.stream.line.signals import Signals
 
@@ -64,5 +64,5 @@ def imported(option: str) -> tuple[Any, Any]:
         from pymodbus.client import ModbusTcpClient
         from pymodbus.exceptions import ModbusException
     except ImportError as error:
-        raise PandaError(f"{option} modbus:// needs pymodbus: pip install 'panda-edge[plc]'") from error
+        raise missing(f"{option} modbus:// needs pymodbus", "plc") from error
     return ModbusTcpClient, ModbusException

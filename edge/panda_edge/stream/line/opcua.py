@@ -7,7 +7,7 @@ import logging
 from threading import Event
 from typing import Any
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, missing
 from panda_edge.stream.line.address import LineAddress
 from panda_edge.stream.line.signals import Signals
 from panda_edge.stream.started import started
@@ -122,6 +122,6 @@ def _imported() -> Any:
         import asyncua
         import asyncua.crypto.permission_rules
     except ImportError as error:
-        raise PandaError("--line opcua:// needs asyncua: pip install 'panda-edge[opcua]'") from error
+        raise missing("--line opcua:// needs asyncua", "opcua") from error
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # a client that goes wrong is none of our remarks
     return asyncua

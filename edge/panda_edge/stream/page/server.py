@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, missing
 from panda_edge.stream.door import Door, host_and_port, loopback
 from panda_edge.stream.page.board import Board
 
@@ -76,5 +76,5 @@ def _imported() -> tuple[Any, Any]:
 
         from panda_edge.stream.page.app import make_app
     except ImportError as error:
-        raise PandaError("--http needs starlette and uvicorn: pip install 'panda-edge[serve]'") from error
+        raise missing("--http needs starlette and uvicorn", "serve") from error
     return uvicorn, make_app

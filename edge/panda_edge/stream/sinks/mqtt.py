@@ -8,7 +8,7 @@ from threading import Condition
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, missing
 from panda_edge.stream.sinks.spool import Event
 
 _MOST_TEXT = 65_000  # bytes that the protocol takes of a name
@@ -110,5 +110,5 @@ def _imported() -> Any:
     try:
         import paho.mqtt.client as mqtt
     except ImportError as error:
-        raise PandaError("--mqtt needs paho-mqtt: pip install 'panda-edge[mqtt]'") from error
+        raise missing("--mqtt needs paho-mqtt", "mqtt") from error
     return mqtt

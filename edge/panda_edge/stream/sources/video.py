@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from panda_edge.errors import ImageError, PandaError
+from panda_edge.errors import ImageError, PandaError, missing
 from panda_edge.images.reading import MAX_PIXELS, MIN_SIDE, Decode, OpenedImage, to_rgb
 from panda_edge.stream.frame import Picture, SourceLost
 
@@ -138,6 +138,6 @@ def _imported() -> Any:
     try:
         import av
     except ImportError as error:
-        raise PandaError("cameras, video files and RTSP need PyAV: pip install 'panda-edge[video]'") from error
+        raise missing("cameras, video files and RTSP need PyAV", "video") from error
     av.logging.set_level(None)  # its remarks on stderr; ours say what came of it
     return av
