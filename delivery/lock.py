@@ -11,7 +11,7 @@ import re
 from delivery.wheels import ROOT, run
 
 LOCK = ROOT / ".ci" / "lock.txt"
-EXTRAS = "dev,fuzz"
+EXTRAS = "dev,fuzz,docs"
 _HEAD = """\
 # What CI installs (PIP_CONSTRAINT): the newest that the open ranges of pyproject.toml gave when all tests passed.
 # Made anew by `make lock`; tests/delivery/test_lock.py tells when a range has left it behind.

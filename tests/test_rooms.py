@@ -1,4 +1,4 @@
-"""A room imports only the rooms below it, as drawn in docs/design.md; no modules import one another in a circle.
+"""A room imports only the rooms below it, as drawn in ARCHITECTURE.md; no modules import one another in a circle.
 
 Every import counts, those inside functions and under TYPE_CHECKING too: a late import is for speed, not a way around.
 """
@@ -51,7 +51,7 @@ def drawn(text: str) -> dict[str, list[str]]:
     return {package: re.findall(r"(\w+)(?: \([^)]*\))?(?=\s*─►|$)", rooms) for package, rooms in lines}
 
 
-ROOMS = drawn((ROOT / "docs/design.md").read_text(encoding="utf-8"))
+ROOMS = drawn((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
 
 
 def room(module: str) -> tuple[str, str]:
@@ -98,12 +98,12 @@ def test_every_room_is_in_the_drawing() -> None:
     assert {"panda_edge", "panda_train"} <= set(ROOMS)
     there = {room(module) for module in FILES if arrows(module) and room(module)[0] in ROOMS}
     missing = there - {(package, name) for package, names in ROOMS.items() for name in names}
-    assert not missing, f"docs/design.md, Rooms: no place for {sorted(missing)}"
+    assert not missing, f"ARCHITECTURE.md, Layers: no place for {sorted(missing)}"
 
 
 def test_imports_point_down() -> None:
     said = [arrow for module in FILES for arrow in broken(module)]
-    assert not said, "\n".join(["docs/design.md, Rooms, has it the other way round:", *said])
+    assert not said, "\n".join(["ARCHITECTURE.md, Layers, has it the other way round:", *said])
 
 
 def test_no_circle() -> None:

@@ -151,7 +151,7 @@ def _input(frames: np.ndarray) -> Tensor:
 
 
 def _row_major(cells: np.ndarray, coarse: int, fineness: int) -> np.ndarray:
-    """A level in nested order (docs/design.md), (cells, C) → (height, width, C)."""
+    """A level in nested order (ARCHITECTURE.md), (cells, C) → (height, width, C)."""
     depth = fineness.bit_length() - 1
     split = cells.reshape(coarse, coarse, *[2] * (2 * depth), -1)
     rows, columns = range(0, 2 + 2 * depth, 2), range(1, 2 + 2 * depth, 2)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.archive
 
-Row of `benchmarks/speed/results/archive.json`; docs/design.md computes from it what breaks first. Processor time of the
-asking process, which holds the scheduler of Dask, too.
+Row of `benchmarks/speed/results/archive.json`; the docs' page on archives computes from it what breaks first.
+Processor time of the asking process, which holds the scheduler of Dask, too.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ panda_status panda_joint_descriptors(const float *const *levels, const size_t *c
 
 /* --- pyramids -------------------------------------------------------------------------------------------- */
 
-/* One level of a gallery, coarse first: rows of `channels` values in nested order (docs/design.md). */
+/* One level of a gallery, coarse first: rows of `channels` values in nested order (ARCHITECTURE.md). */
 typedef struct {
     panda_rows rows;
     size_t channels;

@@ -112,7 +112,7 @@ class BankOptions:
             raise PandaError(f"--average {self.average}: expected an odd number of cells from 1 to 99")
 
     def resolved(self, tiled: bool) -> BankOptions:
-        """With what was left to the bank: docs/decisions/ says how tiles' were measured."""
+        """With what was left to the bank: docs/decisions/0005-views-and-tiles.md says how tiles' were measured."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         if self.gallery != "exact":
             return dataclasses.replace(self, neighbors=neighbors, discount=0.0, wide=0.0)

@@ -226,7 +226,7 @@ static void finish_cells(panda_edge_bundle *b)
         }
 }
 
-/* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction (docs/design.md). */
+/* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction (docs/decisions/0009-conformal-calibration.md). */
 static double p_value(const panda_edge_bundle *b, const panda_edge_result *result)
 {
     const size_t images = b->m.shape.calibration_images;

@@ -12,7 +12,7 @@ from panda_edge.images.roi_mask import SQUARE, RoiMask
 
 LEAST_SPAN = 12
 """Frame pixels that a defect must span to be found: one and a half cells of the stride-8 level
-(docs/decisions/ says how that was measured)."""
+(docs/decisions/0005-views-and-tiles.md says how that was measured)."""
 
 TILED_STEP = 2  # scaled pixels a value of a tiled picture's map: blurred over 4, it holds nothing finer
 

@@ -293,7 +293,7 @@ class PyramidSearch(_GridSearch):
 
     Args:
         gallery: levels, coarse first, each (N, cells, C) float16 or float32, C-contiguous, in nested order
-            (docs/design.md), or a pair of uint8 (N, cells, C) and the rows' offsets and scales, float32 (N, cells, 2)
+            (ARCHITECTURE.md), or a pair of uint8 (N, cells, C) and the rows' offsets and scales, float32 (N, cells, 2)
             (`quantise_rows`); memory maps are read in place. 1 to 4 levels, each with 4 times the cells of the last.
         grid: (height, width) of the coarsest level.
         threads: threads of one search. An object keeps its workspace and serves one thread at a time.

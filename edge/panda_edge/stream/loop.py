@@ -29,7 +29,7 @@ _TURN = 0.5  # seconds after which the loop looks around though no frame came
 _LONGEST_BURST = 64  # frames that are judged in one pipelined run, before the loop looks around again
 _FAREWELL = 2.0  # seconds that a source's thread is given to end
 
-# Where search is short beside the model, running both at once gains (docs/design.md, "Pipelining").
+# Where search is short beside the model, running both at once gains (docs/decisions/0017-threads.md).
 _PIPELINED_BANKS = frozenset({"gaussian"})
 
 
