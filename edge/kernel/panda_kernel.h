@@ -50,8 +50,8 @@ typedef struct panda_flat panda_flat;
 
 /* A search over the rows of bank (n, d), n < 2^32, for the nearest alone: by a screen of integers, not of every row. It
  * is exact for any order of rows and columns, and fast where rows that are near to each other in memory are near in
- * space and the first columns vary most. NULL when memory is short. The bank must outlive the object, which serves one
- * thread at a time. */
+ * space and the first columns vary most. NULL when memory is short. The bank must outlive the object, which
+ * several threads may search at once. */
 panda_flat *panda_flat_new(const void *bank, panda_dtype dtype, size_t n, size_t d);
 void panda_flat_free(panda_flat *flat);
 /* For each row of queries (q, d) the nearest row of the bank: distances (q,), indices (q,). Faster where queries that

@@ -25,6 +25,7 @@ from panda_edge.images.reading import ImageLike
 from panda_edge.images.roi import Roi, RoiLike, read_roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.images.view import View
+from panda_edge.search.per_process import PerProcess
 from panda_edge.search.picture import PictureScorer, Scored, joined
 from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
@@ -103,7 +104,7 @@ class _Read:
 
 
 class Detector:
-    """Scores images against the normal ones of a bundle. Made by `load`; one thread at a time may use it."""
+    """Scores images against the normal ones of a bundle. Made by `load`."""
 
     def __init__(
         self,
@@ -121,13 +122,12 @@ class Detector:
         tiled = self.preprocessing.tiles is not None
         # Tiles are shared out to workers of one thread each; a single frame is shared out within.
         workers = threads if tiled and provider == "cpu" else 1
-        self._model = Model(bundle.checked_file(MODEL_FILE), threads // workers, provider)
+        self._model = PerProcess(lambda: Model(bundle.checked_file(MODEL_FILE), threads // workers, provider))
         self._scorer = Scorer(bundle, threads // workers, epsilon)
-        beside = (Scorer(bundle, threads // workers, epsilon, self._scorer) for _ in range(workers - 1))
         self._normal_map = open_normal_map(bundle) if self.rule == "local" else None
         self._sharp = None if self._normal_map is None else bundle.manifest.decision.sigma
         run = partial(_features, bundle, self._model)
-        self._tiles = PictureScorer(run, [self._scorer, *beside], self._sharp) if tiled else None
+        self._tiles = PictureScorer(run, self._scorer, workers, self._sharp) if tiled else None
         self.decider: Decider | None = None
         self._calibration = open_calibration(bundle)  # now: the folder may be another one later
         self.decide_at(fpr)
@@ -265,11 +265,11 @@ class Detector:
         return replace(done, stages_ms={"search": searched, **done.stages_ms})
 
 
-def _features(bundle: Bundle, model: Model, frames: np.ndarray) -> Features:
+def _features(bundle: Bundle, model: PerProcess[Model], frames: np.ndarray) -> Features:
     """See `Detector.features`."""
     manifest = bundle.manifest
     try:
-        features = model.run(frames)
+        features = model.get().run(frames)
     except PandaError as error:
         raise BundleError(f"{bundle.path}: {error}") from error
     if (features.score is not None) != (manifest.detection.scoring == "graph"):

@@ -10,6 +10,7 @@ enum { CALLERS = 2, ROUNDS = 2, ANSWERS = QUERIES * 8 + CHOSEN + CELLS * 2 };
 
 /* What all callers read. */
 static float *bank, *queries, *mean, *basis, *factors, *levels[LEVELS], *query_levels[LEVELS];
+static panda_flat *flat;
 
 typedef struct {
     int threads;
@@ -29,10 +30,7 @@ static void ask(answers *a)
           "topk");
     distances += QUERIES * 7;
     indices += QUERIES * 7;
-    panda_flat *flat = panda_flat_new(bank, PANDA_F32, ROWS, D);
-    CHECK(flat != NULL, "memory");
     CHECK(panda_flat_nearest(flat, queries, QUERIES, a->threads, distances, indices) == PANDA_OK, "flat");
-    panda_flat_free(flat);
     distances += QUERIES;
     indices += QUERIES;
     CHECK(panda_k_centre(bank, PANDA_F32, ROWS, D, CHOSEN, 0, a->threads, NULL, NULL, indices) == PANDA_OK, "k-centre");
@@ -101,7 +99,10 @@ int main(void)
         levels[l] = random_floats(IMAGES * cells * D);
         query_levels[l] = random_floats(cells * D);
     }
+    flat = panda_flat_new(bank, PANDA_F32, ROWS, D);
+    CHECK(flat != NULL, "memory");
     at_every_level("all searches at once", at_once);
+    panda_flat_free(flat);
     float *all[] = {bank,           queries,   mean,      basis,           factors,
                     levels[0],      levels[1], levels[2], query_levels[0], query_levels[1],
                     query_levels[2]};

@@ -239,6 +239,9 @@ static PyMethodDef functions[] = {
     {"heatmap_bands", heatmap_bands, METH_VARARGS, "heatmap_bands(sigma, weights, first) -> taps"},
     {"project", project, METH_VARARGS, "project(rows, mean, basis, threads, out)"},
     {"resample", resample, METH_VARARGS, "resample(map, row_weights, row_starts, column_weights, column_starts, out)"},
+    {"never_destroy", never_destroy, METH_O, "never_destroy(object)"},
+    {"end_without_handlers", end_without_handlers, METH_NOARGS,
+     "end_without_handlers(): at its exit the process runs none of the C handlers registered so far (Linux)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -32,6 +32,10 @@ PyObject *joint_descriptors(PyObject *module, PyObject *args);
 PyObject *widen(PyObject *module, PyObject *args);
 PyObject *widen_gallery(PyObject *module, PyObject *args);
 
+/* Of binding_fork.c. */
+PyObject *never_destroy(PyObject *module, PyObject *object);
+PyObject *end_without_handlers(PyObject *module, PyObject *unused);
+
 /* The types of galleries, and the searches in them: Pyramid, and Flat. */
 PyObject *pyramid_type(void);
 PyObject *flat_type(void);

@@ -5,7 +5,6 @@
 typedef struct {
     PyObject_HEAD panda_flat *flat;
     Py_buffer bank;
-    bool busy;
 } FlatObject;
 
 static int flat_setup(FlatObject *self, PyObject *array)
@@ -60,9 +59,6 @@ static PyObject *flat_nearest(PyObject *object, PyObject *args)
     int threads;
     if (!PyArg_ParseTuple(args, "OiOO", &arrays[0], &threads, &arrays[1], &arrays[2]) || !valid_threads(threads))
         return NULL;
-    if (self->busy)
-        return PyErr_Format(PyExc_RuntimeError, "this search object is in use by another thread, make one each");
-    self->busy = true; /* set and read under the GIL */
     PyObject *result = NULL;
     Py_buffer views[3] = {{0}};
     Py_buffer *queries = &views[0], *distances = &views[1], *indices = &views[2];
@@ -79,7 +75,6 @@ static PyObject *flat_nearest(PyObject *object, PyObject *args)
     Py_END_ALLOW_THREADS result = outcome(status);
 done:
     release(views, 3);
-    self->busy = false;
     return result;
 }
 

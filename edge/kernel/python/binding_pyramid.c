@@ -2,12 +2,17 @@
 
 #include "python/binding.h"
 
+enum { IDLE_MOST = 16 }; /* further ones are freed after use */
+
+/* A panda_pyramid serves one thread at a time: each call takes an idle one, or makes another over the same arrays. */
 typedef struct {
-    PyObject_HEAD panda_pyramid *pyramid;
+    PyObject_HEAD panda_pyramid *idle[IDLE_MOST];
+    int idle_count; /* changed under the GIL */
+    panda_level level[PANDA_MAX_LEVELS];
     Py_buffer gallery[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
     int level_count;
     size_t images, cells, grid_h, grid_w, height, width;
-    bool nested, busy;
+    bool nested;
 } PyramidObject;
 
 /* Offset and scale of each row of level l, where it is of bytes; there is no such array where it is not. */
@@ -27,6 +32,26 @@ static bool get_scales(PyramidObject *self, PyObject *arrays, int l)
     Py_DECREF(array);
     const size_t nested[3] = {self->images, self->cells << (2 * l), 2}, flat[2] = {self->images, 2};
     return good && (!wanted || has_shape(view, "scales", self->nested ? nested : flat));
+}
+
+/* NULL with an exception set when memory is short. */
+static panda_pyramid *take_pyramid(PyramidObject *self)
+{
+    if (self->idle_count > 0)
+        return self->idle[--self->idle_count];
+    panda_pyramid *made =
+        panda_pyramid_new(self->level, self->level_count, self->images, self->grid_h, self->grid_w, self->nested);
+    if (made == NULL)
+        PyErr_NoMemory();
+    return made;
+}
+
+static void give_back(PyramidObject *self, panda_pyramid *pyramid)
+{
+    if (self->idle_count < IDLE_MOST)
+        self->idle[self->idle_count++] = pyramid;
+    else
+        panda_pyramid_free(pyramid);
 }
 
 static int pyramid_setup(PyramidObject *self, PyObject *arrays, PyObject *scales, Py_ssize_t grid_h, Py_ssize_t grid_w,
@@ -50,7 +75,6 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, PyObject *scales
     self->cells = self->grid_h * self->grid_w;
     self->height = (size_t)grid_h << (count - 1);
     self->width = (size_t)grid_w << (count - 1);
-    panda_level levels[PANDA_MAX_LEVELS];
     for (int l = 0; l < count; l++) {
         PyObject *array = PySequence_GetItem(arrays, l);
         if (array == NULL)
@@ -73,13 +97,12 @@ static int pyramid_setup(PyramidObject *self, PyObject *arrays, PyObject *scales
         }
         if (!get_scales(self, scales, l))
             return -1;
-        levels[l] = (panda_level){{view->buf, self->scales[l].buf, dtype_of(view)}, channels};
+        self->level[l] = (panda_level){{view->buf, self->scales[l].buf, dtype_of(view)}, channels};
     }
-    self->pyramid = panda_pyramid_new(levels, (int)count, self->images, (size_t)grid_h, (size_t)grid_w, nested);
-    if (self->pyramid == NULL) {
-        PyErr_NoMemory();
+    panda_pyramid *first = take_pyramid(self);
+    if (first == NULL)
         return -1;
-    }
+    give_back(self, first);
     return 0;
 }
 
@@ -105,7 +128,8 @@ static void pyramid_destroy(PyObject *object)
 {
     PyramidObject *self = (PyramidObject *)object;
     PyTypeObject *type = Py_TYPE(object);
-    panda_pyramid_free(self->pyramid);
+    while (self->idle_count > 0)
+        panda_pyramid_free(self->idle[--self->idle_count]);
     release(self->gallery, PANDA_MAX_LEVELS);
     release(self->scales, PANDA_MAX_LEVELS);
     freefunc dispose = (freefunc)PyType_GetSlot(type, Py_tp_free);
@@ -150,9 +174,6 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
         return PyErr_Occurred() ? NULL
                                 : PyErr_Format(PyExc_ValueError, "query: got %zd levels, expected %d",
                                                PySequence_Size(arrays), self->level_count);
-    if (self->busy)
-        return PyErr_Format(PyExc_RuntimeError, "this search object is in use by another thread, make one each");
-    self->busy = true; /* set and read under the GIL */
     PyObject *result = NULL;
     Py_buffer query[PANDA_MAX_LEVELS] = {{0}}, others[4] = {{0}};
     Py_buffer *chosen = &others[0], *distances = &others[1], *indices = &others[2], *wanted = &others[3];
@@ -176,6 +197,9 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
     if (cells != Py_None && (!get_array(cells, "cells", 2, BOOL, false, wanted) ||
                              !has_shape(wanted, "cells", (size_t[]){self->grid_h, self->grid_w})))
         goto done;
+    panda_pyramid *pyramid = take_pyramid(self);
+    if (pyramid == NULL)
+        goto done;
     panda_status status;
     const panda_scope scope = {
         .images = chosen->obj ? chosen->buf : NULL,
@@ -185,12 +209,12 @@ static PyObject *pyramid_nearest(PyObject *object, PyObject *args)
         .enough = enough,
     };
     Py_BEGIN_ALLOW_THREADS status =
-        panda_pyramid_nearest(self->pyramid, rows, scope, epsilon, threads, distances->buf, indices->buf);
-    Py_END_ALLOW_THREADS result = outcome(status);
+        panda_pyramid_nearest(pyramid, rows, scope, epsilon, threads, distances->buf, indices->buf);
+    Py_END_ALLOW_THREADS give_back(self, pyramid);
+    result = outcome(status);
 done:
     release(query, PANDA_MAX_LEVELS);
     release(others, 4);
-    self->busy = false;
     return result;
 }
 

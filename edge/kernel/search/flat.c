@@ -20,12 +20,13 @@ enum {
 };
 
 typedef struct {
-    panda_flat *f;
+    const panda_flat *f;
     const panda_ops *ops;
     const float *queries;
     size_t q;
     float *distances;
     int64_t *indices;
+    const flat_room *room;
 } flat_run;
 
 typedef struct {
@@ -66,6 +67,30 @@ static flat_memory lay_out(char *memory, const panda_flat *f, size_t *size)
                          (uint32_t *)part[4]};
 }
 
+static void flat_room_free(flat_room *room)
+{
+    if (room != NULL)
+        free(room->memory);
+    free(room);
+}
+
+/* The spare room where it is there and large enough, else a new one; NULL when memory is short. */
+static flat_room *take_room(panda_flat *f, int workers)
+{
+    flat_room *room = atomic_exchange(&f->spare, NULL);
+    if (room != NULL && room->workers >= workers)
+        return room;
+    flat_room_free(room);
+    if ((room = panda_allocate_zeroed(sizeof *room)) == NULL)
+        return NULL;
+    room->workers = workers;
+    lay_out(NULL, f, &room->size);
+    if ((room->memory = panda_allocate_aligned(64, room->size * (size_t)workers)) != NULL)
+        return room;
+    free(room);
+    return NULL;
+}
+
 void panda_flat_free(panda_flat *f)
 {
     if (f == NULL)
@@ -73,7 +98,7 @@ void panda_flat_free(panda_flat *f)
     for (int s = 0; s < STAGES; s++)
         free(f->slab[s]);
     free(f->boxes);
-    free(f->worker_memory);
+    flat_room_free(atomic_load(&f->spare));
     free(f);
 }
 
@@ -162,7 +187,7 @@ static void search_queries(void *context, size_t task, int worker)
     const panda_flat *f = run->f;
     size_t size, first = task * TASK_QUERIES;
     size_t count = run->q - first < TASK_QUERIES ? run->q - first : TASK_QUERIES;
-    flat_memory m = lay_out(f->worker_memory + (size_t)worker * f->worker_size, f, &size);
+    flat_memory m = lay_out(run->room->memory + (size_t)worker * run->room->size, f, &size);
     for (size_t i = 0; i < count; i++)
         begin(run, &m, i, first + i);
     for (size_t i = 1; i < count; i++)
@@ -182,19 +207,16 @@ static void search_queries(void *context, size_t task, int worker)
 panda_status panda_flat_nearest(panda_flat *f, const float *queries, size_t q, int threads, float *distances,
                                 int64_t *indices)
 {
-    flat_run run = {f, panda_ops_current(), queries, q, distances, indices};
+    flat_run run = {f, panda_ops_current(), queries, q, distances, indices, NULL};
     if (run.ops == NULL)
         return PANDA_BAD_SIMD;
     if (threads > PANDA_MAX_THREADS)
         threads = PANDA_MAX_THREADS;
-    if (threads > f->workers) {
-        lay_out(NULL, f, &f->worker_size);
-        free(f->worker_memory);
-        f->worker_memory = panda_allocate_aligned(64, f->worker_size * (size_t)threads);
-        f->workers = f->worker_memory ? threads : 0;
-        if (f->workers == 0)
-            return PANDA_NO_MEMORY;
-    }
+    flat_room *room = take_room(f, threads > 1 ? threads : 1);
+    if (room == NULL)
+        return PANDA_NO_MEMORY;
+    run.room = room;
     panda_parallel(threads, (q + TASK_QUERIES - 1) / TASK_QUERIES, search_queries, &run);
+    flat_room_free(atomic_exchange(&f->spare, room));
     return PANDA_OK;
 }

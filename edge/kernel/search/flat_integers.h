@@ -2,6 +2,8 @@
 #ifndef PANDA_FLAT_INTEGERS_H
 #define PANDA_FLAT_INTEGERS_H
 
+#include <stdatomic.h>
+
 #include "simd/columns.h"
 #include "simd/ops.h"
 
@@ -21,6 +23,13 @@ enum {
     NOWHERE = 1200000000        /* squared length of a row that is not there or not finite: never within a limit */
 };
 
+/* The memory of one search: `size` bytes a worker. */
+typedef struct {
+    char *memory;
+    size_t size;
+    int workers;
+} flat_room;
+
 struct panda_flat {
     const void *rows;
     panda_dtype dtype;
@@ -32,11 +41,9 @@ struct panda_flat {
     int16_t *slab[STAGES];
     int16_t *boxes;
     double low[SCREENED_MOST], high[SCREENED_MOST], middle[SCREENED_MOST];
-    double scale; /* integers a unit */
-    double error; /* the largest distance, in integers, of a row from its integers */
-    char *worker_memory;
-    size_t worker_size;
-    int workers;
+    double scale;               /* integers a unit */
+    double error;               /* the largest distance, in integers, of a row from its integers */
+    _Atomic(flat_room *) spare; /* of the last search, for the next one; NULL while a search has it */
 };
 
 /* A query row as integers, moved into the bank's box where it lies outside. */

@@ -99,10 +99,8 @@ def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> Pictu
     """Scores pictures with the banks as they are now, the way that a device does."""
     bundle = Bundle(staging, manifest)
     if manifest.preprocessing.tiles is None:
-        return PictureScorer(network.run, [Scorer(bundle, default_threads())], manifest.decision.sigma)
-    first = Scorer(bundle, 1)
-    beside = [Scorer(bundle, 1, beside=first) for _ in range(default_threads() - 1)]
-    return PictureScorer(network.worker(), [first, *beside], manifest.decision.sigma)
+        return PictureScorer(network.run, Scorer(bundle, default_threads()), sharp=manifest.decision.sigma)
+    return PictureScorer(network.worker(), Scorer(bundle, 1), default_threads(), manifest.decision.sigma)
 
 
 def _coloured(manifest: Manifest, pictures: Sequence[NormalScores]) -> Manifest:

@@ -82,7 +82,7 @@ class FlatSearch:
 
     Args:
         bank: (N, D) float32 or float16, C-contiguous; a read-only memory map is read in place.
-        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+        threads: threads of one search. Several callers may search at once, each in memory of its own.
     """
 
     def __init__(self, bank: NDArray[Any], threads: int = 1) -> None:
@@ -296,7 +296,7 @@ class PyramidSearch(_GridSearch):
             (ARCHITECTURE.md), or a pair of uint8 (N, cells, C) and the rows' offsets and scales, float32 (N, cells, 2)
             (`quantise_rows`); memory maps are read in place. 1 to 4 levels, each with 4 times the cells of the last.
         grid: (height, width) of the coarsest level.
-        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+        threads: threads of one search. Several callers may search at once, each in memory of its own.
     """
 
     def __init__(self, gallery: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> None:
@@ -336,7 +336,7 @@ class MeanSearch(_GridSearch):
         means: the descriptors' parts, coarse first, each (M, C) float16 or float32, C-contiguous, or a pair of uint8
             (M, C) and float32 (M, 2) (`quantise_rows`); memory maps are read in place.
         grid: (height, width) of the coarsest level.
-        threads: threads of one search. An object keeps its workspace and serves one thread at a time.
+        threads: threads of one search. Several callers may search at once, each in memory of its own.
     """
 
     def __init__(self, means: Sequence[Rows], grid: tuple[int, int], threads: int = 1) -> None:

@@ -6,16 +6,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
+from panda_edge.search.per_process import PerProcess
 from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+T = TypeVar("T")
 FeatureFunction = Callable[[np.ndarray], Features]
 """Frames, uint8 (B, height, width, 3) → Features."""
 
@@ -61,34 +67,35 @@ class PictureScorer:
     """Scores pictures of many frames. Each worker takes the next frames through the model and searches them, so that
     one is in the model while another searches, and no core waits for the end of a part of a frame."""
 
-    def __init__(self, run: FeatureFunction, scorers: Sequence[Scorer], sharp: float | None = None) -> None:
-        """run: may be called by several threads. scorers: one a worker. sharp: see `joined`."""
+    def __init__(self, run: FeatureFunction, scorer: Scorer, workers: int = 1, sharp: float | None = None) -> None:
+        """run: may be called by several threads. workers: threads that share a picture. sharp: see `joined`."""
         self._run = run
         self._sharp = sharp
-        self._scorers = scorers
-        self._pool = None
-        if len(scorers) > 1:
+        self._scorer = scorer
+        self._workers = workers
+        self._pool: PerProcess[Executor] | None = None
+        if workers > 1:
             from concurrent.futures import ThreadPoolExecutor  # which a single frame need not wait for
 
-            self._pool = ThreadPoolExecutor(len(scorers))
+            self._pool = PerProcess(lambda: ThreadPoolExecutor(workers))
 
     def score(self, view: View, canvas: np.ndarray, with_map: bool = True, exclude: int | None = None) -> Scored:
         """Score one picture. canvas: uint8 (H, W, 3) of `Preprocessing.canvas`; exclude: see `Scorer.score`."""
         started = time.perf_counter()
         frames: list[FrameScore | None] = [None] * view.count
-        work = _Work(view.active_frames(), len(self._scorers))
+        work = _Work(view.active_frames(), self._workers)
 
-        def help_with(scorer: Scorer) -> tuple[float, float]:
+        def help_with(worker: int) -> tuple[float, float]:
             busy = [0.0, 0.0]
             while (numbers := work.next()) is not None:
-                for number, frame, seconds in self._scored(scorer, view, canvas, numbers, with_map, exclude):
+                for number, frame, seconds in self._scored(view, canvas, numbers, with_map, exclude):
                     frames[number] = frame
                     busy = [busy[0] + seconds[0], busy[1] + seconds[1]]
             return busy[0], busy[1]
 
-        spent = list((self._pool.map if self._pool else map)(help_with, self._scorers))
+        spent = self._by_workers(help_with)
         taken = (time.perf_counter() - started) * 1e3
-        done = joined(view, frames, self._scorers[0].maps, self._sharp)
+        done = joined(view, frames, self._scorer.maps, self._sharp)
         model, search = (sum(seconds) for seconds in zip(*spent, strict=True))
         share = model / ((model + search) or 1.0)
         stages = {"backbone": taken * share, "search": taken * (1 - share), **done.stages_ms}
@@ -98,18 +105,21 @@ class PictureScorer:
         """Milliseconds that the same workers need to take the same frames through the model, and do nothing with them:
         the floor of `score`."""
         started = time.perf_counter()
-        work = _Work(view.active_frames(), len(self._scorers))
+        work = _Work(view.active_frames(), self._workers)
 
-        def run(scorer: Scorer) -> None:
+        def run(worker: int) -> None:
             while (numbers := work.next()) is not None:
                 self._run(view.frames(canvas, numbers))
 
-        list((self._pool.map if self._pool else map)(run, self._scorers))
+        self._by_workers(run)
         return (time.perf_counter() - started) * 1e3
+
+    def _by_workers(self, part: Callable[[int], T]) -> list[T]:
+        """What each worker's part gives; it is called with the worker's number."""
+        return list((self._pool.get().map if self._pool else map)(part, range(self._workers)))
 
     def _scored(
         self,
-        scorer: Scorer,
         view: View,
         canvas: np.ndarray,
         numbers: Sequence[int],
@@ -121,11 +131,11 @@ class PictureScorer:
         features = self._run(view.frames(canvas, numbers))
         seen = time.perf_counter()
         each = [FrameFeatures.of(features, i, view, number) for i, number in enumerate(numbers)]
-        similar = scorer.similar(each, with_map, exclude)
+        similar = self._scorer.similar(each, with_map, exclude)
         in_model, choosing = (seen - started) / len(numbers), (time.perf_counter() - seen) / len(numbers)
         for frame, found in zip(each, similar, strict=True):
             before = time.perf_counter()
-            scored = scorer.score(frame, with_map, exclude, found)
+            scored = self._scorer.score(frame, with_map, exclude, found)
             yield frame.number, scored, (in_model, choosing + time.perf_counter() - before)
 
 

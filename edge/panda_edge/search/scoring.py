@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
 from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, open_gallery
+from panda_edge.search.per_process import PerProcess
 from panda_edge.search.query import FrameFeatures, Query
 from panda_edge.search.wide import WideLook, open_wide
 
@@ -28,10 +31,14 @@ class FrameScore:
 
 
 class Scorer:
-    """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks. One thread at a time."""
+    """Detection (DN2, PANDA §2.2) and segmentation (SPADE, §2.3) over a bundle's banks.
 
-    def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0, beside: Scorer | None = None) -> None:
-        """beside: another scorer of the same bundle, for another thread: what both only read is shared."""
+    Any number of threads may use one: the banks are shared, and each search has its own memory (16 MB and more of an
+    exact bank, kept for later ones). As many search at once as there are processors; others wait.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int, epsilon: float = 0.0) -> None:
+        """threads: of one search."""
         kernel.simd_level()  # says in one line where PANDA_SIMD names a level that is not there
         manifest = bundle.manifest
         self.maps = manifest.segmentation
@@ -40,12 +47,11 @@ class Scorer:
         self._in_graph = manifest.detection.scoring == "graph"
         self._stride = manifest.levels[0].stride
         self._neighbors = manifest.segmentation.neighbors
-        self._candidates: Candidates | NearbyCandidates = (
-            beside._candidates if beside is not None else open_candidates(bundle, threads)
-        )
+        self._candidates: Candidates | NearbyCandidates = open_candidates(bundle, threads)
         options = SearchOptions(threads, epsilon)
         self._gallery = open_gallery(bundle, options)
         self._wide: WideLook | None = open_wide(bundle, options)
+        self._turns = PerProcess(lambda: BoundedSemaphore(default_threads()))
         finest = manifest.levels[-1]
         self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 
@@ -87,11 +93,12 @@ class Scorer:
             return FrameScore(score, None)
         active_cells = None if frame.view is None else frame.view.active_cells(frame.number, self._stride)
         query = Query(frame.levels, numbers[: self._neighbors], frame.number, active_cells)
-        distances = np.sqrt(self._gallery.search(query).squared)
-        if self._divisors is not None:
-            distances /= self._divisors
-        if self._wide is not None:
-            distances += self._wide.excess(distances, query)
+        with self._turns.get():
+            distances = np.sqrt(self._gallery.search(query).squared)
+            if self._divisors is not None:
+                distances /= self._divisors
+            if self._wide is not None:
+                distances += self._wide.excess(distances, query)
         return FrameScore(score, distances)
 
 
