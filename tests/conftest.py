@@ -27,6 +27,10 @@ from panda_export.onnx_file import write_onnx
 from panda_export.options import BANKS, BankOptions, ExportOptions
 from panda_train.data.sample import make_sample
 
+# Tests run beside one another, a worker a core: in each, and in the processes it starts, torch keeps to one thread.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
 SIDE = 64  # pixels a side of the test bundles' input
 

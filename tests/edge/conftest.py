@@ -1,4 +1,4 @@
-"""What the tests of the kernels and of libpanda_edge share."""
+"""`panda-edge` in this process, and what the tests of the kernels and of libpanda_edge share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import Run, runner
 from panda_edge import _kernel
+from panda_edge.commands.app import main
 from panda_edge.detector import Detector
 from panda_edge.search import kernel
 
@@ -84,3 +86,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def example(built: Path) -> Example:
     return Example(SANITIZED if SANITIZED.exists() else built / "example")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`panda-edge ARGUMENTS…` inside this process."""
+    return runner("panda-edge", main, monkeypatch, capsys)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from PIL import Image
 
 import panda_export.options
+from command_line import Done, Run, refused, runner
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.inspect.verify import verify
@@ -25,36 +24,10 @@ from panda_train.commands import app as cli
 PANDA_TRAIN = str(Path(sys.executable).with_name("panda-train"))
 
 
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def report(self) -> dict[str, Any]:
-        (line,) = self.out.splitlines()
-        parsed: dict[str, Any] = json.loads(line)
-        return parsed
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """`panda-train ARGUMENTS…` inside this process."""
-
-    def call(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["panda-train", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        captured = capsys.readouterr()
-        code = exit_.value.code
-        return Done(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return call
+    return runner("panda-train", cli.main, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -66,14 +39,6 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]) -> 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "new" / "x.panda"
-
-
-def refused(done: Done, expected: str) -> None:
-    """One line on stderr, exit code 2, nothing on stdout."""
-    assert (done.code, done.out) == (2, "")
-    (line,) = done.err.splitlines()
-    assert line.startswith("error: ")
-    assert expected in line
 
 
 @pytest.mark.usefixtures("tiny")
