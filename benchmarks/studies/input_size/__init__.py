@@ -1,0 +1,1 @@
+"""What a larger input buys."""
