@@ -61,8 +61,8 @@ def write(rows: ResultsFile, defaults: ResultsFile) -> None:
     lines.append(["worst", "", " / ".join(f"{min(of[name]):+.3f}" for name in FIGURES)])
     page = [
         "# What a larger input buys",
-        "`python -m benchmarks.studies.input_size DATA WORK`. Image AUROC / pixel AUROC / PRO; all else is the default. "
-        f"320 × 320 has 2.04 times the pixels of 224 × 224. {in_words(rows.get('conditions'))}",
+        "`python -m benchmarks.studies.input_size DATA WORK`. Image AUROC / pixel AUROC / PRO; all else is the "
+        f"default. 320 × 320 has 2.04 times the pixels of 224 × 224. {in_words(rows.get('conditions'))}",
         tables.table(("set", "224", SIZE), lines),
     ]
     (HERE / "README.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
