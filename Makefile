@@ -8,7 +8,7 @@ OUT    ?= demo-out
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
 export HNSWLIB_NO_NATIVE = 1
 
-.PHONY: demo test lint bench c-test fuzz kill wheels wheelhouse lock clean
+.PHONY: demo test test-all lint bench c-test fuzz kill wheels wheelhouse lock clean
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
@@ -20,8 +20,14 @@ demo: $(VENV)/.train          ## real pictures → bundle → overlays, no downl
 	@echo "Scores: $(OUT)/scores.txt. Overlays to look at:"
 	@find $(OUT)/maps -name '*_overlay.png' | sort | head -n 40
 
-test: $(VENV)/.test           ## PANDA_DATA=DIR adds the tests on real data
-	$(BIN)/python -m pytest tests
+# A worker a core; the tests of one file, which share what it makes, go to one worker. The longest files come first.
+PYTEST = $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/.test           ## what a user can touch, in minutes; PANDA_DATA=DIR adds the tests on real data
+	$(PYTEST) -m 'not slow'
+
+test-all: $(VENV)/.test       ## every test
+	$(PYTEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import panda_export.export
 import panda_export.network
+from made_once import made_once
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import MODEL_FILE
@@ -77,7 +78,10 @@ def tiny_backbone() -> Callable[..., TinyBackbone]:
 @pytest.fixture(scope="session")
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small made data set in MVTec layout: 12 normal images, 3 test images a kind, 64 × 64 pixels."""
-    return make_sample(tmp_path_factory.mktemp("sample") / "data", train_images=4, test_images=1, size=64)
+    made = made_once(
+        tmp_path_factory, "sample", lambda into: make_sample(into / "data", train_images=4, test_images=1, size=64)
+    )
+    return made / "data"
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +92,12 @@ def normal_images(sample_data: Path) -> list[Path]:
 @pytest.fixture(scope="session")
 def odd_image(sample_data: Path) -> Path:
     return sample_data / "test" / "hole" / "brick-000.png"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold slow tests come first, so that no worker begins one when the others have ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
@@ -119,30 +129,22 @@ def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[Path]) -> dict[str, Path]:
     """The bundles of `make_bundles`. Tests must not change them: see `bundle_copy`."""
-    return make_bundles(tmp_path_factory.mktemp("bundles"), normal_images)
+    folder = made_once(tmp_path_factory, "bundles", lambda into: make_bundles(into, normal_images))
+    return {bank: folder / f"{bank}.panda" for bank in BANKS}
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Path:
     """A bundle as the command makes it: the default backbone fitted to the sample data. Not to be changed."""
-    out = tmp_path_factory.mktemp("fitted") / "sample.panda"
-    command = [
-        PANDA_TRAIN,
-        "fit",
-        sample_data,
-        "--out",
-        out,
-        "--neighbors",
-        "5",
-        "--input-size",
-        "96",
-        "--device",
-        "cpu",
-    ]
-    done = subprocess.run([*map(str, command), "--json"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["train_images"] == 12
-    return out
+    options = ["--neighbors", "5", "--input-size", "96", "--device", "cpu"]
+
+    def fit(into: Path) -> None:
+        command = [PANDA_TRAIN, "fit", sample_data, "--out", into / "sample.panda", *options, "--json"]
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["train_images"] == 12
+
+    return made_once(tmp_path_factory, "fitted", fit) / "sample.panda"
 
 
 @pytest.fixture(scope="session")
@@ -211,22 +213,23 @@ def calibrated_bundles(
 ) -> dict[str, Path]:
     """Calibrated bundles of the tiny backbone. `gaussian`: 8 images in the bank, the last 4 held out; `exact`: all 12
     in the bank, calibrated by leaving each out. Not to be changed."""
-    folder = tmp_path_factory.mktemp("calibrated")
-    bundles = {bank: folder / f"{bank}.panda" for bank in ("gaussian", "exact")}
 
     def copy_model(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
         shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
         return {}
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.network, "write_onnx", copy_model)
-        for bank, path in bundles.items():
-            panda_export.export.export_bundle(
-                path,
-                TinyBackbone(),
-                normal_images[:8] if bank == "gaussian" else normal_images,
-                Preprocessing(SIDE, SIDE),
-                ExportOptions({"name": "dn2"}, BankOptions(bank, neighbors=4), leave_one_out=bank == "exact"),
-                held_out=normal_images[8:] if bank == "gaussian" else (),
-            )
-    return bundles
+    def make(into: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(panda_export.network, "write_onnx", copy_model)
+            for bank in ("gaussian", "exact"):
+                panda_export.export.export_bundle(
+                    into / f"{bank}.panda",
+                    TinyBackbone(),
+                    normal_images[:8] if bank == "gaussian" else normal_images,
+                    Preprocessing(SIDE, SIDE),
+                    ExportOptions({"name": "dn2"}, BankOptions(bank, neighbors=4), leave_one_out=bank == "exact"),
+                    held_out=normal_images[8:] if bank == "gaussian" else (),
+                )
+
+    folder = made_once(tmp_path_factory, "calibrated", make)
+    return {bank: folder / f"{bank}.panda" for bank in ("gaussian", "exact")}
