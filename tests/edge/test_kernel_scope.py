@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from panda_edge import _kernel
 from panda_edge.search import kernel
@@ -49,7 +50,7 @@ def brute_force(query, gallery, grid, images=None, window=None):
     found = []
     for image in range(len(gallery[0])):
         g = in_raster([level[image] for level in gallery], grid)
-        distances = ((q[:, None] - g) ** 2).sum(-1)
+        distances = cdist(q, g, "sqeuclidean")
         if images is not None and image not in images:
             distances[:] = np.inf
         found.append(distances)
@@ -123,7 +124,7 @@ def test_cells_left_out_among_means(level, grid, channels, share):
     means = [rng.integers(-2, 3, (70, c)).astype(np.float16) for c in channels]
     query = pyramid(rng, grid, channels)
     cells = rng.random(grid) < share
-    exact = ((in_raster(query, grid)[:, None] - np.concatenate(means, 1).astype(np.float64)) ** 2).sum(-1)
+    exact = cdist(in_raster(query, grid), np.concatenate(means, 1), "sqeuclidean")
     side = 1 << (len(channels) - 1)
     wanted = cells.repeat(side, 0).repeat(side, 1).ravel()
     check(kernel.MeanSearch(means, grid, 2).nearest(query, cells), exact, wanted)
