@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ class Manifest:
         """The same manifest gives the same bytes: keys in a fixed order, no dates."""
         return sealed({"magic": MAGIC, **self.plain()})
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """The first 12 digits of `manifest_sha256`: two bundles that differ anywhere have different ones."""
         return str(json.loads(self.to_json())["manifest_sha256"][:12])

@@ -135,9 +135,19 @@ class Loop:
         self._asked.reload = True
 
     def set_fpr(self, fpr: float) -> None:
-        """Decide at another false-alarm rate from the next frame on. Raises PandaError: not in (0, 1)."""
+        """Decide at another false-alarm rate from the next frame on. Raises PandaError: not in (0, 1), or less than the
+        bundle can promise."""
         if not 0 < fpr < 1:
             raise PandaError(f"a false-alarm rate of {fpr:g}: expected one above 0 and below 1")
+        decider = self.detector.decider
+        if decider is None:
+            raise PandaError("the bundle is not calibrated, and decides at no rate; fit it with more normal pictures")
+        if decider.calibration.promised(fpr) > fpr:
+            least = decider.calibration.promised(0.0)
+            raise PandaError(
+                f"a false-alarm rate of {fpr:g} cannot be promised with {decider.calibration.images} calibration "
+                f"pictures; the least is {least:.3g}"
+            )
         with self._swap:
             self._asked_fpr = fpr
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +19,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from panda_edge.errors import PandaError
+from panda_edge.stream.history.reader import VERDICTS, Wanted
 from panda_edge.stream.page.board import Board
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.metrics import CONTENT_TYPE
 
+_KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _FILES = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
+    "/": "page.html",
+    **{
+        f"/{name}": name
+        for name in ("page.js", "chart.js", "gallery.js", "words.js", "page.css", "uplot.js", "uplot.css")
+    },
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
@@ -46,11 +52,32 @@ def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[
     """The ASGI application. token: what a visitor must know; None serves those who come by a loopback name."""
 
     async def file(request: Request) -> Response:
-        name, kind = _FILES[request.url.path]
-        return Response((Path(__file__).parent / name).read_bytes(), media_type=f"{kind}; charset=utf-8")
+        path = Path(__file__).parent / _FILES[request.url.path]
+        return Response(path.read_bytes(), media_type=f"{_KINDS[path.suffix]}; charset=utf-8")
 
     async def state(request: Request) -> Response:
         return _json(board.state(_number(request.query_params.get("since", ""))))
+
+    async def frames(request: Request) -> Response:
+        asked = request.query_params
+        verdict = asked.get("verdict")
+        wanted = Wanted(
+            asked.get("source"),
+            verdict if verdict in VERDICTS else None,
+            _seconds(asked.get("since")),
+            _seconds(asked.get("until")),
+        )
+        most, skip = _number(asked.get("most", ""), 30), _number(asked.get("skip", ""))
+        return await _done(lambda: board.frames(wanted, most, asked.get("order") == "worst", skip))
+
+    async def frame(request: Request) -> Response:
+        return await _done(lambda: board.frame(request.path_params["identity"]))
+
+    async def minutes(request: Request) -> Response:
+        asked = request.query_params
+        source, now = _number(asked.get("source", ""), -1), time.time()
+        since, until = _seconds(asked.get("since")) or now - 3600, _seconds(asked.get("until")) or now
+        return await _done(lambda: board.minutes(source, since, until))
 
     async def live(request: Request) -> Response:
         return _picture(await run_in_threadpool(board.live, _number(request.path_params["source"], -1)))
@@ -64,6 +91,9 @@ def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[
 
     async def normal(request: Request) -> Response:
         return await _done(lambda: str(board.keep_as_normal(request.path_params["identity"])))
+
+    async def undo(request: Request) -> Response:
+        return await _done(lambda: str(board.undo_normal(request.path_params["identity"])))
 
     async def fpr(request: Request) -> Response:
         body = b""
@@ -95,6 +125,10 @@ def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[
         Route("/anomaly/{identity}.jpg", guarded(anomaly)),
         Route("/anomaly/{identity}/small.jpg", guarded(small)),
         Route("/normal/{identity}", guarded(normal), methods=["POST"]),
+        Route("/normal/{identity}/undo", guarded(undo), methods=["POST"]),
+        Route("/frames", guarded(frames)),
+        Route("/frame/{identity}", guarded(frame)),
+        Route("/minutes", guarded(minutes)),
         Route("/fpr", guarded(fpr), methods=["POST"]),
         Route("/metrics", guarded(counters)),
     ]
@@ -144,6 +178,11 @@ def _host(request: Request) -> str | None:
 
 def _number(text: str, otherwise: int = 0) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else otherwise
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds since 1970; None where it is none."""
+    return float(text) if text and re.fullmatch(r"\d{1,12}(\.\d{1,6})?", text) else None
 
 
 def _json(value: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -19,7 +19,11 @@ from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.capture import SourceState
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
+from panda_edge.stream.history.reader import Wanted
+from panda_edge.stream.history.row import Row
 from panda_edge.stream.lines import notice_line, outcome_line, utc
+from panda_edge.stream.page.past import Past
+from panda_edge.stream.page.tally import HOUR, SHIFT, Counts, Tally, doubt
 from panda_edge.stream.weight import lightened, outcome_bytes
 from panda_edge.visualise.files import png_bytes, write_whole
 from panda_edge.visualise.overlay import color_scale, overlay
@@ -41,9 +45,19 @@ class Board:
         segmentation: Callable[[], Segmentation],
         normal: Path | None,
         drifts: Callable[[], dict[str, SourceDrift]] = dict,
+        about: Callable[[], dict[str, Any]] = dict,
+        past: Past | None = None,
     ) -> None:
         """normal: the folder for pictures that were normal after all; None where none was given. drifts: of the
-        sources."""
+        sources. about: the bundle at work: `name`, `id`, and where it is calibrated `promised`, the rate that is kept,
+        and `least`, the lowest that it can promise. past: what is no longer in memory; None where no history is kept.
+        """
+        self._about = about
+        self._past = past
+        self._tallies: dict[str, Tally] = {}
+        for state in states() if past is not None else ():
+            self._tallies[state.name] = Tally()
+            self._tallies[state.name].fill(past.shift(state.name, SHIFT) if past is not None else ())
         self._states = states
         self._drifts = drifts
         self._segmentation = segmentation
@@ -58,7 +72,8 @@ class Board:
         self._notices: deque[dict[str, Any]] = deque(maxlen=_NOTICES)
         self._drawn: dict[str, tuple[float, str, bytes]] = {}
         self._small: dict[str, bytes] = {}
-        self._kept: set[str] = set()
+        self._kept: dict[str, Path] = {}
+        self._odd = 0  # anomalous frames so far
 
     def outcome(self, outcome: Outcome) -> None:
         light = lightened(outcome, _LATEST_SIDE, keep_file=False)
@@ -66,7 +81,10 @@ class Board:
             self._seen += 1
             self._latest[outcome.source] = light
             self._history.append((self._seen, _point(outcome)))
+            tally = self._tallies.setdefault(outcome.source, Tally())
+            tally.add(outcome.frame.captured, outcome.anomalous, outcome.not_judged is not None)
             if outcome.anomalous:
+                self._odd += 1
                 self._anomalies[outcome.id] = outcome
                 self._anomaly_bytes += outcome_bytes(outcome)
                 while len(self._anomalies) > _ANOMALIES or self._anomaly_bytes > _ANOMALY_BYTES:
@@ -86,9 +104,11 @@ class Board:
         with self._lock:
             latest = {source: outcome_line(outcome) for source, outcome in self._latest.items()}
             drifts = self._drifts()
-            decided = [o.result.decision for o in self._latest.values() if o.result and o.result.decision]
+            about = self._about()
             return {
                 "seen": self._seen,
+                "odd": self._odd,
+                "bundle": about,
                 "points": [point for number, point in self._history if number > since],
                 "sources": [
                     {
@@ -101,16 +121,48 @@ class Board:
                         "losses": s.losses,
                         "drift": _drift(drifts.get(s.name)),
                         "latest": latest.get(s.name),
+                        **self._counted(s.name, about.get("promised")),
                     }
                     for s in self._states()
                 ],
-                "fpr": decided[0].fpr if decided else None,
-                "anomalies": [
-                    _anomaly(outcome, outcome.id in self._kept) for outcome in reversed(self._anomalies.values())
-                ],
+                "kept": sorted(self._kept),
+                "remembers": self._past is not None,
                 "notices": list(self._notices)[::-1],
                 "collects": self._normal is not None,
             }
+
+    def _counted(self, source: str, promised: float | None) -> dict[str, Any]:
+        tally, now = self._tallies.get(source, Tally()), time.time()
+        hour, shift = tally.last(HOUR, now), tally.last(SHIFT, now)
+        return {"hour": _counts(hour), "shift": _counts(shift), "doubt": doubt(hour, promised)}
+
+    def frames(self, wanted: Wanted, most: int, worst_first: bool, skip: int) -> list[dict[str, Any]]:
+        """Frames of the history; without one, the anomalous frames that are still in memory. As `Row.facts`, with
+        `picture`: whether there is one. Raises PandaError."""
+        if self._past is not None:
+            found = self._past.frames(wanted, most, worst_first, skip)
+            return [{**one, "picture": one["picture"] or one["id"] in self._anomalies} for one in found]
+        with self._lock:
+            outcomes = [one for one in reversed(self._anomalies.values()) if wanted.source in (None, one.source)]
+        if worst_first:
+            outcomes.sort(key=lambda one: -((one.result and one.result.severity) or 0.0))
+        rows = [Row.of(one, "") for one in outcomes[skip : skip + most]] if wanted.verdict in (None, "NG") else []
+        return [{**row.facts(), "picture": True} for row in rows]
+
+    def frame(self, identity: str) -> list[dict[str, Any]]:
+        """One frame, as of `frames`; none where it is not known. Raises PandaError."""
+        outcome = self._anomaly(identity)
+        if outcome is not None:
+            return [{**Row.of(outcome, "").facts(), "picture": True}]
+        found = None if self._past is None else self._past.frame(identity)
+        return [] if found is None else [found]
+
+    def minutes(self, source: int, since: float, until: float) -> list[dict[str, Any]]:
+        """A source's minutes, see HistoryReader; empty without a history. Raises PandaError."""
+        names = [state.name for state in self._states()]
+        if self._past is None or not 0 <= source < len(names):
+            return []
+        return self._past.minutes(names[source], since, until)
 
     def live(self, source: int) -> bytes | None:
         """The last picture of a source under its heat map, JPEG; None where there is none."""
@@ -129,7 +181,7 @@ class Board:
         """An anomalous picture at full size, JPEG, under its heat map or plain; None where it is no longer kept."""
         outcome = self._anomaly(identity)
         if outcome is None:
-            return None
+            return None if self._past is None else self._past.picture(identity, plain)
         with self._drawing:  # one at a time: a large picture takes several times its size
             return self._draw(outcome, None, plain)
 
@@ -137,7 +189,9 @@ class Board:
         """An anomalous picture under its heat map for the list of all, JPEG, drawn once for everyone who asks."""
         with self._drawing:
             outcome, data = self._anomaly(identity), self._small.get(identity)
-            if outcome is None or data is not None:
+            if outcome is None:
+                return None if self._past is None else self._past.small(identity)
+            if data is not None:
                 return data
             data = self._draw(outcome, _SMALL_SIDE)
             with self._lock:
@@ -151,20 +205,38 @@ class Board:
 
     def keep_as_normal(self, identity: str) -> Path:
         """Write an anomalous picture into the folder of those that were normal after all. Raises PandaError."""
-        outcome = self._anomaly(identity)
         if self._normal is None:
             raise PandaError("no folder to collect in; start with --collect DIR")
+        name, data = self._original(identity)
+        path = self._normal / name
+        write_whole(path, data)
+        with self._lock:
+            self._kept[identity] = path
+        return path
+
+    def undo_normal(self, identity: str) -> Path:
+        """Take back what `keep_as_normal` wrote since this program began. Raises PandaError."""
+        with self._lock:
+            path = self._kept.pop(identity, None)
+        if path is None:
+            raise PandaError("nothing to undo: this picture was not kept as normal since the program began")
+        path.unlink(missing_ok=True)
+        return path
+
+    def _original(self, identity: str) -> tuple[str, bytes]:
+        """A file's name and content: what came from the camera, or a PNG of it. Raises PandaError."""
+        outcome = self._anomaly(identity)
         if outcome is None or outcome.frame.picture.opened is None:
-            raise PandaError("this picture is no longer kept")
+            saved = None if self._past is None else self._past.original(identity)
+            if saved is None:
+                raise PandaError("this picture is no longer kept")
+            return f"{identity}_{saved[0]}", saved[1]
         picture = outcome.frame.picture
         assert picture.opened is not None
         source = re.sub(r"[^\w.-]+", "-", outcome.source).strip("-.")[-60:]
         jpeg = picture.encoded is not None and picture.encoded[:2] == b"\xff\xd8"
-        path = self._normal / f"{source}_{outcome.id}{'.jpg' if jpeg else '.png'}"
-        write_whole(path, picture.encoded if jpeg and picture.encoded else png_bytes(picture.opened.image))
-        with self._lock:
-            self._kept = {*self._kept, identity} & {*self._anomalies}
-        return path
+        data = picture.encoded if jpeg and picture.encoded else png_bytes(picture.opened.image)
+        return f"{source}_{outcome.id}{'.jpg' if jpeg else '.png'}", data
 
     def _draw(self, outcome: Outcome, side: int | None, plain: bool = False) -> bytes:
         opened = outcome.frame.picture.opened
@@ -186,26 +258,21 @@ def _drift(drift: SourceDrift | None) -> dict[str, Any] | None:
     return {
         "evidence": drift.martingale.wealth,
         "counted": drift.martingale.counted,
+        "enough": drift.settled,
         "change": None if found is None else found.bet,
         "since": None if found is None else utc(found.since.captured),
     }
 
 
-def _anomaly(outcome: Outcome, kept: bool) -> dict[str, Any]:
-    decision = None if outcome.result is None else outcome.result.decision
-    return {
-        "id": outcome.id,
-        "source": outcome.source,
-        "frame": outcome.frame.number,
-        "captured": utc(outcome.frame.captured),
-        "p_value": None if decision is None else decision.p_value,
-        "kept": kept,
-    }
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {"ok": counts.ok, "ng": counts.ng, "not_judged": counts.not_judged, "rate": counts.rate}
 
 
 def _point(outcome: Outcome) -> dict[str, Any]:
     decision = None if outcome.result is None else outcome.result.decision
     return {
+        "id": outcome.id,
+        "at": outcome.frame.captured,
         "source": outcome.source,
         "frame": outcome.frame.number,
         "score": None if outcome.result is None else outcome.result.score,

@@ -1,102 +1,81 @@
-"use strict";
 // Asks twice a second for what is new; pictures are asked for only while the page is looked at.
-const byId = (id) => document.getElementById(id);
-const make = (tag, text, name) => { const e = document.createElement(tag); if (text) e.textContent = text; if (name) e.className = name; return e; };
-let seen = 0, points = [], shownId = null, plain = false, known = "", rateTouched = false;
-const figures = new Map(), buttons = new Map();
-const CHANGES = { higher: "higher scores", lower: "lower scores", more: "more anomalies" };
+import * as chart from "/chart.js";
+import * as gallery from "/gallery.js";
+import { ask, byId, figure, kindOf, make, percent, post, shape, time, verdictOf } from "/words.js";
 
-function caption(latest) {
-  if (!latest) return ["no picture yet", "odd"];
-  if (latest.not_judged) return [`not judged, ${latest.not_judged}`, "odd"];
-  const p = latest.p_value === null ? "" : `, p = ${latest.p_value.toPrecision(2)}`;
-  if (latest.anomalous === null) return [`score ${latest.score.toPrecision(4)}`, ""];
-  return latest.anomalous ? [`ANOMALOUS${p}`, "alarm"] : [`normal${p}`, ""];
+const CHANGES = { higher: "higher scores", lower: "lower scores", more: "more anomalies" };
+const figures = new Map();
+let seen = 0, odd = -1, looked = 0, rateTouched = false, doubts = "";
+
+function card(name) {
+  const element = make("figure"), image = make("img"), none = make("div", "no picture yet", "none"), verdict = make("div", null, "verdict");
+  const caption = make("figcaption"), counts = make("div", null, "counts");
+  image.alt = `live picture of ${name}`; image.hidden = true;
+  image.onload = () => { image.hidden = false; none.hidden = true; };
+  caption.append(make("div", name, "name"), counts);
+  element.append(verdict, image, none, caption); byId("live").append(element);
+  return { image, verdict, counts, frame: "", said: "" };
+}
+
+function showCounts(element, source, promised) {
+  const cells = ["", "OK", "NG", "not judged", "alarms"];
+  for (const [name, c] of [["hour", source.hour], ["8 hours", source.shift]]) cells.push(name, c.ok, c.ng, c.not_judged, percent(c.rate));
+  element.replaceChildren(...cells.map((text) => make("span", String(text))));
+  if (promised !== undefined) element.append(make("span", ""), ...["", "", "promised"].map((text) => make("span", text)), make("span", `≤ ${percent(promised)}`));
+}
+
+function showLive(state) {
+  state.sources.forEach((source, i) => {
+    if (!figures.has(source.name)) figures.set(source.name, card(source.name));
+    const f = figures.get(source.name), latest = source.latest, lost = !source.up && !source.ended;
+    const verdict = lost ? "not judged" : verdictOf(latest), kind = kindOf(verdict);
+    const why = lost ? source.error || "no picture" : !latest ? "no picture yet" : latest.not_judged ? latest.not_judged : latest.severity === null ? `score ${figure(latest.score)}` : `severity ${figure(latest.severity)}`;
+    const said = `${verdict}|${why}`;
+    if (said !== f.said) { f.said = said; f.verdict.className = `verdict ${kind}`; f.verdict.replaceChildren(shape(kind), make("span", verdict), make("small", why)); }
+    showCounts(f.counts, source, state.bundle.promised);
+    if (latest && latest.id !== f.frame && !document.hidden) { f.frame = latest.id; f.image.src = `/live/${i}.jpg?${latest.id}`; }
+  });
+}
+
+function drift(d) {
+  if (!d) return ["off", ""];
+  if (d.since) return [`${CHANGES[d.change]} since ${time(d.since)}`, "ng"];
+  return [d.enough ? `none in ${d.counted} frames` : "not enough frames yet", ""];
 }
 
 function showSources(sources) {
-  const rows = sources.map((s) => {
-    const row = make("tr");
-    const state = s.up ? "up" : s.ended ? "ended" : s.error || "waiting";
-    const drift = !s.drift ? "" : s.drift.since ? `${CHANGES[s.drift.change]} since ${s.drift.since}` : "none";
-    for (const text of [s.name, state, s.frames, s.dropped, s.losses]) row.append(make("td", String(text)));
-    row.append(make("td", drift, s.drift && s.drift.since ? "alarm" : ""));
+  byId("sources").replaceChildren(...sources.map((s) => {
+    const row = make("tr"), [text, kind] = drift(s.drift);
+    for (const cell of [s.name, s.up ? "up" : s.ended ? "ended" : s.error || "waiting", s.frames, s.dropped, s.losses]) row.append(make("td", String(cell)));
+    row.append(make("td", text, kind));
     return row;
-  });
-  byId("sources").replaceChildren(...rows);
-  sources.forEach((s, i) => {
-    if (!figures.has(s.name)) {
-      const figure = make("figure"), image = make("img"), words = make("figcaption");
-      image.alt = `live picture of ${s.name}`;
-      figure.append(image, words); byId("live").append(figure);
-      figures.set(s.name, { image, words, frame: 0 });
-    }
-    const f = figures.get(s.name), [text, kind] = caption(s.latest);
-    f.words.textContent = `${s.name}: ${text}`; f.words.className = kind;
-    if (s.latest && s.latest.frame !== f.frame && !document.hidden) { f.frame = s.latest.frame; f.image.src = `/live/${i}.jpg?${s.latest.id}`; }
-  });
+  }));
 }
 
-function showChart() {
-  const canvas = byId("chart"), width = canvas.width = canvas.clientWidth, height = canvas.height, draw = canvas.getContext("2d");
-  const scored = points.filter((p) => p.score !== null);
-  if (!scored.length) return;
-  const top = 1.1 * Math.max(...scored.map((p) => Math.max(p.score, p.threshold || 0)), 1e-9);
-  const x = (i) => (i + 0.5) * width / points.length, y = (v) => height * (1 - Math.max(v, 0) / top);
-  const threshold = scored[scored.length - 1].threshold;
-  if (threshold !== null) { draw.strokeStyle = "#d55e00"; draw.beginPath(); draw.moveTo(0, y(threshold)); draw.lineTo(width, y(threshold)); draw.stroke(); }
-  points.forEach((p, i) => {
-    draw.fillStyle = p.score === null ? "#999" : p.anomalous ? "#d55e00" : "#0072b2";
-    draw.fillRect(x(i) - 1, p.score === null ? height - 4 : y(p.score) - 1, 2.5, p.score === null ? 4 : 2.5);
-  });
+function showDoubts(sources) {
+  const said = sources.filter((s) => s.doubt).map((s) => `${sources.length > 1 ? `${s.name}: ` : ""}${s.doubt}`);
+  if (said.join() === doubts) return;  // an alert is read out when it changes
+  doubts = said.join();
+  byId("doubts").replaceChildren(...said.map((text) => make("p", text)));
 }
 
-function anomalyButton(a) {
-  const button = make("button"), image = make("img");
-  image.src = `/anomaly/${a.id}/small.jpg`; image.loading = "lazy"; image.alt = "";
-  button.type = "button"; button.append(image, `${a.frame}, p = ${a.p_value.toPrecision(2)}`);
-  button.onclick = () => { shownId = a.id; plain = false; byId("about").textContent = `${a.source}, frame ${a.frame}, ${a.captured}, p = ${a.p_value.toPrecision(3)}`; showPicture(); byId("shown").showModal(); };
-  return button;
-}
-
-// A picture that is there stays where it is: drawing it anew would cost the device.
-function showAnomalies(anomalies, collects) {
-  byId("normal").hidden = !collects;
-  const now = anomalies.map((a) => a.id).join(), list = byId("anomalies");
-  for (const a of anomalies) {
-    if (!buttons.has(a.id)) buttons.set(a.id, anomalyButton(a));
-    buttons.get(a.id).className = a.kept ? "kept" : "";
-  }
-  if (now === known && list.hasChildNodes()) return;
-  known = now;
-  const there = new Set(anomalies.map((a) => a.id));
-  for (const [id, button] of buttons) if (!there.has(id)) { button.remove(); buttons.delete(id); }
-  if (!anomalies.length) { list.replaceChildren(make("p", "none yet")); return; }
-  for (const other of [...list.children]) if (other.tagName !== "BUTTON") other.remove();
-  anomalies.forEach((a, i) => { const button = buttons.get(a.id); if (list.children[i] !== button) list.insertBefore(button, list.children[i] || null); });
-}
-
-function showPicture() {
-  byId("picture").src = `/anomaly/${shownId}.jpg${plain ? "?plain" : ""}`;
-  byId("plain").textContent = plain ? "With heat map" : "Without heat map";
-}
-
-async function post(path, body) {
-  const answer = await fetch(path, { method: "POST", headers: { "X-Panda-Edge": "1", "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  return answer.json();
+function showBundle(bundle) {
+  byId("bundle").textContent = bundle.name ? `${bundle.name} (${bundle.id})` : "";
+  if (bundle.promised !== undefined && !rateTouched) byId("fpr").value = Number(bundle.promised.toPrecision(3));
+  byId("rate").hidden = bundle.promised === undefined;
+  byId("fpr").title = bundle.least === undefined ? "" : `at least ${figure(bundle.least)}`;
 }
 
 async function look() {
   try {
-    const answer = await fetch(`/state?since=${seen}`);
-    if (!answer.ok) throw new Error(await answer.text());
-    const state = await answer.json();
-    if (state.seen < seen) points = [];  // the device began anew
-    seen = state.seen; points = points.concat(state.points).slice(-600);
-    showSources(state.sources); showChart(); showAnomalies(state.anomalies, state.collects);
-    if (state.fpr !== null && !rateTouched) byId("fpr").value = state.fpr.toPrecision(3);
-    byId("notices").replaceChildren(...state.notices.slice(0, 8).map((n) => make("li", `${n.at} ${n.source || ""} ${n.text}`)));
-    byId("status").textContent = `${seen} frames`;
+    const state = await ask(`/state?since=${seen}`), anew = state.seen < seen;
+    seen = anew ? 0 : state.seen;
+    showLive(state); showSources(state.sources); showDoubts(state.sources); showBundle(state.bundle);
+    chart.add(state.sources, state.points, state.remembers, anew);
+    gallery.know(state);
+    if ((state.odd !== odd && Date.now() - looked > 1500) || Date.now() - looked > 10000) { odd = state.odd; looked = Date.now(); await gallery.look(); }
+    byId("notices").replaceChildren(...state.notices.slice(0, 8).map((n) => make("li", `${time(n.at)} ${n.source || ""} ${n.text}`)));
+    byId("status").textContent = `${state.seen} frames`;
   } catch (error) { byId("status").textContent = `the device does not answer (${error.message})`; }
   setTimeout(look, document.hidden ? 3000 : 500);
 }
@@ -105,12 +84,14 @@ byId("fpr").oninput = () => { rateTouched = true; };
 byId("rate").onsubmit = async (event) => {
   event.preventDefault();
   const answer = await post("/fpr", { fpr: Number(byId("fpr").value) });
-  byId("status").textContent = answer.error || "rate set"; rateTouched = false;
+  byId("notices").prepend(make("li", answer.error || "rate set"));
+  byId("rate").dataset.said = answer.error || "rate set";
+  byId("fpr").setCustomValidity(answer.error || ""); byId("fpr").reportValidity(); byId("fpr").setCustomValidity("");
+  rateTouched = Boolean(answer.error);
 };
-byId("plain").onclick = () => { plain = !plain; showPicture(); };
-byId("close").onclick = () => byId("shown").close();
-byId("normal").onclick = async () => {
-  const answer = await post(`/normal/${shownId}`, {});
-  byId("about").textContent = answer.error || `kept as ${answer.done}`;
-};
-look();
+chart.onPoint(async (point, source) => {
+  const asked = point.minute === undefined ? null : new URLSearchParams({ source, since: point.minute, until: point.minute + 60, order: "worst", most: 1 });
+  const frames = (await ask(asked ? `/frames?${asked}` : `/frame/${point.id}`)).done;
+  if (frames.length) gallery.open(frames[0]);
+});
+chart.start(); gallery.start(); look();

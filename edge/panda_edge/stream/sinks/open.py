@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from panda_edge.detector import Detector
 from panda_edge.errors import PandaError
 from panda_edge.stream.drift import SourceDrift
+from panda_edge.stream.history.reader import HistoryReader
 from panda_edge.stream.history.row import NAME
 from panda_edge.stream.line.open import open_lines
 from panda_edge.stream.loop import Loop
@@ -129,13 +132,27 @@ def open_sinks(
 def _open_history(
     options: SinkOptions, loop: Loop, say: Callable[[str], None], may_wait: Callable[[], bool]
 ) -> History | None:
-    path = options.history
-    if path is None and options.save is not None:
-        make_folder(options.save)
-        path = options.save / NAME
+    path = _history_path(options)
     if path is None:
         return None
+    if options.save is not None:
+        make_folder(options.save)
     return History(path, options.history_days, options.history_bytes, lambda: loop.detector.bundle, say, may_wait)
+
+
+def _history_path(options: SinkOptions) -> Path | None:
+    if options.history is not None or options.save is None:
+        return options.history
+    return options.save / NAME
+
+
+def about(detector: Detector) -> dict[str, Any]:
+    """The bundle at work, as Board shows it."""
+    known: dict[str, Any] = {"name": detector.bundle.path.name, "id": detector.bundle.manifest.identity}
+    if detector.decider is not None:
+        calibration = detector.decider.calibration
+        known |= {"promised": detector.decider.promised, "least": calibration.promised(0.0)}
+    return known
 
 
 def _open_page(
@@ -148,12 +165,22 @@ def _open_page(
 ) -> Sink:
     # Imported where it is wanted: a page is drawn and served by what no other sink needs.
     from panda_edge.stream.page.board import Board
+    from panda_edge.stream.page.past import Past
     from panda_edge.stream.page.server import PageServer
 
     if options.collect is not None:
         make_folder(options.collect)
     token = options.token or os.environ.get("PANDA_EDGE_TOKEN") or None
-    board = Board(lambda: loop.states, lambda: loop.detector.bundle.manifest.segmentation, options.collect, drifts)
+    path = _history_path(options)
+    past = None if path is None else Past(HistoryReader(path), options.save)
+    board = Board(
+        lambda: loop.states,
+        lambda: loop.detector.bundle.manifest.segmentation,
+        options.collect,
+        drifts,
+        lambda: about(loop.detector),
+        past,
+    )
     server = PageServer(address, token, board, loop.set_fpr, metrics.text)
     closing.callback(server.close)
     loop.say("page", None, f"the page is served on port {server.port}")
