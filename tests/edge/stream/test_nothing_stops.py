@@ -184,11 +184,15 @@ def test_a_bundle_that_is_replaced_under_it_changes_nothing(
 
 
 @pytest.mark.parametrize("rate", [5e-324, 1e-300, 1 - 1e-16])
-def test_the_oddest_rate_is_taken(
+def test_the_oddest_rate_is_taken_or_refused(
     make_loop: Callable[..., Loop], list_source: Any, noise: Callable, rate: float
 ) -> None:
     loop = make_loop(list_source([noise(i) for i in range(3)]))
-    loop.set_fpr(rate)
+    if rate < 0.5:  # less than any bundle can promise
+        with pytest.raises(PandaError, match="the least is"):
+            loop.set_fpr(rate)
+    else:
+        loop.set_fpr(rate)
     assert [outcome.not_judged for outcome in loop.outcomes()] == [None] * 3
 
 
