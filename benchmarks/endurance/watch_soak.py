@@ -29,7 +29,8 @@ from PIL import Image
 from benchmarks.endurance.watch import Endless, conditions, frames, gaussian
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
-from panda_edge.detector import Detector, Result, load
+from panda_edge.detector import Detector, load
+from panda_edge.result import Result
 from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks

@@ -2,8 +2,9 @@
 
 import panda_edge
 detector = panda_edge.load("tile.panda")
-result = detector.segment("part.jpg")      # a path, a PIL image or an (H, W, 3) uint8 array
-result.score, result.heatmap
+result = detector.segment("part.jpg")      # or bytes, an open file, a PIL image, an array
+result.anomalous, result.score, result.threshold, result.regions, result.mask
+result.save("overlay.png")
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 
 if TYPE_CHECKING:
-    from panda_edge.detector import Detector, Result, load
+    from panda_edge.detector import Detector, load
+    from panda_edge.result import Result
     from panda_edge.stream.watch import watch
 
 __version__ = "0.1.0"
@@ -21,7 +23,7 @@ __all__ = ["BundleError", "DataError", "Detector", "ImageError", "PandaError", "
 
 _LAZY = {
     "Detector": "panda_edge.detector",
-    "Result": "panda_edge.detector",
+    "Result": "panda_edge.result",
     "load": "panda_edge.detector",
     "watch": "panda_edge.stream.watch",
 }

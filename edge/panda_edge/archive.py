@@ -26,9 +26,10 @@ from panda_edge.bundle.folder import open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.regular import read_regular
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_edge.detector import Detector, Result, load
+from panda_edge.detector import Detector, load
 from panda_edge.errors import BundleError, PandaError, missing
 from panda_edge.images.listing import images_below
+from panda_edge.result import Result
 from panda_edge.whole_file import remove_parts, whole_file
 
 ABOUT_FILE = "archive.json"

@@ -5,99 +5,42 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from panda_edge.bundle.folder import Bundle, open_bundle
+from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import Features, Model, checked_threads
 from panda_edge.bundle.roi_file import open_roi
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, UNCALIBRATED_RULE, image_scores, open_calibration
-from panda_edge.decide.decision import Decider, Decision
+from panda_edge.decide.decision import Decider
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.decide.local import cell_maxima, local_score, open_normal_map
-from panda_edge.decide.regions import Region
-from panda_edge.errors import BundleError, PandaError
-from panda_edge.images.reading import ImageLike
+from panda_edge.errors import BundleError, ImageError, PandaError
+from panda_edge.images.given import check_order, refuse_single, settled
+from panda_edge.images.reading import ImageLike, OpenedImage
 from panda_edge.images.roi import Roi, RoiLike, read_roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.images.view import View
+from panda_edge.result import Picture, Result
 from panda_edge.search.per_process import PerProcess
 from panda_edge.search.picture import PictureScorer, Scored, joined
 from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
+from panda_edge.visualise.overlay import color_scale
 
 MODEL_FILE = "model.onnx"
 STAGES = ("decode", "preprocess", "backbone", "search", "heatmap")
 
 
 @dataclass(frozen=True)
-class Result:
-    """What the detector says of one image.
-
-    score: the image score that decides, by the bundle's rule; higher = more anomalous, no fixed range.
-    embedding_distance: mean squared L2 distance of the embedding to its knn nearest normal ones (DN2, PANDA §2.2); of a
-    tiled image, its most anomalous tile's. heatmap: float32 `view.map_shape`, L2 distances after blurring, at the
-    model's input or, of tiles, at half the scaled image's pixels, NaN outside a roi; None after `detect`.
-    image_size: (width, height) of the upright image in pixels. view: where frames and heat map lie on it. stages_ms:
-    milliseconds by stage. decision: None where the bundle is not calibrated.
-    """
-
-    score: float
-    embedding_distance: float
-    heatmap: np.ndarray | None
-    image_size: tuple[int, int]
-    view: View = field(repr=False)
-    stages_ms: dict[str, float] = field(default_factory=dict, repr=False)
-    decision: Decision | None = None
-
-    @property
-    def threshold(self) -> float | None:
-        """The highest score that is called normal; None without calibration."""
-        return None if self.decision is None else self.decision.threshold
-
-    @property
-    def severity(self) -> float | None:
-        """The score over its threshold: above 1 is anomalous. None without calibration, or where the threshold is not
-        above 0."""
-        threshold = self.threshold
-        return None if threshold is None or threshold <= 0 else self.score / threshold
-
-    @property
-    def p_value(self) -> float | None:
-        """The share of normal images that score at least as high; None without calibration."""
-        return None if self.decision is None else self.decision.p_value
-
-    @property
-    def anomalous(self) -> bool | None:
-        """Whether the image is called anomalous at the detector's false-alarm rate; None without calibration."""
-        return None if self.decision is None else self.decision.anomalous
-
-    @property
-    def regions(self) -> tuple[Region, ...] | None:
-        """Anomalous regions in pixels of the image; None without calibration or without a heat map."""
-        return None if self.decision is None or self.heatmap is None else self.decision.regions
-
-    @property
-    def ms(self) -> float:
-        """Milliseconds from the image to the result; in a batch, this image's share."""
-        return sum(self.stages_ms.values())
-
-    def heatmap_on_image(self) -> np.ndarray:
-        """The heat map on the image's own pixels: float32 (H, W), NaN where a crop or a roi left the image out."""
-        return self.view.to_picture(self._map())
-
-    def _map(self) -> np.ndarray:
-        if self.heatmap is None:
-            raise ValueError("this result has no heat map; use segment() instead of detect()")
-        return self.heatmap
-
-
-@dataclass(frozen=True)
 class _Read:
+    image: ImageLike
     canvas: np.ndarray
     view: View
     stages_ms: dict[str, float]
@@ -130,6 +73,7 @@ class Detector:
         self._tiles = PictureScorer(run, self._scorer, workers, self._sharp) if tiled else None
         self.decider: Decider | None = None
         self._calibration = open_calibration(bundle)  # now: the folder may be another one later
+        self._asked: dict[str, Any] | None = None
         self.decide_at(fpr)
 
     def decide_at(self, fpr: float) -> None:
@@ -164,63 +108,118 @@ class Detector:
             )
         return tuple(lines)
 
-    def detect(self, image: ImageLike) -> Result:
-        """The score and verdict of `segment`, without heat map and regions. Raises ImageError."""
-        return next(self._results([image], 1, with_map=False))
+    def detect(self, image: ImageLike, color: str = "RGB") -> Result:
+        """The score and verdict of `segment`, without heat map and regions. Arguments and errors are as there."""
+        return self._one(image, color, with_map=False)
 
-    def segment(self, image: ImageLike) -> Result:
-        """Score and heat map of one image. Raises ImageError."""
-        return next(self._results([image], 1, with_map=True))
+    def segment(self, image: ImageLike, color: str = "RGB") -> Result:
+        """Score, verdict, heat map and regions of one image.
 
-    def detect_batch(self, images: Iterable[ImageLike], batch_size: int = 8) -> Iterator[Result]:
-        """`detect` for many images, in their order, `batch_size` at a time through the model."""
-        return self._results(images, batch_size, with_map=False)
+        Args:
+            image: A path; a file's bytes; a file open for reading bytes, read from where it stands; a PIL image; or an
+                array of uint8 or uint16, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+            color: Order of an array's colours: RGB, or BGR as OpenCV has them. Files and PIL images say their own.
 
-    def segment_batch(self, images: Iterable[ImageLike], batch_size: int = 8) -> Iterator[Result]:
-        """`segment` for many images, in their order, `batch_size` at a time through the model."""
-        return self._results(images, batch_size, with_map=True)
+        Raises:
+            ImageError: The image cannot be read, or is none of these.
+        """
+        return self._one(image, color, with_map=True)
 
-    def segment_stream(self, images: Iterable[ImageLike]) -> Iterator[Result]:
+    def detect_batch(
+        self, images: Iterable[ImageLike], batch_size: int = 8, color: str = "RGB"
+    ) -> Iterator[Result | ImageError]:
+        """`detect` for many images; see `segment_batch`."""
+        return self._batches("detect_batch", images, batch_size, color, with_map=False)
+
+    def segment_batch(
+        self, images: Iterable[ImageLike], batch_size: int = 8, color: str = "RGB"
+    ) -> Iterator[Result | ImageError]:
+        """`segment` for many images, `batch_size` at a time through the model.
+
+        For each image, in their order, a Result, or the ImageError that says why there is none: given, not raised, so
+        that a bad image costs no other.
+
+            for path, found in zip(paths, detector.segment_batch(paths)):
+                print(path, found if isinstance(found, panda_edge.ImageError) else found.score)
+
+        Raises:
+            ImageError: images is one image, not many.
+            PandaError: color is neither RGB nor BGR.
+        """
+        return self._batches("segment_batch", images, batch_size, color, with_map=True)
+
+    def segment_stream(self, images: Iterable[ImageLike], color: str = "RGB") -> Iterator[Result]:
         """`segment` for consecutive frames, in their order: the next one is read and goes through the model while
         this one is searched. More frames a second than one by one, each somewhat later. Raises ImageError."""
         from concurrent.futures import ThreadPoolExecutor  # which other ways in need not wait for
 
+        refuse_single(images, "segment_stream")
         remaining = iter(images)
         with ThreadPoolExecutor(1) as ahead:
-            seen = [ahead.submit(self._see, image) for image in islice(remaining, 1)]
+            seen = [ahead.submit(self._see, image, color) for image in islice(remaining, 1)]
             while seen:
                 read, features = seen.pop().result()
-                seen += [ahead.submit(self._see, image) for image in islice(remaining, 1)]
+                seen += [ahead.submit(self._see, image, color) for image in islice(remaining, 1)]
                 yield self._result(read, features, 0, with_map=True)
 
     def model_floor(self, image: ImageLike) -> float | None:
         """Milliseconds that the bare model needs for all tiles of an image; None without tiles. Raises ImageError."""
         if self._tiles is None:
             return None
-        read = self._read(image)
+        read = self._read(image, "RGB")
         return self._tiles.model_alone(read.view, read.canvas)
 
     def features(self, frames: np.ndarray) -> Features:
         """Features of frames, uint8 (B, height, width, 3). Raises BundleError where the model is not the manifest's."""
         return _features(self.bundle, self._model, frames)
 
-    def _results(self, images: Iterable[ImageLike], batch_size: int, with_map: bool) -> Iterator[Result]:
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by path: whoever unpickles it opens the bundle anew, which must be the same one."""
+        if self._asked is None:
+            raise PandaError("only a detector that panda_edge.load gave can be pickled")
+        asked = self._asked if self.decider is None else {**self._asked, "fpr": self.decider.fpr}
+        return _opened_again, (asked, self.bundle.manifest)
+
+    def _one(self, image: ImageLike, color: str, with_map: bool) -> Result:
+        read = self._read(image, color)
+        return self._result(read, self._features_of([read]), 0, with_map)
+
+    def _batches(
+        self, way: str, images: Iterable[ImageLike], batch_size: int, color: str, with_map: bool
+    ) -> Iterator[Result | ImageError]:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; give 1 or more")
+        refuse_single(images, way)
+        check_order(color)
+        return self._results(images, batch_size, color, with_map)
+
+    def _results(
+        self, images: Iterable[ImageLike], batch_size: int, color: str, with_map: bool
+    ) -> Iterator[Result | ImageError]:
         remaining = iter(images)
         while batch := list(islice(remaining, batch_size)):
-            reads = [self._read(image) for image in batch]
-            features = self._features_of(reads)
-            yield from (self._result(read, features, i, with_map) for i, read in enumerate(reads))
+            reads = [self._tried(image, color) for image in batch]
+            good = [read for read in reads if isinstance(read, _Read)]
+            features = self._features_of(good) if good else None
+            numbers = count()
+            for read in reads:
+                yield read if isinstance(read, ImageError) else self._result(read, features, next(numbers), with_map)
 
-    def _read(self, image: ImageLike) -> _Read:
+    def _tried(self, image: ImageLike, color: str) -> _Read | ImageError:
+        try:
+            return self._read(image, color)
+        except ImageError as error:
+            return error
+
+    def _read(self, image: ImageLike, color: str) -> _Read:
         started = time.perf_counter()
+        image = settled(image, color)
         opened, view = self.preprocessing.open(image)
         decoded = time.perf_counter()
         canvas = self.preprocessing.canvas(opened, view)
         resized = time.perf_counter()
         stages = {"decode": (decoded - started) * 1e3, "preprocess": (resized - decoded) * 1e3}
-        return _Read(canvas, view, stages)
+        return _Read(image, canvas, view, stages)
 
     def _features_of(self, reads: Sequence[_Read]) -> Features | None:
         """Features of a batch, each read's share of the time in its stages; None of tiles, which go to the workers."""
@@ -232,8 +231,8 @@ class Detector:
             read.stages_ms["backbone"] = (time.perf_counter() - started) * 1e3 / len(reads)
         return features
 
-    def _see(self, image: ImageLike) -> tuple[_Read, Features | None]:
-        read = self._read(image)
+    def _see(self, image: ImageLike, color: str) -> tuple[_Read, Features | None]:
+        read = self._read(image, color)
         return read, self._features_of([read])
 
     def _result(self, read: _Read, features: Features | None, i: int, with_map: bool) -> Result:
@@ -254,7 +253,10 @@ class Detector:
         decision = None if self.decider is None else self.decider.decide(raw, heatmap, read.view)
         score = raw[self.rule] if decision is None else decision.score
         stages["heatmap" if mapped else "search"] += (time.perf_counter() - started) * 1e3
-        return Result(score, scored.score, heatmap, read.view.picture, read.view, stages, decision)
+        picture = None
+        if with_map and not isinstance(read.image, OpenedImage):  # of `watch`, which lets go of it
+            picture = Picture(read.image, color_scale(self._scorer.maps), self.preprocessing.white)
+        return Result(score, scored.score, heatmap, read.view.picture, read.view, stages, decision, picture)
 
     def _of_frame(self, view: View, features: Features, i: int, with_map: bool) -> Scored:
         """The score and heat map of a picture that is one frame, the i-th of a batch."""
@@ -299,8 +301,32 @@ def load(
     is then read once, into memory. roi: look only there: a mask's file, a .json file of polygons (FORMAT.md) or a mask,
     bool (H, W); of a bundle that has a roi, in both. Raises BundleError, PandaError.
     """
+    asked = {
+        "path": os.path.abspath(path),
+        "threads": threads,
+        "provider": provider,
+        "epsilon": epsilon,
+        "fpr": fpr,
+        "require_signature": _lasting(require_signature),
+        "roi": _lasting(roi),
+    }
     threads = checked_threads(threads)
     if not 0 <= epsilon <= 1:
         raise PandaError(f"epsilon is {epsilon}; give 0 (exact) to 1 (distances up to twice the true ones)")
     only = None if roi is None else read_roi(roi)
-    return Detector(open_bundle(Path(path), require_signature), threads, provider, epsilon, fpr, only)
+    detector = Detector(open_bundle(Path(path), require_signature), threads, provider, epsilon, fpr, only)
+    detector._asked = asked
+    return detector
+
+
+def _lasting(given: Any) -> Any:
+    """A file's name as it is known from any folder."""
+    return os.path.abspath(given) if isinstance(given, str | os.PathLike) and os.path.exists(given) else given
+
+
+def _opened_again(asked: dict[str, Any], manifest: Manifest) -> Detector:
+    """Of a pickle. Raises PandaError."""
+    detector = load(**asked)
+    if detector.bundle.manifest != manifest:
+        raise BundleError(f"{asked['path']}: not the bundle that the pickled detector had; load it instead")
+    return detector

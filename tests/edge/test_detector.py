@@ -14,7 +14,7 @@ from scipy import ndimage
 import panda_edge
 from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import MODEL_FILE, STAGES
-from panda_edge.errors import BundleError, ImageError, PandaError
+from panda_edge.errors import BundleError, PandaError
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
@@ -298,10 +298,6 @@ class TestRefused:
     def test_epsilon(self, exact_bundle: Path, epsilon: float) -> None:
         with pytest.raises(PandaError, match="epsilon"):
             panda_edge.load(exact_bundle, epsilon=epsilon)
-
-    def test_a_bad_image_in_a_batch(self, exact_bundle: Path, odd_image: Path, tmp_path: Path) -> None:
-        with pytest.raises(ImageError, match="no such file"):
-            list(panda_edge.load(exact_bundle).segment_batch([odd_image, tmp_path / "none.png"]))
 
     def test_a_bundle_that_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(BundleError):

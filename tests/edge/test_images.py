@@ -189,7 +189,7 @@ class TestSources:
         "array",
         [
             np.zeros((32, 32, 3), np.float32),
-            np.zeros((32, 32, 3), np.uint16),
+            np.zeros((32, 32, 3), np.int16),
             np.zeros((32, 32), bool),
             np.zeros((32, 32, 2), np.uint8),
             np.zeros((3, 32, 32, 3), np.uint8),

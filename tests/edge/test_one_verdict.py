@@ -17,7 +17,7 @@ from panda_edge.archive import Archive, score_part
 from panda_edge.bundle.folder import sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME, SCORE_RULES
 from panda_edge.commands import app as cli
-from panda_edge.detector import Result
+from panda_edge.result import Result
 
 FPR = 0.4
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from panda_edge.decide.decision import Decision
-from panda_edge.detector import Result
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.result import Result
 from panda_edge.visualise.overlay import color_scale, overlay, tinted
 
 BLUE = np.array([86, 180, 233])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,8 +12,9 @@ from panda_edge.commands.console import print_error, print_json, print_line, pri
 from panda_edge.errors import DiskError, PandaError
 
 if TYPE_CHECKING:
-    from panda_edge.detector import Detector, Result
+    from panda_edge.detector import Detector
     from panda_edge.images.inputs import Input
+    from panda_edge.result import Result
 
 
 def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool) -> None:
@@ -57,17 +57,7 @@ def warn_of(detector: Detector) -> None:
 
 def decided(result: Result) -> dict[str, Any]:
     """The score and the decision of a result line; of the decision nulls without calibration."""
-    fields: dict[str, Any] = {
-        "score": result.score,
-        "threshold": result.threshold,
-        "severity": result.severity,
-        "p_value": result.p_value,
-        "anomalous": result.anomalous,
-        "embedding_distance": result.embedding_distance,
-    }
-    if result.heatmap is not None:
-        fields["regions"] = None if result.regions is None else [asdict(region) for region in result.regions]
-    return fields
+    return result.to_dict()
 
 
 def _in_words(result: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from panda_edge.errors import ImageError, install
 from panda_edge.images.depth import FULL, deep_values, eight_bits, is_deep, own_white
 from panda_edge.images.formats import COMMON_FORMATS, HEIF_SUFFIXES, further_formats, heif_is_there
+from panda_edge.images.given import Content, array_of_bytes, check_form, file_content
 
 MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
 MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
@@ -41,8 +42,9 @@ class OpenedImage:
     full_size: tuple[int, int]
 
 
-# A path, an open PIL image, an array (H, W, 3), (H, W, 4), (H, W, 1) or (H, W) of uint8, or what was opened before.
-ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray | OpenedImage
+# A path, a file's content, a file open for reading bytes, a PIL image, an array (H, W, 3), (H, W, 4), (H, W, 1) or
+# (H, W) of uint8 or uint16, or what was opened before.
+ImageLike: TypeAlias = str | os.PathLike[str] | Content | Image.Image | np.ndarray | OpenedImage
 
 Decode: TypeAlias = Callable[[bytes, str], OpenedImage]
 """(a file's content, what errors call it) → the image, as far as a bundle needs it. Raises ImageError."""
@@ -66,11 +68,13 @@ def open_image(
     if isinstance(source, OpenedImage):
         opened = source
     elif isinstance(source, (np.ndarray, Image.Image)):
-        image = _from_array(source) if isinstance(source, np.ndarray) else _from_pil(source, white)
+        image = _from_array(source, white) if isinstance(source, np.ndarray) else _from_pil(source, white)
         opened = OpenedImage(image, image.size)
-    else:
+    elif isinstance(source, str | os.PathLike):
         path = Path(source)
         opened = open_image_bytes(image_bytes(path), str(path), draft_size, white)
+    else:
+        opened = open_image_bytes(file_content(source), "image", draft_size, white)
     return opened if keep_grey else OpenedImage(to_rgb(opened.image), opened.full_size)
 
 
@@ -130,15 +134,10 @@ def stored_image(path: Path, modes: Container[str] | None = None) -> Image.Image
             raise _damaged(str(path), error) from error
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise ImageError(
-            f"got an array of {array.dtype} with shape {array.shape}; give uint8 (H, W, 3), (H, W, 4) or (H, W)"
-        )
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
+def _from_array(array: np.ndarray, white: int | None) -> Image.Image:
+    check_form(array)
     _check_size((array.shape[1], array.shape[0]), "array")
-    return _to_rgb_or_grey(Image.fromarray(np.ascontiguousarray(array)))
+    return _to_rgb_or_grey(Image.fromarray(array_of_bytes(array, white)))
 
 
 def _from_pil(source: Image.Image, white: int | None) -> Image.Image:

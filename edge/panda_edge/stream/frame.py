@@ -11,7 +11,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
 
 if TYPE_CHECKING:
-    from panda_edge.detector import Result
+    from panda_edge.result import Result
 
 
 class SourceLost(PandaError):

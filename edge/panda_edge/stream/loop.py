@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Any
 
-from panda_edge.detector import Detector, Result
+from panda_edge.detector import Detector
 from panda_edge.errors import PandaError
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.reading import OpenedImage
+from panda_edge.result import Result
 from panda_edge.stream.asked import Asked
 from panda_edge.stream.capture import Capture, SourceState
 from panda_edge.stream.frame import Frame, Gate, Notice, Outcome, Source

@@ -81,6 +81,16 @@ def png_bytes(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
+def image_bytes_as(image: Image.Image, path: Path) -> bytes:
+    """An image as the kind of file that a path's suffix says. Raises PandaError."""
+    stream = io.BytesIO()
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None or kind not in Image.SAVE:
+        raise PandaError(f"{path}: {path.suffix or 'no suffix'} is no kind of picture to write; name it .png or .jpg")
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
 def png16(values: np.ndarray, top: float) -> Image.Image:
     """A 16-bit grey image, 0 … top as 0 … 65535; NaN and less than 0 become 0, more than top 65535."""
     scaled = np.nan_to_num(values, nan=0.0) * (65535 / top)

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.decide.decision import Decision
-from panda_edge.detector import Result
 from panda_edge.images.reading import ImageLike, open_image
+from panda_edge.visualise.shown import Shown
 
 # Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly for every eye.
 _INFERNO = np.array(
@@ -34,7 +34,7 @@ def color_scale(segmentation: Segmentation) -> tuple[float, float]:
     return low, max(2 * high - low, low + 1e-6 * max(low, 1.0))
 
 
-def overlay(image: ImageLike, result: Result, scale: tuple[float, float], white: int | None = None) -> Image.Image:
+def overlay(image: ImageLike, result: Shown, scale: tuple[float, float], white: int | None = None) -> Image.Image:
     """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side), a caption below it.
 
     Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.bundle.manifest import Manifest
-from panda_edge.detector import Result
 from panda_edge.images.inputs import Input
 from panda_edge.visualise.files import make_results_folder, npy_bytes, png16, png_bytes, remove_leftovers, write_whole
 from panda_edge.visualise.overlay import color_scale, overlay
+from panda_edge.visualise.shown import Shown
 
 
 class SegmentWriter:
@@ -29,7 +29,7 @@ class SegmentWriter:
         make_results_folder(out, shared=True)  # before the work, and once, not for each image
         remove_leftovers(out)
 
-    def write(self, item: Input, result: Result) -> dict[str, str | float]:
+    def write(self, item: Input, result: Shown) -> dict[str, str | float]:
         """Write both files; returns their paths for the result line. Raises PandaError."""
         base = self._base(item)
         values = result.heatmap_on_image() if self._on_image else result.heatmap

@@ -9,8 +9,9 @@ from html import escape
 import numpy as np
 from PIL import Image, ImageDraw
 
-from panda_edge.detector import Detector, Result
+from panda_edge.detector import Detector
 from panda_edge.images.reading import open_image
+from panda_edge.result import Result
 from panda_edge.visualise.overlay import color_scale, outlined, overlay, tinted
 from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.scored import Scored, ScoredImage, on_whole_image

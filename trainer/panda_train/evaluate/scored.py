@@ -10,9 +10,9 @@ import numpy as np
 import panda_edge
 from panda_edge.decide.calibration import image_scores
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_edge.detector import Result
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.result import Result
 from panda_train.data.folders import Dataset, Sample
 from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.pixel_scores import PixelScores
