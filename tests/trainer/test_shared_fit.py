@@ -25,7 +25,7 @@ def under_torchrun(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", PROGRAM]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=240, check=False
+        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=900, check=False
     )
 
 
@@ -61,6 +61,7 @@ def test_two_processes_write_the_bundle_of_one(images: Path, tmp_path: Path, cap
         assert [file for file in one if one[file] != two[file]] == [], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "line"),
     [("killed", "error: another of the 2 processes has ended"), ("failed", "error: the second process found a fault")],

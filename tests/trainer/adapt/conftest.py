@@ -8,12 +8,12 @@ from panda_train.adapt import (
     Source,
     store,
 )
-from small_adaptation import IMAGES, SIZE
+from small_adaptation import IMAGES, SIZE, small_resnet
 
 
 @pytest.fixture(scope="module")
 def backbone() -> backbones.Backbone:
-    return backbones.untrained("resnet18")
+    return small_resnet()
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,22 @@ import numpy as np
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 # A program of its own, so that it can be killed, and started twice beside itself.
 PROGRAM = """
 import sys, time
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from panda_train import backbones
 from panda_train.adapt import AdaptConfig, Source, adapt, store
 from panda_train.adapt import loop
 from panda_train.adapt.distributed import workers
 from panda_train.data import augment
+from small_adaptation import small_resnet
 loop.SAVE_SECONDS = 0.0
 out, state, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
-backbone = backbones.untrained("resnet18")
+backbone = small_resnet()
 frames = np.random.default_rng(0).integers(0, 256, (41, 32, 32, 3), dtype=np.uint8)
 outliers = np.random.default_rng(1).integers(90, 256, (30, 32, 32, 3), dtype=np.uint8)
 config = AdaptConfig(sys.argv[4], steps=20, batch=8, learning_rate=0.5, every=2, watch=5)
@@ -52,7 +54,8 @@ def start(
     out: Path, state: Path, pause: float = 0.0, method: str = "panda-ses", **environment: str
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(out), str(state), str(pause), method]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment})
+    path = os.pathsep.join(sys.path)  # where `small_adaptation` lies, too
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **environment})
 
 
 @pytest.fixture(scope="module")

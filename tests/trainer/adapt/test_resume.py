@@ -14,8 +14,7 @@ from panda_train.adapt import (
     adapt,
     store,
 )
-from panda_train.backbones.resnet import build
-from small_adaptation import FAST, IMAGES, weights
+from small_adaptation import FAST, IMAGES, small_resnet, small_stages, weights
 
 
 class TestResume:
@@ -46,8 +45,8 @@ class TestResume:
     ) -> None:
         state = tmp_path / "state.pt"
         adapt(backbone, normal, replace(FAST, steps=1), state_file=state)
-        network = backbones.untrained("resnet18")
-        deeper = backbones.Backbone("resnet18", replace(build("resnet18"), split=4), network.weights_sha256)
+        network = small_resnet()
+        deeper = backbones.Backbone("small", small_stages(split=4), network.weights_sha256)
         with pytest.raises(PandaError, match="other settings"):
             adapt(deeper, Source(store(deeper, frames, IMAGES), IMAGES), replace(FAST, steps=1), state_file=state)
 
