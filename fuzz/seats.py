@@ -39,6 +39,8 @@ from panda_edge.printable import printable
 from panda_edge.stream.frame import Notice, SourceLost
 from panda_edge.stream.page.app import make_app
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions
+from panda_edge.stream.page.visitors import Tokens
 from panda_edge.stream.passwords import without_password
 from panda_edge.stream.setup import open_sources
 from panda_edge.stream.sinks.drift import Drift
@@ -172,7 +174,7 @@ class _Wire(asyncio.Transport):
 def _page() -> tuple[asyncio.AbstractEventLoop, Any, Any]:
     board = Board(list, lambda: None, None)  # type: ignore[arg-type, return-value]
     board.notice(Notice("1", "sink", "\udcff", "\udcff\n", 0.0))
-    app = make_app(board, lambda rate: None, lambda: "x 1\n", None)
+    app = make_app(board, Decisions(board, lambda rate: None), lambda: "x 1\n", Tokens())
     config = uvicorn.Config(app, http="h11", ws="none", log_level="critical", access_log=False)
     config.load()
     loop = asyncio.new_event_loop()

@@ -40,6 +40,9 @@ def history(
         ),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.", show_default=False)] = None,
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="What visitors of the page decided instead: who, when, before, after.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print what `watch` judged, a line a frame, oldest first, as CSV; with --json as JSON lines. `watch` may go on."""
@@ -53,6 +56,13 @@ def history(
         None if until is None else _seconds(until, "--until"),
     )
     reader = HistoryReader(where)
+    if decisions:
+        for decision in reader.decisions():
+            if json:
+                print_json(decision)
+            else:
+                print_line(", ".join(f"{name} {value}" for name, value in decision.items() if value is not None))
+        return
     if not json:
         print_line(_csv(HEADINGS))
     for row in reader.every(wanted):

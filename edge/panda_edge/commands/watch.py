@@ -159,6 +159,22 @@ def watch(
             rich_help_panel=_SINKS,
         ),
     ] = None,
+    look_token: Annotated[
+        str | None,
+        typer.Option(
+            help="Who knows this one may look, and not decide; in the environment PANDA_EDGE_LOOK_TOKEN.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Serve the page by TLS.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The certificate's key.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
     collect: Annotated[
         Path | None,
         typer.Option(
@@ -221,6 +237,9 @@ def watch(
             metrics=metrics,
             http=http,
             token=token,
+            look_token=look_token,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
             collect=collect,
         )
         options = RunOptions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +33,8 @@ class _Visitor:
 
     @property
     def gone(self) -> bool:
-        return bool(self.transport.get_extra_info("socket").fileno() < 0)
+        connection = self.transport.get_extra_info("socket")  # of TLS none once it is lost
+        return connection is None or connection.fileno() < 0
 
 
 class Door:
@@ -40,13 +42,20 @@ class Door:
     without a request for longest makes room."""
 
     def __init__(
-        self, address: tuple[str, int], option: str, most: int, protocol: Callable[[], asyncio.BaseProtocol]
+        self,
+        address: tuple[str, int],
+        option: str,
+        most: int,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """address: host and port; 0 takes a free one. most: connections at a time. option: whose address it is, for
-        errors. Raises PandaError: the address is taken."""
+        errors. tls: None serves without. Raises PandaError: the address is taken."""
         self._socket = _bound(*address, option)
         self._most = most
         self._protocol = protocol
+        self._tls = tls
+        self._greeting: set[asyncio.Task[None]] = set()  # those whose handshake is under way
         self._visitors: dict[Hashable, _Visitor] = {}
         self._ready, self._ended = Event(), Event()
         self.port = int(self._socket.getsockname()[1])
@@ -87,7 +96,7 @@ class Door:
         self._ready.set()
         work = [asyncio.create_task(self._let_in()), asyncio.create_task(self._send_away())]
         await self._ending.wait()
-        for task in work:
+        for task in (*work, *self._greeting):
             task.cancel()
         for visitor in self._visitors.values():
             _abort(visitor)
@@ -104,15 +113,32 @@ class Door:
             if not await self._has_room():
                 connection.close()
                 continue
-            with suppress(OSError):
-                transport, _ = await self._loop.connect_accepted_socket(self._protocol, connection)
-                now = time.monotonic()
-                self._visitors[peer[:2]] = _Visitor(transport, now + _REQUEST_SECONDS, now)
+            # In a task of its own: whoever is slow at the handshake keeps nobody else waiting.
+            task = self._loop.create_task(self._greet(connection, peer))
+            self._greeting.add(task)
+            task.add_done_callback(self._greeting.discard)
+            if self._tls is None:
+                await task
+
+    async def _greet(self, connection: socket.socket, peer: tuple[Any, ...]) -> None:
+        seconds = None if self._tls is None else _REQUEST_SECONDS
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(
+                self._protocol, connection, ssl=self._tls, ssl_handshake_timeout=seconds
+            )
+        except OSError:  # ssl's errors are some of them
+            connection.close()
+            return
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        now = time.monotonic()
+        self._visitors[peer[:2]] = _Visitor(transport, now + _REQUEST_SECONDS, now)
 
     async def _has_room(self) -> bool:
         """Send one away where it is full; False where every other is being answered."""
         self._forget()
-        if len(self._visitors) < self._most:
+        if len(self._visitors) + len(self._greeting) < self._most:
             return True
         waiting = [visitor for visitor in self._visitors.values() if not visitor.answered]
         if not waiting:
@@ -137,7 +163,7 @@ class Door:
 
 def _unread(visitor: _Visitor) -> int:
     transport: Any = visitor.transport
-    return int(transport.get_write_buffer_size())
+    return 0 if visitor.gone else int(transport.get_write_buffer_size())
 
 
 def _abort(visitor: _Visitor) -> None:

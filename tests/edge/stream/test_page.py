@@ -28,6 +28,7 @@ from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.page.board import Board
 from panda_edge.stream.page.past import Past
 from panda_edge.stream.page.tally import HOUR, SHIFT, Counts, Tally, doubt
+from panda_edge.stream.page.visitors import Tokens
 from panda_edge.stream.sinks.history import History
 from panda_edge.stream.sinks.open import about
 from panda_edge.stream.sinks.saved import SavedFrames
@@ -43,8 +44,9 @@ def make_page() -> Iterator[Callable[..., Any]]:
 
     opened = []
 
-    def make(board: Board, set_fpr: Callable[[float], None] = print, token: str | None = None) -> Any:
-        opened.append(PageServer("127.0.0.1:0", token, board, set_fpr, lambda: "panda_edge_x 1\n"))
+    def make(board: Board, set_fpr: Callable[[float], None] = print, token: str | None = None, **more: Any) -> Any:
+        tokens = more.pop("tokens", Tokens(token))
+        opened.append(PageServer("127.0.0.1:0", tokens, board, set_fpr, lambda: "panda_edge_x 1\n", **more))
         return opened[-1]
 
     yield make
@@ -89,7 +91,8 @@ def test_a_token_guards_everything(make_page: Callable[..., Any], board: Board) 
         assert ask(page, path)[0] == 401
         assert ask(page, f"{path}?token=wrong")[0] == 401
     assert ask(page, "/state", Authorization=f"Bearer {TOKEN}")[0] == 200
-    assert ask(page, "/state", Cookie=f"panda_edge={TOKEN}", Host="device.local")[0] == 200
+    assert ask(page, "/state", Authorization=f"Bearer {TOKEN}", Host="device.local")[0] == 200
+    assert ask(page, "/state", Cookie=f"panda_edge={TOKEN}")[0] == 401  # the cookie is not the token
 
 
 def test_others_need_a_token(board: Board) -> None:
@@ -98,11 +101,11 @@ def test_others_need_a_token(board: Board) -> None:
 
     for address in ("0.0.0.0:0", "192.0.2.1:80", "device.local:80"):
         with pytest.raises(PandaError, match="give a token"):
-            PageServer(address, None, board, print, str)
+            PageServer(address, Tokens(), board, print, str)
     with pytest.raises(PandaError, match="16 characters"):
-        PageServer("127.0.0.1:0", "short", board, print, str)
+        PageServer("127.0.0.1:0", Tokens("short"), board, print, str)
     with pytest.raises(PandaError, match="HOST:PORT"):
-        PageServer("8080", None, board, print, str)
+        PageServer("8080", Tokens(), board, print, str)
 
 
 def test_nothing_comes_from_elsewhere() -> None:

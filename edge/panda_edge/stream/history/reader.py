@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.history.row import COLUMNS, NAME, Row
+from panda_edge.stream.lines import utc
 
 VERDICTS = {
     "OK": "anomalous = 0",
@@ -96,6 +98,13 @@ class HistoryReader:
         with self._opened() as database:
             found = database.execute(f"SELECT {_FIELDS}, seq FROM frames WHERE id = ?", (identity,)).fetchone()
             return None if found is None else _row(found)
+
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """What visitors decided, oldest first: `at`, `who`, `action`, `before`, `after`. Raises PandaError."""
+        with self._opened() as database:
+            found = database.execute("SELECT at, facts FROM decisions ORDER BY seq").fetchall()
+        for at, facts in found:
+            yield {"at": utc(at), **json.loads(facts)}
 
     def counts(self, since: float) -> dict[str, dict[str, int]]:
         """By source: frames OK, NG, not judged and undecided in the minutes from `since` on. Raises PandaError."""

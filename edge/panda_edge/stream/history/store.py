@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS minutes (
     undecided INTEGER NOT NULL, not_judged INTEGER NOT NULL, highest REAL, threshold REAL,
     PRIMARY KEY (minute, source)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS decisions (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, facts TEXT NOT NULL);
 """
 _ADD = f"INSERT OR IGNORE INTO frames ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _COUNT = """
@@ -87,8 +88,14 @@ class HistoryStore:
         except (sqlite3.Error, OSError) as error:
             raise PandaError(f"{path}: no history can be kept there ({error}); give --history another file") from error
 
-    def add(self, rows: Sequence[Row], saved: Sequence[tuple[str, str]] = ()) -> None:
-        """Add frames, and say of frames by their ids which files were saved of them. All of it or nothing.
+    def add(
+        self,
+        rows: Sequence[Row],
+        saved: Sequence[tuple[str, str]] = (),
+        decisions: Sequence[tuple[float, str]] = (),
+    ) -> None:
+        """Add frames, and say of frames by their ids which files were saved of them; add decisions: seconds since 1970
+        and JSON, which are never forgotten. All of it or nothing.
 
         Raises OSError."""
         minutes: defaultdict[tuple[int, str], _Minute] = defaultdict(_Minute)
@@ -102,6 +109,7 @@ class HistoryStore:
             self._database.executemany(_ADD, ([getattr(row, name) for name in COLUMNS] for row in rows))
             self._database.executemany(_COUNT, ((*key, *astuple(minute)) for key, minute in minutes.items()))
             self._database.executemany("UPDATE frames SET saved = ? WHERE id = ?", ((name, id_) for id_, name in saved))
+            self._database.executemany("INSERT INTO decisions (at, facts) VALUES (?, ?)", decisions)
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise OSError(0, f"the history takes nothing ({error})") from error

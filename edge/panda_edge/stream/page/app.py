@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from panda_edge.errors import PandaError
 from panda_edge.stream.history.reader import VERDICTS, Wanted
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions
+from panda_edge.stream.page.visitors import DECIDE, Tokens, foreign
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.metrics import CONTENT_TYPE
 
@@ -32,6 +33,7 @@ _FILES = {
         for name in ("page.js", "chart.js", "gallery.js", "words.js", "page.css", "uplot.js", "uplot.css")
     },
 }
+_HERE = Path(__file__).parent
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -43,20 +45,21 @@ _FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
 # Who is refused comes again through the door, where it is not let in often.
 _LAST = {"Connection": "close"}
 _MOST_BODY = 4096  # bytes
-_OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[], str], token: str | None) -> ASGIApp:
-    """The ASGI application. token: what a visitor must know; None serves those who come by a loopback name."""
+def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tokens: Tokens) -> ASGIApp:
+    """The ASGI application."""
 
     async def file(request: Request) -> Response:
-        path = Path(__file__).parent / _FILES[request.url.path]
+        path = _HERE / _FILES[request.url.path]
         return Response(path.read_bytes(), media_type=f"{_KINDS[path.suffix]}; charset=utf-8")
 
     async def state(request: Request) -> Response:
-        return _json(board.state(_number(request.query_params.get("since", ""))))
+        visitor = request.scope["visitor"]
+        may = {"may_decide": visitor.role == DECIDE, "visitor": visitor.name}
+        return _json({**board.state(_number(request.query_params.get("since", ""))), **may})
 
     async def frames(request: Request) -> Response:
         asked = request.query_params
@@ -90,22 +93,20 @@ def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[
         return _picture(await run_in_threadpool(board.small_anomaly, request.path_params["identity"]), _FOR_GOOD)
 
     async def normal(request: Request) -> Response:
-        return await _done(lambda: str(board.keep_as_normal(request.path_params["identity"])))
+        return await _done(lambda: decisions.normal(request.scope["visitor"], request.path_params["identity"]))
 
     async def undo(request: Request) -> Response:
-        return await _done(lambda: str(board.undo_normal(request.path_params["identity"])))
+        return await _done(lambda: decisions.undo_normal(request.scope["visitor"], request.path_params["identity"]))
 
     async def fpr(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BODY:
-                return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
+        body = await _body(request)
+        if body is None:
+            return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
         try:
             rate = float(json.loads(body)["fpr"])
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return _json({"error": "expected a number"}, 400)
-        return await _done(lambda: set_fpr(rate))
+        return await _done(lambda: decisions.rate(request.scope["visitor"], rate))
 
     async def counters(request: Request) -> Response:
         return PlainTextResponse(metrics(), media_type=CONTENT_TYPE)
@@ -135,45 +136,65 @@ def make_app(board: Board, set_fpr: Callable[[float], None], metrics: Callable[[
     page = Starlette(routes=routes)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = _refusal(Request(scope), token)
-        if refusal is None:
+        request = Request(scope, receive)
+        answer: Response | None
+        if request.url.path == "/login" and request.method == "POST" and tokens.decide is not None:
+            answer = await _login(request, tokens)
+        else:
+            answer = _refusal(request, tokens)
+        if answer is None:
             await page(scope, receive, send)
         else:
-            refusal.headers.update({**_HEADERS, **refusal.headers})
-            await refusal(scope, receive, send)
+            answer.headers.update({**_HEADERS, **answer.headers})
+            await answer(scope, receive, send)
 
     return app
 
 
-def _refusal(request: Request, token: str | None) -> Response | None:
-    """Why a visitor is not answered; None where all is well."""
-    if token is None:
-        # A page elsewhere may make its own name mean 127.0.0.1; it cannot make the browser say ours.
-        if _host(request) not in _OURS:
-            return PlainTextResponse("ask by a loopback name", 403, _LAST)
-    else:
-        given = request.query_params.get("token")
-        if given is not None and hmac.compare_digest(given.encode(), token.encode()):
-            answer = RedirectResponse(request.url.path, 303)
-            answer.set_cookie("panda_edge", token, httponly=True, samesite="strict", max_age=30 * 86400)
-            return answer
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not any(
-            hmac.compare_digest(known.encode(), token.encode())
-            for known in (request.cookies.get("panda_edge", ""), bearer)
-        ):
-            return PlainTextResponse("a token is needed: /?token=…", 401, _LAST)
-    # A form on another site cannot send this header.
-    if request.method == "POST" and request.headers.get("x-panda-edge") != "1":
-        return PlainTextResponse("not from this page", 403, _LAST)
+def _refusal(request: Request, tokens: Tokens) -> Response | None:
+    """Why a visitor is not answered, or the beginning of a session; None where all is well."""
+    visitor = tokens.visitor(request)
+    role = tokens.role_of(request.query_params.get("token", ""))
+    if role is not None:
+        return _session(tokens, role, request.query_params.get("name", ""), request.url.path)
+    if visitor is None and tokens.decide is None:
+        return PlainTextResponse("ask by a loopback name", 403, _LAST)
+    if visitor is None:
+        if request.url.path == "/":
+            return Response((_HERE / "login.html").read_bytes(), 401, _LAST, "text/html; charset=utf-8")
+        return PlainTextResponse("a token is needed; open / to give it", 401, _LAST)
+    if request.method == "POST":
+        if foreign(request):
+            return PlainTextResponse("not from this page", 403, _LAST)
+        if visitor.role != DECIDE:
+            return _json({"error": "this token may look, and not decide"}, 403, _LAST)
+    request.scope["visitor"] = visitor
     return None
 
 
-def _host(request: Request) -> str | None:
-    try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname
-    except ValueError:
-        return None
+async def _login(request: Request, tokens: Tokens) -> Response:
+    body = await _body(request)
+    given = parse_qs((body or b"").decode(errors="replace"), max_num_fields=9)
+    role = tokens.role_of(given.get("token", [""])[0])
+    if role is None:
+        return PlainTextResponse("this is not the token; go back and try again", 401, _LAST)
+    return _session(tokens, role, given.get("name", [""])[0], "/")
+
+
+def _session(tokens: Tokens, role: str, name: str, path: str) -> Response:
+    answer = RedirectResponse(path, 303)
+    tokens.greet(answer, role, name)
+    return answer
+
+
+async def _body(request: Request) -> bytes | None:
+    """None where it is longer than it may be."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY:
+            return None
+    return body
 
 
 def _number(text: str, otherwise: int = 0) -> int:

@@ -52,7 +52,7 @@ class Board:
         sources. about: the bundle at work: `name`, `id`, and where it is calibrated `promised`, the rate that is kept,
         and `least`, the lowest that it can promise. past: what is no longer in memory; None where no history is kept.
         """
-        self._about = about
+        self.about = about
         self._past = past
         self._tallies: dict[str, Tally] = {}
         for state in states() if past is not None else ():
@@ -104,7 +104,7 @@ class Board:
         with self._lock:
             latest = {source: outcome_line(outcome) for source, outcome in self._latest.items()}
             drifts = self._drifts()
-            about = self._about()
+            about = self.about()
             return {
                 "seen": self._seen,
                 "odd": self._odd,

@@ -52,7 +52,7 @@ function mark() {
 }
 
 export function know(state) {
-  kept = new Set(state.kept); collects = state.collects;
+  kept = new Set(state.kept); collects = state.collects && state.may_decide;
   const names = state.sources.map((s) => s.name), list = byId("only-source");
   if (list.options.length !== names.length + 1) list.append(...names.slice(list.options.length - 1).map((name) => { const o = make("option", name); o.value = name; return o; }));
   byId("only").disabled = !state.remembers;
@@ -62,7 +62,7 @@ export function know(state) {
 function buttons() {
   const frame = frames[at];
   byId("normal").hidden = !collects || !frame || !frame.picture || kept.has(frame.id);
-  byId("undo").hidden = !frame || !kept.has(frame.id);
+  byId("undo").hidden = !collects || !frame || !kept.has(frame.id);
   byId("plain").hidden = !frame || !frame.picture;
   byId("before").disabled = at <= 0; byId("after").disabled = at >= frames.length - 1;
 }

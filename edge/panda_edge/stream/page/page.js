@@ -59,10 +59,10 @@ function showDoubts(sources) {
   byId("doubts").replaceChildren(...said.map((text) => make("p", text)));
 }
 
-function showBundle(bundle) {
+function showBundle(bundle, may) {
   byId("bundle").textContent = bundle.name ? `${bundle.name} (${bundle.id})` : "";
   if (bundle.promised !== undefined && !rateTouched) byId("fpr").value = Number(bundle.promised.toPrecision(3));
-  byId("rate").hidden = bundle.promised === undefined;
+  byId("rate").hidden = bundle.promised === undefined || !may;
   byId("fpr").title = bundle.least === undefined ? "" : `at least ${figure(bundle.least)}`;
 }
 
@@ -70,12 +70,12 @@ async function look() {
   try {
     const state = await ask(`/state?since=${seen}`), anew = state.seen < seen;
     seen = anew ? 0 : state.seen;
-    showLive(state); showSources(state.sources); showDoubts(state.sources); showBundle(state.bundle);
+    showLive(state); showSources(state.sources); showDoubts(state.sources); showBundle(state.bundle, state.may_decide);
     chart.add(state.sources, state.points, state.remembers, anew);
     gallery.know(state);
     if ((state.odd !== odd && Date.now() - looked > 1500) || Date.now() - looked > 10000) { odd = state.odd; looked = Date.now(); await gallery.look(); }
     byId("notices").replaceChildren(...state.notices.slice(0, 8).map((n) => make("li", `${time(n.at)} ${n.source || ""} ${n.text}`)));
-    byId("status").textContent = `${state.seen} frames`;
+    byId("status").textContent = `${state.seen} frames${state.visitor === "loopback" ? "" : `; you are ${state.visitor}${state.may_decide ? "" : ", and may look"}`}`;
   } catch (error) { byId("status").textContent = `the device does not answer (${error.message})`; }
   setTimeout(look, document.hidden ? 3000 : 500);
 }

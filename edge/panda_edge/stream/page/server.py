@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from panda_edge.errors import PandaError, missing
 from panda_edge.stream.door import Door, host_and_port, loopback
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions, Record, no_record
+from panda_edge.stream.page.visitors import Tokens
+from panda_edge.stream.why import why
 
 _MOST = 128  # connections: twenty browsers, six each
 _MOST_HEADER = 16_384  # bytes of a request before its body
@@ -20,23 +26,25 @@ class PageServer:
     def __init__(
         self,
         address: str,
-        token: str | None,
+        tokens: Tokens,
         board: Board,
         set_fpr: Callable[[float], None],
         metrics: Callable[[], str],
+        record: Record = no_record,
+        tls: Tls | None = None,
     ) -> None:
-        """address: HOST:PORT; port 0 takes a free one. Raises PandaError: taken, open to others without a token, or the
-        extra is missing."""
+        """address: HOST:PORT; port 0 takes a free one. record: is told of decisions. Raises PandaError: taken, open to
+        others without a token, a certificate that cannot be used, or the extra is missing."""
         host, port = host_and_port(address, "--http")
-        if not loopback(host) and not token:
+        if not loopback(host) and not tokens.decide:
             raise PandaError(
                 f"--http {address}: others could look and change the rate; give a token (--token, or "
                 "PANDA_EDGE_TOKEN in the environment), or 127.0.0.1"
             )
-        if token is not None and len(token) < 16:
-            raise PandaError("--token: at least 16 characters, such as `openssl rand -hex 16` prints")
+        tokens.check()
+        context = None if tls is None else tls.context()
         uvicorn, make_app = _imported()
-        app = make_app(board, set_fpr, metrics, token)
+        app = make_app(board, Decisions(board, set_fpr, record), metrics, tokens)
 
         async def through_the_door(scope: Any, receive: Any, send: Any) -> None:
             with self._door.answering(scope["client"]) as may_be:
@@ -62,11 +70,31 @@ class PageServer:
             made: asyncio.BaseProtocol = config.http_protocol_class(config=config, server_state=state, app_state={})
             return made
 
-        self._door = Door((host, port), "--http", _MOST, protocol)
+        self._door = Door((host, port), "--http", _MOST, protocol, context)
         self.port = self._door.port
 
     def close(self) -> None:
         self._door.close()
+
+
+@dataclass(frozen=True)
+class Tls:
+    """A certificate with its chain, and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """Raises PandaError."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.certificate, self.key, password=lambda: "")
+        except (OSError, ValueError) as error:
+            raise PandaError(
+                f"--tls-cert {self.certificate} --tls-key {self.key}: cannot be used ({why(error)}); expected PEM "
+                "files that belong together, the key without a password"
+            ) from error
+        return context
 
 
 def _imported() -> tuple[Any, Any]:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from panda_edge.bundle.folder import Bundle
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.history.row import Row
 from panda_edge.stream.history.store import HistoryStore
+from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.worker import Worker, never
 
 _LINGER = 1.0  # seconds that frames wait for others, so that a card is written once a second at most
 _CAPACITY, _BATCH = 20_000, 5000
 
-_Saved = tuple[str, str]  # the frame's id, and its file's name
+
+class _Saved(NamedTuple):
+    id: str
+    name: str
+
+
+class _Decision(NamedTuple):
+    at: float
+    facts: str
 
 
 class History:
@@ -33,7 +43,7 @@ class History:
         self._store = HistoryStore(path, most_days, most_bytes)
         self._bundle = bundle
         self._known: tuple[Bundle | None, str] = (None, "")
-        self._worker: Worker[Row | _Saved] = Worker(
+        self._worker: Worker[Row | _Saved | _Decision] = Worker(
             "history", self._write, say, _weight, _CAPACITY, may_wait=may_wait, batch=_BATCH, linger=_LINGER
         )
 
@@ -55,24 +65,26 @@ class History:
 
     def saved(self, identity: str, name: str) -> None:
         """The file of a frame that was saved. Called by any thread, after `outcome`."""
-        self._worker.put((identity, name))
+        self._worker.put(_Saved(identity, name))
 
     def notice(self, notice: Notice) -> None:
-        pass
+        if notice.kind == "decision":
+            self._worker.put(_Decision(notice.at, json_bytes(notice.facts).decode()))
 
     def close(self, timeout: float) -> None:
         self._worker.close(timeout)
         if not self._worker.working:
             self._store.close()
 
-    def _write(self, batch: list[Row | _Saved]) -> None:
+    def _write(self, batch: list[Row | _Saved | _Decision]) -> None:
         self._store.add(
             [item for item in batch if isinstance(item, Row)],
-            [item for item in batch if not isinstance(item, Row)],
+            [item for item in batch if isinstance(item, _Saved)],
+            [item for item in batch if isinstance(item, _Decision)],
         )
 
 
-def _weight(item: Row | _Saved) -> int:
+def _weight(item: Row | _Saved | _Decision) -> int:
     if isinstance(item, Row):
         return 300 + len(item.source) + len(item.place or "") + len(item.not_judged or "")
     return 100 + len(item[1])

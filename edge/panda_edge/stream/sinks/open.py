@@ -38,8 +38,8 @@ class SinkOptions:
     """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
     history: the history's file, in save's folder by default; history_days, history_bytes: see HistoryStore.
     mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
-    line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token: see PageServer; collect: folder
-    for pictures that were normal after all.
+    line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token, look_token: see Tokens; tls_cert,
+    tls_key: see Tls; collect: folder for pictures that were normal after all.
     """
 
     jsonl: str | None = None
@@ -60,6 +60,9 @@ class SinkOptions:
     metrics: str | None = None
     http: str | None = None
     token: str | None = None
+    look_token: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     collect: Path | None = None
 
 
@@ -166,11 +169,18 @@ def _open_page(
     # Imported where it is wanted: a page is drawn and served by what no other sink needs.
     from panda_edge.stream.page.board import Board
     from panda_edge.stream.page.past import Past
-    from panda_edge.stream.page.server import PageServer
+    from panda_edge.stream.page.server import PageServer, Tls
+    from panda_edge.stream.page.visitors import Tokens
 
     if options.collect is not None:
         make_folder(options.collect)
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise PandaError("--tls-cert and --tls-key go together; give both, or none")
+    tls = None
+    if options.tls_cert is not None and options.tls_key is not None:
+        tls = Tls(options.tls_cert, options.tls_key)
     token = options.token or os.environ.get("PANDA_EDGE_TOKEN") or None
+    look = options.look_token or os.environ.get("PANDA_EDGE_LOOK_TOKEN") or None
     path = _history_path(options)
     past = None if path is None else Past(HistoryReader(path), options.save)
     board = Board(
@@ -181,7 +191,9 @@ def _open_page(
         lambda: about(loop.detector),
         past,
     )
-    server = PageServer(address, token, board, loop.set_fpr, metrics.text)
+    record = partial(loop.say, "decision", None)
+    tokens = Tokens(token, look, tls is not None)
+    server = PageServer(address, tokens, board, loop.set_fpr, metrics.text, record, tls)
     closing.callback(server.close)
     loop.say("page", None, f"the page is served on port {server.port}")
     return board

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import missing
 from panda_edge.stream.frame import Outcome
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.trigger.answer import answer_of
@@ -24,7 +24,7 @@ class MqttTrigger:
         try:
             import paho.mqtt.client as imported
         except ImportError as error:
-            raise PandaError("--trigger mqtt:// needs paho-mqtt: pip install 'panda-edge[mqtt]'") from error
+            raise missing("--trigger mqtt:// needs paho-mqtt", "mqtt") from error
         mqtt: Any = imported
         self._topic = unquote(parts.path.strip("/"))
         self._fire = fire
