@@ -1,0 +1,349 @@
+"""A plant's day in short: python -m benchmarks.endurance.plant (as root, which may mount a small disk)
+
+A million frames from three sources: two cameras of 25 frames a second, and one that gives as fast as it is judged.
+Nine tenths of the frames come while all of this is so: sources break off, the bundle is taken up anew every 1,000
+frames, 20 browsers look at the page, and 1,000 connections say nothing. The disk that lines, saved frames and spool lie
+on is full twice, and once the clock is set back by an hour. The tenth between is quiet, and says what is usual.
+
+The model is a stand-in, as in `watch_soak`, which calls one frame in a hundred anomalous; the bundle is a real one,
+read anew each time. Resumable: the row in benchmarks/endurance/results/plant.json counts the frames of all runs.
+PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.endurance.plant_visitors import Visitors
+from benchmarks.endurance.watch import conditions, frames, gaussian
+from benchmarks.endurance.watch_soak import give_back_reserve, own_mb
+from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.subject import open_subject, say
+from panda_edge.detector import Detector, Result, load
+from panda_edge.images.reading import OpenedImage
+from panda_edge.stream import capture
+from panda_edge.stream.frame import Notice, Picture, SourceLost
+from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.sinks import jsonl
+from panda_edge.stream.sinks.delivery import Deliveries
+from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
+from panda_edge.stream.sinks.jsonl import JsonLines
+from panda_edge.stream.sinks.open import SinkOptions, open_sinks
+from panda_edge.stream.sinks.saved import SavedFrames
+from panda_edge.stream.sinks.sink import Sink
+
+KEY, WANTED = "a million frames", 1_000_000
+CYCLE, QUIET = 50_000, 5000  # frames: of every so many the first are quiet
+SETTLE = 2000  # frames after a change that no latency is taken of
+WARM, PART, LOOKS = (
+    10_000,
+    5000,
+    10,
+)  # frames before memory is looked at, between two looks; looks that say what is usual
+RELOAD_EVERY, LOSS_EVERY = 1000, 2000
+FULL = ((300_000, 310_000), (700_000, 710_000))  # frames of all runs while the disk is full
+SET_BACK = 500_000, 3600.0  # from which frame on, by how many seconds
+BROWSERS, IDLE, FPS, MEGABYTES = 20, 1000, 25.0, 100
+ANOMALOUS = 0.01  # share of the frames
+
+
+class Bins:
+    """Latencies in bins, a hundredth apart, so that a million take no memory that grows."""
+
+    _LOW, _STEP = 0.01, 1.01
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(2000, np.int64)
+
+    def add(self, ms: float) -> None:
+        place = int(np.log(max(ms, self._LOW) / self._LOW) / np.log(self._STEP))
+        self._counts[min(place, len(self._counts) - 1)] += 1
+
+    def quantile(self, share: float) -> float:
+        """Milliseconds that so many did not exceed; NaN where there are none."""
+        if not self._counts.sum():
+            return float("nan")
+        place = int(np.searchsorted(np.cumsum(self._counts), share * self._counts.sum()))
+        return round(float(self._LOW * self._STEP ** (place + 1)), 2)
+
+
+class StandIn:
+    """Stands for the detector: always the same result, but for the score, which is a normal picture's drawn at random,
+    and for one frame in a hundred, which is anomalous."""
+
+    def __init__(self, real: Detector, result: Result, random: np.random.Generator) -> None:
+        self.bundle, self.preprocessing, self.decider = real.bundle, real.preprocessing, real.decider
+        assert real.decider is not None
+        self._result, self._random = result, random
+        self._scores = real.decider.calibration.normal_scores()
+
+    def segment(self, image: Any) -> Result:
+        decision = self._result.decision
+        assert decision is not None
+        odd = bool(self._random.random() < ANOMALOUS)
+        score = float(self._random.choice(self._scores))
+        return replace(self._result, decision=replace(decision, score=score, anomalous=odd))
+
+    def segment_stream(self, images: Any) -> Iterator[Result]:
+        for image in images:
+            yield self.segment(image)
+
+
+@dataclass
+class Times:
+    """What the sources are told. busy: all that disturbs goes on."""
+
+    busy: bool = False
+    ending: threading.Event = field(default_factory=threading.Event)
+
+
+class Camera:
+    """Gives pictures over and over, breaks off now and then. live: 25 a second; else as fast as they are taken."""
+
+    endless = False
+
+    def __init__(self, name: str, images: list[Image.Image], live: bool, times: Times) -> None:
+        self.name, self.live = name, live
+        self._images, self._times, self._number = images, times, 0
+
+    def pictures(self, stop: threading.Event) -> Iterator[Picture]:
+        due = time.monotonic()
+        while not stop.is_set() and not self._times.ending.is_set():
+            if self.live:
+                due = max(due + 1 / FPS, time.monotonic() - 1)
+                stop.wait(max(due - time.monotonic(), 0))
+            self._number += 1
+            image = self._images[self._number % len(self._images)]
+            yield Picture(OpenedImage(image, image.size), time.monotonic())
+            if self._times.busy and self._number % LOSS_EVERY == 0:
+                raise SourceLost(f"{self.name}: broke off")
+
+
+class Clock:
+    """`time.time` for everyone, which may be set back."""
+
+    def __init__(self) -> None:
+        self._real, self.behind = time.time, 0.0
+        time.time = self  # type: ignore[assignment]
+
+    def __call__(self) -> float:
+        return self._real() - self.behind
+
+
+class Lines:
+    """Counts the lines that were written, by whichever file."""
+
+    def __init__(self) -> None:
+        self.written, write = 0, jsonl.RotatedFile.write
+
+        def counting(this: jsonl.RotatedFile, lines: bytes) -> None:
+            write(this, lines)
+            self.written += lines.count(b"\n")
+
+        jsonl.RotatedFile.write = counting  # type: ignore[method-assign, assignment]
+
+
+def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> None:
+    """One run of at most `seconds`; it ends when all frames that are wanted have gone through."""
+    subject, clock, times = open_subject(), Clock(), Times()
+    path, random = gaussian(subject), np.random.default_rng(0)
+    images = [image.resize((96, 96)) for image in frames(subject, 50)]
+    result = load(path).segment(images[0])
+    capture._FIRST_PAUSE = 0.02  # seconds: so that a loss costs few frames
+    before, until = rows.get(KEY).get("frames", 0), time.monotonic() + seconds
+    if before >= WANTED:
+        return
+    told: Counter[str] = Counter()
+    sinks: list[Sink] = []
+    ports: list[int] = []
+
+    def notify(notice: Notice) -> None:
+        told[notice.kind] += 1
+        if notice.kind == "page":
+            ports.append(int(notice.text.rpartition(" ")[2]))
+        if notice.kind in ("source_failed", "bundle_refused", "sink"):
+            say(notice.text)
+        for sink in sinks:
+            sink.notice(notice)
+
+    sources = [Camera("one", images, True, times), Camera("two", images, True, times),
+               Camera("three", images, False, times)]  # fmt: skip
+    loop = Loop(lambda: StandIn(load(path), result, random), sources, LoopOptions(frozen_after=0), notify)  # type: ignore[arg-type, return-value]
+    receiver = Visitors("receiver", 0, 0)
+    stack.callback(receiver.close)
+    lines = Lines()
+    options = SinkOptions(
+        jsonl=str(disk / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=disk / "saved", quota_bytes=20_000_000,
+        webhook=f"http://127.0.0.1:{receiver.counts['port']}/", spool=disk / "spool", http="127.0.0.1:0",
+    )  # fmt: skip
+    sinks += open_sinks(options, loop, lambda: False, closing := ExitStack(), open_drift(loop, DEFAULT_ALPHA))
+    told_before = sum(told.values())  # by what opens the sinks, before they listen
+    opened = {type(sink): sink for sink in sinks}
+    kept, events, listed = opened[SavedFrames], opened[Deliveries], opened[JsonLines]
+    assert isinstance(kept, SavedFrames)
+    assert isinstance(events, Deliveries)
+    assert isinstance(listed, JsonLines)
+    asked, put = Counter[str](), events._keep.put
+
+    def counting_put(item: tuple[str, bytes]) -> None:
+        asked["events"] += 1
+        put(item)
+
+    events._keep.put = counting_put  # type: ignore[method-assign]
+    day = Day(disk / "filler", clock, times, ports[0])
+    latency = {"quiet": Bins(), "busy": Bins()}
+    memory: dict[str, list[float]] = {"quiet": [], "busy": []}
+    outcomes, anomalous, judged, reserve = Counter[str](), 0, 0, 0.0
+    for seen, outcome in enumerate(loop.outcomes(), 1):
+        for sink in sinks:
+            sink.outcome(outcome)
+        outcomes[outcome.source] += 1
+        judged += outcome.result is not None
+        anomalous += bool(outcome.anomalous)
+        if day.settled(seen) and outcome.source != "three":
+            latency["busy" if times.busy else "quiet"].add(outcome.latency_ms)
+        del outcome
+        if seen >= WARM and seen % PART == 0:
+            gc.collect()
+            reserve = max(reserve, own_mb())
+            give_back_reserve()
+            memory["busy" if times.busy else "quiet"].append(own_mb())
+            say(f"{before + seen} frames, {own_mb()} MB, load {os.getloadavg()[0]:.1f}, {day.said()}")
+        day.at(seen, before + seen)
+        if times.busy and seen % RELOAD_EVERY == 0:
+            loop.reload()
+            day.reloads += 1
+        if before + seen >= WANTED or time.monotonic() > until:
+            times.ending.set()
+    day.close()
+    closing.close()
+    time.sleep(2)  # what the receiver says comes once a second
+    given = {state.name: state.frames for state in loop.states}
+    dropped = {state.name: state.dropped for state in loop.states}
+    frames_seen = sum(outcomes.values())
+    notices = sum(told.values()) - told_before
+    run = {
+        "frames": frames_seen,
+        "given": sum(given.values()),
+        "dropped_for_newer_ones": sum(dropped.values()),
+        "unaccounted_for": sum(given.values()) - frames_seen - sum(dropped.values()),
+        "judged": judged,
+        "lines": {"written": lines.written, "lost": listed.lost,
+                  "unaccounted_for": frames_seen + notices - lines.written - listed.lost},
+        "saved": {"saved": kept._next - 1, "lost": kept.lost,
+                  "unaccounted_for": anomalous - (kept._next - 1) - kept.lost},
+        "events": {"arrived": receiver.counts["events"], "lost": events.lost,
+                   "unaccounted_for": asked["events"] - receiver.counts["events"] - events.lost},
+        "told": dict(told), "reloads_asked": day.reloads, "disk_full": day.filled, "clock_set_back": day.set_back,
+        "browsers": day.looks, "idle_connections_made": day.made,
+        "memory": _memory(memory, reserve),
+        "latency_ms": {name: {"p50": bins.quantile(0.5), "p99": bins.quantile(0.99)} for name, bins in latency.items()},
+    }  # fmt: skip
+    run["p99_over_quiet"] = round(latency["busy"].quantile(0.99) / latency["quiet"].quantile(0.99), 3)
+    rows.update(KEY, frames=before + frames_seen, wanted=WANTED, runs=[*rows.get(KEY).get("runs", []), run],
+                command="python -m benchmarks.endurance.plant", **conditions(subject))  # fmt: skip
+    print(run)
+
+
+def _memory(looks: dict[str, list[float]], reserve: float) -> dict[str, Any]:
+    """Of quiet looks, when nothing is on its way, all; of busy ones, while bundles are opened and pictures drawn, the
+    medians of the first and the last quarter. most: with what the C library keeps in reserve."""
+    busy = looks["busy"]
+    quarter = len(busy) // 4
+    found: dict[str, Any] = {"quiet_mb": looks["quiet"], "most_mb": reserve}
+    if quarter:
+        first, last = np.median(busy[:quarter]), np.median(busy[-quarter:])
+        found |= {"busy_first_quarter_mb": round(float(first), 1), "busy_last_quarter_mb": round(float(last), 1),
+                  "busy_last_over_first": round(float(last / first) - 1, 4)}  # fmt: skip
+    return found
+
+
+class Day:
+    """What disturbs, by the frame's number."""
+
+    def __init__(self, filler: Path, clock: Clock, times: Times, port: int) -> None:
+        self._filler, self._clock, self._times, self._port = filler, clock, times, port
+        self._since = 0
+        self._visitors: list[Visitors] = []
+        self.reloads = self.filled = self.set_back = self.made = 0
+        self.looks = {"looks": 0, "failed": 0}
+
+    def settled(self, seen: int) -> bool:
+        """Whether quiet or busy have lasted for a while."""
+        return seen > self._since + SETTLE
+
+    def said(self) -> str:
+        """For a line of progress."""
+        return "busy" if self._times.busy else "quiet"
+
+    def at(self, seen: int, whole: int) -> None:
+        """seen: frames of this run; whole: of all runs."""
+        busy = seen % CYCLE >= QUIET
+        if busy != self._times.busy:
+            self._times.busy, self._since = busy, seen
+            self._come() if busy else self._go()
+        full = any(start <= whole < end for start, end in FULL)
+        if full and (not self._filler.exists() or seen % 100 == 0):  # what the sinks free is taken, too
+            self.filled += not self._filler.exists()
+            fill(self._filler)
+        elif not full and self._filler.exists():
+            self._filler.unlink()
+        if whole >= SET_BACK[0] and not self._clock.behind:
+            self._clock.behind = SET_BACK[1]
+            self.set_back += 1
+
+    def close(self) -> None:
+        self._go()
+        with suppress(FileNotFoundError):
+            self._filler.unlink()
+
+    def _come(self) -> None:
+        self._visitors = [Visitors("browsers", self._port, BROWSERS), Visitors("idle", self._port, IDLE)]
+
+    def _go(self) -> None:
+        for visitors in self._visitors:
+            for name, count in visitors.counts.items():
+                if name == "made":
+                    self.made += count
+                else:
+                    self.looks[name] += count
+            visitors.close()
+        self._visitors = []
+
+
+def fill(path: Path) -> None:
+    """Leave no byte free, and what is there as it is."""
+    with path.open("ab", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(b"\0" * size)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder]
+        if subprocess.run(mount, check=False, capture_output=True).returncode:
+            say("no tmpfs can be mounted here, which needs root; left out")
+            return
+        stack.callback(subprocess.run, ["umount", folder], check=True)
+        seconds = float(os.environ.get("PANDA_SOAK_SECONDS", "300"))
+        soak(ResultsFile("endurance/results/plant"), seconds, Path(folder), stack)
+
+
+if __name__ == "__main__":
+    main()
