@@ -78,6 +78,11 @@ class TestPipe:
         with pytest.raises(PandaError, match="--raw"):
             parse_raw(text)
 
+    @pytest.mark.parametrize("kind", ["nv12", "bayer_rggb8", "mono12p"])
+    def test_frames_of_other_kinds_are_refused_with_the_way_out(self, kind: str) -> None:
+        with pytest.raises(PandaError, match=r"NV12, Bayer and packed .* turned into RGB before \(docs/pictures.md"):
+            parse_raw(f"640x480x{kind}")
+
     def test_raw_sizes(self) -> None:
         assert parse_raw("640x480") == (640, 480, 3)
         assert parse_raw("32x16x1") == (32, 16, 1)

@@ -65,6 +65,11 @@ class PipeSource:
 def parse_raw(text: str) -> tuple[int, int, int]:
     """`WIDTHxHEIGHT`, RGB, or `WIDTHxHEIGHTx1`, grey, as (width, height, channels). Raises PandaError."""
     parts = text.lower().split("x")
+    if len(parts) == 3 and not parts[2].isdecimal():
+        raise PandaError(
+            f"--raw {text}: frames are RGB or grey of 8 bits; NV12, Bayer and packed 10 or 12 bits must be turned into "
+            "RGB before (docs/pictures.md, Raw frames)"
+        )
     numbers = [int(part) for part in parts if part.isascii() and part.isdecimal()]
     if len(numbers) != len(parts) or len(numbers) not in (2, 3) or (len(numbers) == 3 and numbers[2] not in (1, 3)):
         raise PandaError(f"--raw {text}: expected WIDTHxHEIGHT (RGB) or WIDTHxHEIGHTx1 (grey), such as 640x480")
