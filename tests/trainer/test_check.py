@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from panda_train import backbones
 from panda_train.check.page import page_of
@@ -165,6 +165,22 @@ def test_pictures_of_ten_bits(data: Path) -> None:
     Image.open(data / "train/good/00.png").save(data / "test/good/copy.tif")
     (found,) = looked(data).findings
     assert (found.kind, [path.name for path in found.paths]) == ("leak", ["00.png", "copy.tif"])
+
+
+def test_each_picture_is_decoded_once(
+    data: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(backbones, "load", lambda *_: tiny_backbone())
+    decoded = []
+
+    def counting(image: ImageFile.ImageFile) -> None:
+        decoded.append(image.size)
+        prepare(image)
+
+    prepare = ImageFile.ImageFile.load_prepare
+    monkeypatch.setattr(ImageFile.ImageFile, "load_prepare", counting)
+    check(open_dataset(data), FPR)
+    assert len(decoded) == NORMAL + 2 * TEST + TEST  # of the pictures, and of the masks
 
 
 class TestByEmbeddings:

@@ -93,3 +93,41 @@ def test_a_constant_picture_of_the_bank_is_not_anomalous(tmp_path: Path) -> None
     assert manifest.calibration is not None
     detector = panda_edge.load(tmp_path / "x.panda", fpr=0.2)
     assert not any(detector.segment(data / f"{number:02d}a.png").anomalous for number in range(12))
+
+
+def test_what_fit_says_of_its_pictures(
+    pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`panda-train check` in short: what cannot be read, copies, what nobody could judge, what is far from all."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures[:14]:
+        shutil.copy(path, data)
+    shutil.copy(pictures[0], data / "copy.bmp")
+    (data / "damaged.bmp").write_bytes(pictures[0].read_bytes()[:99])
+    Image.fromarray(np.asarray(Image.open(pictures[14])) // 30).save(data / "dark.bmp")
+    image = Image.open(pictures[15])
+    image.paste((255, 0, 0), (8, 8, 120, 100))
+    image.save(data / "odd.bmp")
+    fit(data, tmp_path / "x.panda", options())
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        lines[0] == "check: 18 pictures, 1 cannot be read, 1 black (dark.bmp), 1 flat (dark.bmp), 1 blurred (odd.bmp)"
+    )
+    assert lines[1] == "left out as copies: 1 of 18 normal pictures (copy.bmp of 00.bmp)"
+    assert "check: 1 normal picture is far from all others; a defect may have slipped in: dark.bmp" in lines
+
+
+def test_copies_among_pictures_of_twelve_bits(
+    pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in pictures[:12]:
+        grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
+        Image.fromarray(grey * 16 + (grey >> 4)).save(data / f"{path.stem}.png")
+    Image.open(data / "03.png").save(data / "twin.tif")
+    manifest = fit(data, tmp_path / "x.panda", options())
+    assert manifest is not None
+    assert manifest.preprocessing.white == 4095
+    assert "left out as copies: 1 of 13 normal pictures (twin.tif of 03.png)" in capsys.readouterr().err

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from panda_edge.builder.bundle_writer import check_target
-from panda_edge.builder.copies import Distinct, without_copies
 from panda_edge.builder.progress import silent
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES, TILES_RULE
@@ -22,11 +21,12 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.roi_mask import Rois
+from panda_edge.printable import printable
 from panda_export.options import BankOptions, ExportOptions
 from panda_train import adapt, backbones
 from panda_train.adapt import AdaptOptions
+from panda_train.check.short import Seen, far_from_others, look_through
 from panda_train.data.folders import Dataset, open_dataset
-from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal
 from panda_train.progress import show, waiting
 from panda_train.resolution import Resolution, preprocessing_of
@@ -115,7 +115,8 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
 
     if group.on_rank_zero(lambda: dataset.train) != dataset.train:
         raise PandaError(f"{dataset.root}: process {group.rank} sees other pictures there; all need the same")
-    normal = group.on_rank_zero(lambda: _distinct(dataset.train))
+    seen = group.on_rank_zero(lambda: _looked_through(dataset.train))
+    normal = seen.distinct
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
     kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not group.is_rank_zero)
@@ -146,17 +147,19 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
     )
     if group.is_rank_zero:
         _state_file(out).unlink(missing_ok=True)
+        for line in far_from_others(out, [path for path in kept if path not in seen.unreadable]):
+            print(printable(line), file=sys.stderr)
         if manifest.calibration is None and options.held_out is None:
             print(_undecided(len(normal.paths), 2 if leave_one_out else 3), file=sys.stderr)
     return manifest
 
 
-def _distinct(images: Sequence[Path]) -> Distinct:
-    """Each picture once; says on stderr which are left out."""
-    normal = without_copies(images, show, white=headers_of(images).white)
-    if normal.said:
-        print(normal.said, file=sys.stderr)
-    return normal
+def _looked_through(images: Sequence[Path]) -> Seen:
+    """A look at the pictures, told on stderr."""
+    seen = look_through(images)
+    for line in seen.lines:
+        print(printable(line), file=sys.stderr)
+    return seen
 
 
 def _undecided(pictures: int, least: int) -> str:

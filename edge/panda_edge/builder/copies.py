@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.spread import evenly_spread
@@ -26,7 +27,7 @@ LOOKS_FILE = "extend/looks.npy"
 
 _SQUARES, _FINE = 16, 4  # squares a side of a look; samples a side of a square
 LOOK_SIZE = _SQUARES * _SQUARES * 3
-_DRAFT = 2 * _SQUARES * _FINE, 2 * _SQUARES * _FINE
+_DRAFT = 448, 448  # pixels, as `panda-train check` decodes a JPEG, so that its looks are those of `fit` and `extend`
 _MOST = 4.0  # grey levels of 255: pictures that differ by more are not copies
 _SHARE = 6.0  # times further than a copy is, most pictures lie from the one most alike
 _USUAL = 0.25  # quantile over pictures of the distance to the one most alike
@@ -64,7 +65,11 @@ def without_copies(
 
     stored: looks of pictures that a bundle has, (N, LOOK_SIZE), which come first. white: see `open_image`.
     """
-    seen = list(progress(_looks(paths, white), "compare", len(paths)))
+    return taken_once(paths, list(progress(_looks(paths, white), "compare", len(paths))), stored)
+
+
+def taken_once(paths: Sequence[Path], seen: Sequence[np.ndarray | None], stored: np.ndarray | None = None) -> Distinct:
+    """As `without_copies`. seen: the look of each picture; None of one that cannot be read."""
     readable = [number for number, look in enumerate(seen) if look is not None]
     looks = _stacked([look for look in seen if look is not None])
     there = 0 if stored is None else len(stored)
@@ -184,11 +189,17 @@ def _looks(paths: Sequence[Path], white: int | None) -> Iterator[np.ndarray | No
 
 
 def _look(path: Path, white: int | None) -> np.ndarray | None:
-    """Mean colours of a picture's squares, float32 (LOOK_SIZE,); None where it cannot be read."""
+    """A picture's look; None where it cannot be read."""
     try:
-        image = to_rgb(open_image(path, lambda size: _DRAFT, keep_grey=True, white=white).image)
+        return look_of(open_image(path, lambda size: _DRAFT, keep_grey=True, white=white).image)
     except ImageError:
         return None
+
+
+def look_of(image: Image.Image) -> np.ndarray:
+    """Mean colours of the squares of a picture, RGB or grey, of 448 pixels a side or more where it was decoded down;
+    float32 (LOOK_SIZE,)."""
+    image = to_rgb(image)
     side = _SQUARES * _FINE
     fine = np.asarray(image.resize((side, side), reducing_gap=3.0), dtype=np.float32)
     squares = fine.reshape(_SQUARES, _FINE, _SQUARES, _FINE, 3).mean(axis=(1, 3))

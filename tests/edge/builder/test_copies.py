@@ -132,3 +132,20 @@ def test_the_rule_by_brute_force() -> None:
         first = first_of_copies(looks)
         np.testing.assert_array_equal(first[20:30], np.arange(10))
         assert (np.delete(first, np.s_[20:30]) == np.delete(np.arange(40), np.s_[20:30])).all()
+
+
+def test_pictures_of_twelve_bits_are_compared_as_scaled(parts: list[Path], tmp_path: Path) -> None:
+    """White is the pictures' own: their looks are those of the same pictures in 8 bits, and so copies are found."""
+    deep = []
+    for path in parts:
+        grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
+        deep.append(tmp_path / path.name)
+        Image.fromarray(grey * 16 + (grey >> 4)).save(deep[-1])
+    Image.open(parts[3]).convert("L").save(twin := tmp_path / "twin.jpg", quality=95)
+    shallow = looks_of(
+        [save(np.asarray(Image.open(path).convert("L")), tmp_path / f"{path.stem}.bmp") for path in parts]
+    )
+    np.testing.assert_allclose(looks_of(deep, 4095), shallow, atol=0.6)
+    found = without_copies([*deep, twin], white=4095)
+    assert found.copies == (("twin.jpg", "part-3.png"),)
+    assert without_copies([*deep, twin]).copies == ()  # 12 bits without a white cannot be read

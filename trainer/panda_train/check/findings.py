@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panda_edge.builder.copies import first_of_copies, looks_of
+import numpy as np
+
+from panda_edge.builder.copies import LOOK_SIZE, first_of_copies
 from panda_edge.decide.false_alarms import images_needed
 from panda_edge.errors import DataError
 from panda_edge.images.quality import Quality
@@ -34,14 +36,14 @@ class Finding:
     problem: bool = True
 
 
-def findings(dataset: Dataset, looks: Sequence[Look], fpr: float, white: int | None = None) -> list[Finding]:
-    """What the files alone tell, the worst first. white: see `open_image`."""
+def findings(dataset: Dataset, looks: Sequence[Look], fpr: float) -> list[Finding]:
+    """What the files alone tell, the worst first."""
     readable = [look for look in looks if not look.error]
     found = [
         _unreadable(looks),
-        *_copies(readable, white),
+        *_copies(readable),
         *_masks(dataset, {look.place.path: look.size for look in readable}),
-        *_quality(readable),
+        *quality_findings(readable),
         *_shapes(readable),
         _too_few(sum(look.place.part == "train" for look in readable), fpr),
     ]
@@ -55,11 +57,12 @@ def _unreadable(looks: Sequence[Look]) -> Finding | None:
     return Finding("unreadable", f"{_counted(bad, 'picture')} cannot be read: {bad[0].error}", _paths(bad))
 
 
-def _copies(looks: Sequence[Look], white: int | None) -> list[Finding]:
+def _copies(looks: Sequence[Look]) -> list[Finding]:
     """Groups of pictures that are the same, to the byte or nearly so."""
     firsts: dict[str, int] = {}
     exact = [firsts.setdefault(look.digest, number) for number, look in enumerate(looks)]
-    near = first_of_copies(looks_of([look.place.path for look in looks], white))
+    colours = [look.colours for look in looks if look.colours is not None]
+    near = first_of_copies(np.stack(colours) if colours else np.zeros((0, LOOK_SIZE), np.float32))
     groups: dict[int, list[int]] = defaultdict(list)
     for number in range(len(looks)):
         groups[int(near[exact[number]])].append(number)
@@ -106,7 +109,7 @@ def _masks(dataset: Dataset, sizes: dict[Path, tuple[int, int]]) -> Iterable[Fin
         yield Finding("bad-mask", f"{_counted(paths, 'mask')}: {why}", tuple(paths))
 
 
-def _quality(looks: Sequence[Look]) -> Iterable[Finding]:
+def quality_findings(looks: Sequence[Look]) -> Iterable[Finding]:
     """Pictures so dark, bright, flat or soft beside most normal ones that nobody could judge them."""
     normal = [look.quality for look in looks if look.place.part == "train" and look.quality]
     if not normal:

@@ -9,7 +9,8 @@ from typing import Any
 
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_train.check.findings import Finding, findings
-from panda_train.check.looks import looks_at, places_of
+from panda_train.check.looks import Look, looks_at, places_of
+from panda_train.check.unlike import unlike
 from panda_train.data.folders import Dataset
 from panda_train.data.headers import headers_of
 from panda_train.progress import show
@@ -59,13 +60,20 @@ def check(dataset: Dataset, fpr: float = DEFAULT_FPR, compare: bool = True) -> R
     places = places_of(dataset)
     counts = Counter(f"{place.part}/{place.kind}" for place in places)
     white = headers_of(dataset.train).white
-    looks = list(show(looks_at(places, white), "look", len(places)))
-    found = findings(dataset, looks, fpr, white)
-    least: list[tuple[Path, float]] = []
+    looks: list[Look] = []
+    embedder = None
     if compare:
-        from panda_train.check.unlike import unlike  # torch, which what is above does without
+        from panda_train.check.embedder import Embedder  # torch, which the rest does without
 
-        compared = unlike(looks, white)
+        embedder = Embedder()
+    for look, frame in show(looks_at(places, white), "look", len(places)):
+        looks.append(look)
+        if embedder is not None and frame is not None and not look.place.anomalous:
+            embedder.add(frame)
+    found = findings(dataset, looks, fpr)
+    least: list[tuple[Path, float]] = []
+    if embedder is not None:
+        compared = unlike(looks, embedder.embeddings())
         found, least = found + compared.findings, compared.least
     found.sort(key=lambda finding: not finding.problem)
     return Report(dataset.root, dict(counts), found, dataset.train, white, least)

@@ -10,22 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.drift import DriftMartingale
-from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search import kernel
-from panda_train import backbones
 from panda_train.check.findings import Finding
-from panda_train.check.looks import SIDE, Look
-from panda_train.progress import show
+from panda_train.check.looks import Look
 
 NEIGHBOURS = 2  # as DN2
 SHOWN = 12
 _FAR = 6.0  # robust standard deviations of the logarithm of the score
 _ALPHA = 0.01  # chance that a change is said though there is none
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -36,24 +31,32 @@ class Unlike:
     findings: list[Finding]
 
 
-def unlike(looks: Sequence[Look], white: int | None) -> Unlike:
-    """Compare the normal pictures of `train` with each other, and those of `test` with them."""
+def unlike(looks: Sequence[Look], embedded: np.ndarray) -> Unlike:
+    """Compare the normal pictures of `train` with each other, and those of `test` with them.
+
+    embedded: float32 (N, D), of unit length, of those that are normal and can be read, `train` first.
+    """
     normal = [look.place for look in looks if not look.error and not look.place.anomalous]
     train = [place.path for place in normal if place.part == "train"]
-    test = [place.path for place in normal if place.part == "test"]
     if len(train) <= NEIGHBOURS:
         return Unlike([], [])
-    embedded = _embeddings([*train, *test], white)
     stored = embedded[: len(train)]
-    nearest, _ = kernel.topk(embedded, stored, NEIGHBOURS + 1, default_threads())
-    itself = nearest[: len(train), 1:].mean(axis=1)  # without itself, which lies at 0
-    others = nearest[len(train) :, :NEIGHBOURS].mean(axis=1)
+    itself = apart(stored)
+    nearest, _ = kernel.topk(embedded[len(train) :], stored, NEIGHBOURS, default_threads())
     order = np.argsort(-itself, kind="stable")
-    found = [*_far(train, itself), *_drift(itself, others)]
+    found = [*far(train, itself), *_drift(itself, nearest.mean(axis=1))]
     return Unlike([(train[i], float(itself[i])) for i in order[:SHOWN]], found)
 
 
-def _far(paths: Sequence[Path], scores: np.ndarray) -> list[Finding]:
+def apart(embedded: np.ndarray) -> np.ndarray:
+    """DN2's score of each picture by the others; float32 (N,). embedded: float32 (N, D), N above NEIGHBOURS."""
+    nearest, _ = kernel.topk(embedded, embedded, NEIGHBOURS + 1, default_threads())
+    scores: np.ndarray = nearest[:, 1:].mean(axis=1)  # without itself, which lies at 0
+    return scores
+
+
+def far(paths: Sequence[Path], scores: np.ndarray) -> list[Finding]:
+    """The pictures whose score is out of proportion to all others'."""
     logs = np.log(np.maximum(scores, 1e-12))
     spread = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
     far = np.flatnonzero(logs > np.median(logs) + _FAR * max(spread, 1e-6))
@@ -81,17 +84,3 @@ def _drift(calibration: np.ndarray, scores: np.ndarray) -> list[Finding]:
             f"{1 / most:.2g} where both are drawn alike); a promised rate will not hold on them",
         )
     ]
-
-
-@torch.inference_mode()
-def _embeddings(paths: Sequence[Path], white: int | None) -> np.ndarray:
-    """float32 (N, D), of unit length."""
-    backbone = backbones.load(backbones.DEFAULT)
-    preprocessing = Preprocessing(SIDE, SIDE, white=white)
-    found = []
-    batches = [paths[begin : begin + _BATCH] for begin in range(0, len(paths), _BATCH)]
-    for batch in show(batches, "compare", len(batches)):
-        frames = torch.from_numpy(np.stack([preprocessing.apply(path) for path in batch]))
-        embedding, _ = backbone(backbone.normalise(frames))
-        found.append(torch.nn.functional.normalize(embedding, dim=1).numpy())
-    return np.ascontiguousarray(np.concatenate(found), dtype=np.float32)
