@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge.builder.bundle_writer import write_manifest
-from panda_edge.bundle.manifest import DecisionRule, Detection, Level, Manifest, Segmentation, Wide
+from panda_edge.bundle.manifest import DecisionRule, Detection, Level, Manifest, Segmentation
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES
 from panda_edge.decide.local import GRID, NORMAL_MAP_FILE
@@ -20,8 +20,10 @@ from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.kernel import quantise_rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
-from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_edge.search.wide import WIDE_DTYPE, WIDE_OWN_DISTANCES_FILE, wide_files
+from panda_edge.search.steps import STEPS, written
+from panda_edge.search.steps.border_gain import BorderGain
+from panda_edge.search.steps.context import Context
+from panda_edge.search.steps.leave_one_out import LeaveOneOut
 
 SIDE, SIZE, IMAGES, VECTORS = 64, 12, 6, 20  # input pixels; numbers of an embedding; images and descriptors stored
 LEVELS = (Level(16, 4, 4, 7), Level(8, 8, 8, 5), Level(4, 16, 16, 3))
@@ -80,6 +82,7 @@ _GALLERIES: dict[str, tuple[str, int, str, Writer]] = {  # name: bank, count, dt
     "gaussian": ("gaussian", IMAGES, "float16", _gaussian),
 }
 KINDS = (*_GALLERIES, "tiles")
+_STEPS = LeaveOneOut(0.5), BorderGain((1.5, 1.25)), Context(1.0, 0.5, 0.5, 0.5)
 
 
 def write_small_bundle(bundle: Path, kind: str) -> Manifest:
@@ -94,10 +97,9 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
     else:
         np.save(bundle / EMBEDDINGS_FILE, vectors)
     if kind in ("exact", "bytes"):
-        for file, level in ((OWN_DISTANCES_FILE, LEVELS[-1]), (WIDE_OWN_DISTANCES_FILE, LEVELS[1])):
-            np.save(bundle / file, random.random((IMAGES, level.height, level.width)).astype(np.float16))
-        for file, shape in wide_files(LEVELS).items():
-            np.save(bundle / file, random.standard_normal((IMAGES, *shape)).astype(WIDE_DTYPE))
+        for step in STEPS.values():
+            for file, (shape, of) in step.files(LEVELS).items():
+                np.save(bundle / file, random.random((IMAGES, *shape)).astype(of))
     tiles = None
     if kind == "tiles":
         tiles = Tiling(0.25, height=96, width=96)
@@ -117,8 +119,7 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
             segmentation=Segmentation(
                 bank, count, 4, dtype, 4.0, 0.5, 2.0, ef=20 if kind == "hnsw" else None,
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
-                discount=0.5 if kind in ("exact", "bytes") else 0.0,
-                wide=Wide(1.0, 0.5, 0.5) if kind in ("exact", "bytes") else None,
+                steps=tuple(map(written, _STEPS)) if kind in ("exact", "bytes") else (),
             ),
             export={"seed": 0},
             decision=DecisionRule("local"),

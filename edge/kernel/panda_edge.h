@@ -43,9 +43,8 @@ typedef struct {
     double p_value; /* share of normal images that score at least as high, 1 / (n + 1) to 1; NaN: not calibrated */
 } panda_edge_result;
 
-/* Opens NAME.panda; its arrays are mapped, and read once to check their hashes. What a wider look compares with, where
- * the bundle asks for one, is made of them, in memory: two bytes for each number of it. threads: of a search, 1 to 256.
- * NULL and a line on failure. */
+/* Opens NAME.panda; its arrays are mapped, and read once to check their hashes. threads: of a search, 1 to 256. NULL
+ * and a line on failure. */
 panda_edge_bundle *panda_edge_open(const char *path, int threads, panda_edge_error *error);
 void panda_edge_close(panda_edge_bundle *bundle);
 panda_edge_shape panda_edge_shape_of(const panda_edge_bundle *bundle);

@@ -121,7 +121,6 @@ def _finished(
         average=options.averaged if options.gallery == "gaussian" else 1,
         rank=options.rank if options.gallery == "gaussian" else None,
         window=options.window,
-        discount=options.discount or 0.0,
     )
     if not tiled and seen.copies == 1:
         # A bank of whole pictures numbers what it has kept.

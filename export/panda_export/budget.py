@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +13,7 @@ from panda_edge.builder.gaussian import largest_rank
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import PandaError
 from panda_edge.search.gaussian import DescriptorGrid
-from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE
-from panda_edge.search.wide import WIDE_DTYPE, wide_files, wide_grid
+from panda_edge.search.steps import STEPS
 from panda_export.options import BankOptions
 
 _GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
@@ -53,13 +53,9 @@ def fit_budget(
     embedding = _FLOAT32 * embedding_size + (_GRAPH_BYTES if options.detection_bank(images) == "hnsw" else 0)
     if options.gallery == "exact":
         pyramid = sum(level.height * level.width * _row_bytes(level, options.dtype) for level in levels)
-        if options.discount:
-            cells = levels[-1].height * levels[-1].width
-            if options.wide:
-                cells += wide_grid(levels).height * wide_grid(levels).width
-                values = sum(places * channels for places, channels in wide_files(levels).values())
-                pyramid += values * np.dtype(WIDE_DTYPE).itemsize
-            pyramid += cells * np.dtype(OWN_DISTANCES_DTYPE).itemsize
+        for recipe in options.steps or ():
+            for shape, dtype in STEPS[recipe.name].files(levels).values():
+                pyramid += math.prod(shape) * np.dtype(dtype).itemsize
         kept = min(images, int(most / (pyramid + embedding)))
         return Budget(options, _at_least_one(kept, options), f"{kept} of {images} normal {what}")
     if options.gallery in ("kmeans", "kmeans-levels"):

@@ -18,7 +18,7 @@ from panda_edge.builder.pictures import Pictures
 from panda_edge.builder.process_group import ALONE, ProcessGroup
 from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.selftest import FRAMES, mirrored_frames, write_selftest
-from panda_edge.builder.usual_maps import with_usual_maps
+from panda_edge.builder.steps import recipes_as_json, with_steps
 from panda_edge.bundle.manifest import DecisionRule, Manifest, RoiEntry
 from panda_edge.bundle.roi_file import write_roi
 from panda_edge.errors import PandaError
@@ -134,7 +134,7 @@ def write_searchable(
 
     manifest = group.on_rank_zero(write)
     pictures.preprocessing = dataclasses.replace(manifest.preprocessing, rois=rois)
-    return with_usual_maps(staging, manifest, progress, group), banks
+    return with_steps(staging, manifest, options.bank.steps or (), progress, group), banks
 
 
 def _leaves_one_out(options: ExportOptions, held_out: Sequence[Path]) -> bool:
@@ -183,7 +183,7 @@ def _manifest(
             "seed": options.seed,
             "augment": options.augment,
             "average": bank.averaged,
-            "wide": bank.wide,
+            "steps": recipes_as_json(bank.steps or ()),
             "standardise": bank.standardise,
             "level_weights": bank.level_weights and list(bank.level_weights),
             "train_images": banks.pictures,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from panda_edge.builder.steps import check_recipes, default_recipes
+from panda_edge.builder.steps.recipe import Recipe
 from panda_edge.bundle import manifest
 from panda_edge.decide.calibration import DEFAULT_RULE
 from panda_edge.errors import PandaError
@@ -37,7 +39,6 @@ EMBEDDINGS = ("auto", "exact", "hnsw")
 HNSW_FROM = 10_000
 
 _NEIGHBORS, _TILE_NEIGHBORS, _TILE_AVERAGE = 50, 20, 3
-_DISCOUNT, _WIDE, _MOST_WIDE = 0.35, 0.5, 100  # chosen with one set left out: `benchmarks/studies/map_steps`
 _TILE_WEIGHTS = (1.0, 1.0, 0.0)  # what the finest level adds on boards is within .002, and costs half of the search
 _OWN_AVERAGE = {"gaussian": 3, "coreset": 3}  # banks on the cells of the second-finest level
 
@@ -57,10 +58,8 @@ class BankOptions:
     level_weights: of the levels' squared distances, coarse first; None for 1 each, or 1, 1, 0 of exact banks of tiles.
     embeddings: one of EMBEDDINGS. compare: one of COMPARE, for tiles. window: of an exact gallery, how many cells of
     the coarsest level away from its own place a position is compared; None for everywhere.
-    discount: of an exact gallery, the share of a match's leave-one-out distance that is subtracted, 0 to 1; None for
-    0.35. With 0 the map is SPADE's, as in the paper; else whole pictures correct the border gain, too
-    (`panda_edge.builder.evened`). wide: of an exact gallery, the weight of what 3 × 3 averages find
-    (`panda_edge.search.wide`); None for 0.5 with a discount, else 0.
+    steps: of an exact gallery, what is asked of the heat map's steps, in order (`panda_edge.builder.steps`); None for
+    the default. Without any, the map is SPADE's, as in the paper.
     """
 
     bank: str = "exact"
@@ -78,8 +77,7 @@ class BankOptions:
     embeddings: str = "auto"
     compare: str = "auto"
     window: int | None = None
-    discount: float | None = None
-    wide: float | None = None
+    steps: tuple[Recipe, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.bank not in BANKS:
@@ -98,13 +96,7 @@ class BankOptions:
             raise PandaError(
                 f"--window {self.window}: expected 0 to {manifest.MAX_WINDOW} cells, with --bank exact or hnsw"
             )
-        if self.discount and not (0 <= self.discount <= 1 and self.gallery == "exact"):
-            raise PandaError(f"discount is {self.discount:g}; expected a share from 0 to 1, of an exact or hnsw bank")
-        if self.wide and not (0 <= self.wide <= _MOST_WIDE and self.gallery == "exact" and self.discount != 0):
-            raise PandaError(
-                f"wide is {self.wide:g}; expected a weight from 0 to {_MOST_WIDE}, of an exact or hnsw bank with a "
-                "discount"
-            )
+        check_recipes(self.steps or (), self.gallery, tiled=False)
         own = BANKS[self.bank][0]
         if own != "exact" and self.embeddings not in ("auto", own):
             raise PandaError(f"--embeddings {self.embeddings}: a {self.bank} bank keeps {own}; leave one of them out")
@@ -114,12 +106,11 @@ class BankOptions:
     def resolved(self, tiled: bool) -> BankOptions:
         """With what was left to the bank: docs/decisions/0005-views-and-tiles.md says how tiles' were measured."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
+        steps = default_recipes(self.gallery, tiled) if self.steps is None else self.steps
+        check_recipes(steps, self.gallery, tiled)
+        found = dataclasses.replace(self, neighbors=neighbors, steps=steps)
         if self.gallery != "exact":
-            return dataclasses.replace(self, neighbors=neighbors, discount=0.0, wide=0.0)
-        discount = _DISCOUNT if self.discount is None else self.discount
-        usual = _WIDE if discount else 0.0
-        wide = usual if self.wide is None else self.wide
-        found = dataclasses.replace(self, neighbors=neighbors, discount=discount, wide=wide)
+            return found
         if not tiled:
             return found
         average = _TILE_AVERAGE if self.average is None else self.average

@@ -8,10 +8,15 @@
 #include "library/sha256.h"
 #include "panda_edge.h"
 
-static const char *const NAMES[] = {
-    "manifest.json",         "manifest.json",   "bank/embeddings.npy",    "bank/stride16.npy",
-    "bank/stride04.npy",     "calibration.npy", "bank/own_distances.npy", "bank/wide_own_distances.npy",
-    "bank/wide_stride16.npy"};
+static const char *const NAMES[] = {"manifest.json",
+                                    "manifest.json",
+                                    "bank/embeddings.npy",
+                                    "bank/stride16.npy",
+                                    "bank/stride04.npy",
+                                    "calibration.npy",
+                                    "bank/leave_one_out.npy",
+                                    "bank/context_leave_one_out.npy",
+                                    "bank/context_stride16.npy"};
 enum { FILES = sizeof NAMES / sizeof *NAMES, MOST = 1 << 20 };
 
 static char folder[256];
@@ -31,7 +36,7 @@ static void write_file(const char *name, const uint8_t *data, size_t size)
 /* A copy of the bundle in memory, where there is a file system in it. */
 static void copy_bundle(void)
 {
-    static const char *const others[] = {"bank/stride08.npy", "bank/wide_stride08.npy"};
+    static const char *const others[] = {"bank/stride08.npy", "bank/context_stride08.npy"};
     const char *from = getenv("PANDA_FUZZ_BUNDLE");
     require(from != NULL, "PANDA_FUZZ_BUNDLE");
     snprintf(folder, sizeof folder, "/dev/shm/panda-fuzz-%d", (int)getpid());

@@ -16,8 +16,7 @@ from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import MODEL_FILE, STAGES
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.own_distances import OWN_DISTANCES_FILE
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE
+from reference_steps import STEPS, Compared, squared_distances
 
 RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation
 
@@ -47,25 +46,11 @@ def joint(levels: list[np.ndarray], coarse: int) -> np.ndarray:
     return np.concatenate([g.repeat(finest // len(g), 0).repeat(finest // len(g), 1) for g in grids], axis=-1)
 
 
-def wider(levels: list[np.ndarray], coarse: int) -> np.ndarray:
-    """The same of averages over 3 × 3 cells of each level, at the second-coarsest grid, finer ones averaged."""
-    grids = [grid_of(level.astype(np.float64), depth, coarse) for depth, level in enumerate(levels)]
-    means = [ndimage.uniform_filter(grid, (3, 3, 1), mode="constant") for grid in grids]
-    side = 2 * coarse
-    finer = [m.reshape(side, len(m) // side, side, len(m) // side, -1).mean((1, 3)) for m in means[1:]]
-    return np.concatenate([means[0].repeat(2, 0).repeat(2, 1), *finer], axis=-1)
-
-
-def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, D), (M, D) → (N, M), float64."""
-    return ((a[:, None, :].astype(np.float64) - b[None].astype(np.float64)) ** 2).sum(-1)
-
-
 class Reference:
     """What the paper says, slowly."""
 
     def __init__(self, bundle: Path, manifest: Manifest) -> None:
-        self.manifest = manifest
+        self.bundle, self.manifest = bundle, manifest
         self.session = ort.InferenceSession(bundle / MODEL_FILE, providers=["CPUExecutionProvider"])
         self.coarse = manifest.levels[0].height
         self.levels = [np.load(bundle / f"bank/stride{lv.stride:02d}.npy") for lv in manifest.levels]
@@ -80,72 +65,53 @@ class Reference:
         distances = np.sort(squared_distances(embedding[None], bank)[0])
         return float(distances[: self.manifest.detection.knn].mean())
 
-    def nearest(self, query: np.ndarray, descriptors: np.ndarray, own: np.ndarray | None) -> np.ndarray:
-        """own: of each descriptor, what half is taken off of."""
+    def nearest(self, query: np.ndarray, descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """L2 distance of each cell to the nearest descriptor, and its number: (h, w)."""
         squared = np.array([squared_distances(row, descriptors) for row in query])
-        nearest = np.sqrt(squared.min(2))
-        return nearest if own is None else np.maximum(nearest - 0.35 * own[squared.argmin(2)].astype(np.float64), 0)
+        return np.sqrt(squared.min(2)), squared.argmin(2)
 
-    def excess(self, levels: list[np.ndarray], stored: list[list[np.ndarray]], own: np.ndarray) -> np.ndarray:
-        """What a wider look adds to each finest cell."""
-        wide = self.manifest.segmentation.wide
-        assert wide is not None
-        frames = [wider(frame, self.coarse).astype(np.float16) for frame in stored]
-        descriptors = np.concatenate([frame.reshape(-1, frame.shape[-1]) for frame in frames])
-        found = self.nearest(wider(levels, self.coarse), descriptors, own)
-        return np.maximum(wide.factor * found - wide.floor, 0).repeat(2, 0).repeat(2, 1)
+    def after_steps(self, levels: list[np.ndarray], similar: np.ndarray) -> np.ndarray:
+        """Distances of the finest cells to these stored frames, after the manifest's steps in their order."""
+        stored = [[level[n] for level in self.levels] for n in similar]
+        gallery = [joint(frame, self.coarse) for frame in stored]
+        descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
+        distances, matches = self.nearest(joint(levels, self.coarse), descriptors)
+        frame = Compared(self.bundle, self.grids(levels), [self.grids(one) for one in stored], similar, matches)
+        for step in self.manifest.segmentation.steps:
+            distances = STEPS[step["step"]](distances, frame, step)
+        return distances
 
-    def high(self, nearest: np.ndarray) -> np.ndarray:
-        """Finest cells whose coarsest cell holds a high distance."""
-        wide = self.manifest.segmentation.wide
-        assert wide is not None
-        below = len(nearest) // self.coarse
-        blocks = nearest.reshape(self.coarse, below, self.coarse, below).max(axis=(1, 3)) > wide.above
-        return blocks.repeat(below, 0).repeat(below, 1)
+    def grids(self, levels: list[np.ndarray]) -> list[np.ndarray]:
+        return [grid_of(level.astype(np.float64), depth, self.coarse) for depth, level in enumerate(levels)]
 
-    def heatmap(
-        self,
-        levels: list[np.ndarray],
-        descriptors: np.ndarray,
-        own: np.ndarray | None = None,
-        excess: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """own: of each descriptor, what half is taken off of. excess: what a wider look adds to each cell."""
-        query = joint(levels, self.coarse)
-        side = len(query)
-        nearest = self.nearest(query, descriptors, own)
-        for ring, divisor in enumerate(self.manifest.segmentation.evened):  # cells so far from the border
-            at_ring = np.zeros((side, side), bool)
-            at_ring[ring : side - ring, ring : side - ring] = True
-            at_ring[ring + 1 : side - ring - 1, ring + 1 : side - ring - 1] = False
-            nearest[at_ring] /= divisor
-        if excess is not None:
-            nearest += np.where(self.high(nearest), excess, 0)
-        # Bilinear, half-pixel centres, then Gaussian.
+    def heatmap(self, distances: np.ndarray) -> np.ndarray:
+        """Bilinear, half-pixel centres, then Gaussian."""
+        side = len(distances)
         height, width = self.manifest.preprocessing.height, self.manifest.preprocessing.width
         rows = (np.arange(height) + 0.5) * side / height - 0.5
         columns = (np.arange(width) + 0.5) * side / width - 0.5
         where = np.stack(np.meshgrid(rows, columns, indexing="ij"))
-        upsampled = ndimage.map_coordinates(nearest, where, order=1, mode="nearest")
+        upsampled = ndimage.map_coordinates(distances, where, order=1, mode="nearest")
         return np.asarray(ndimage.gaussian_filter(upsampled, self.manifest.segmentation.sigma))
+
+    def without_steps(self, levels: list[np.ndarray], descriptors: np.ndarray) -> np.ndarray:
+        """The heat map of a bank of descriptors that has no steps."""
+        assert not self.manifest.segmentation.steps
+        return self.heatmap(self.nearest(joint(levels, self.coarse), descriptors)[0])
 
 
 def test_dn2_and_spade_by_brute_force(exact_bundle: Path, test_images: list[Path]) -> None:
     manifest = read_manifest(exact_bundle)
     reference = Reference(exact_bundle, manifest)
     bank = np.load(exact_bundle / EMBEDDINGS_FILE)
-    own, wide_own = (np.load(exact_bundle / name) for name in (OWN_DISTANCES_FILE, WIDE_OWN_DISTANCES_FILE))
+    assert [step["step"] for step in manifest.segmentation.steps] == [*STEPS]
     detector = panda_edge.load(exact_bundle, threads=2)
     for path in test_images[::3]:
         embedding, levels = reference.features(path)
         result = detector.segment(path)
         assert result.embedding_distance == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
         similar = np.argsort(squared_distances(embedding[None], bank)[0])[: manifest.segmentation.neighbors]
-        gallery = [joint([level[n] for level in reference.levels], reference.coarse) for n in similar]
-        descriptors = np.concatenate([image.reshape(-1, image.shape[-1]) for image in gallery])
-        stored = [[level[n] for level in reference.levels] for n in similar]
-        excess = reference.excess(levels, stored, wide_own[similar].ravel())
-        expected = reference.heatmap(levels, descriptors, own[similar].ravel(), excess)
+        expected = reference.heatmap(reference.after_steps(levels, similar))
         assert result.heatmap is not None
         np.testing.assert_allclose(result.heatmap, expected, rtol=RELATIVE)
         assert result.heatmap.max() == pytest.approx(expected.max(), rel=RELATIVE)
@@ -161,7 +127,7 @@ def test_means_by_brute_force(made_bundles: dict[str, Path], test_images: list[P
         embedding, levels = reference.features(path)
         result = detector.segment(path)
         assert result.embedding_distance == pytest.approx(reference.score(embedding, bank), rel=RELATIVE)
-        np.testing.assert_allclose(result.heatmap, reference.heatmap(levels, descriptors), rtol=RELATIVE)
+        np.testing.assert_allclose(result.heatmap, reference.without_steps(levels, descriptors), rtol=RELATIVE)
 
 
 def test_means_of_each_level_by_brute_force(made_bundles: dict[str, Path], test_images: list[Path]) -> None:
@@ -174,7 +140,7 @@ def test_means_of_each_level_by_brute_force(made_bundles: dict[str, Path], test_
     descriptors = np.concatenate([level[column] for level, column in zip(means, chosen.T, strict=True)], axis=1)
     detector = panda_edge.load(bundle, threads=2)
     for path in test_images[::4]:
-        expected = reference.heatmap(reference.features(path)[1], descriptors)
+        expected = reference.without_steps(reference.features(path)[1], descriptors)
         np.testing.assert_allclose(detector.segment(path).heatmap, expected, rtol=RELATIVE)
 
 

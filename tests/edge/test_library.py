@@ -57,9 +57,14 @@ def test_bundles_that_it_cannot_search(example: Any, made_bundles: dict[str, Pat
     [
         (lambda plain: plain.update(magic="PK"), "magic is PK"),
         (lambda plain: plain.update(format_version=5), "format version 5, this library reads 6; fit the bundle again"),
-        (lambda plain: plain["segmentation"].update(evened=[1.5, -1]), "evened is not a list of at most 64 numbers"),
-        (lambda plain: plain["segmentation"].update(evened=[1.5] * 65), "evened is not a list of at most 64 numbers"),
-        (lambda plain: plain["segmentation"].update(evened={"a": 1}), "evened is not a list of at most 64 numbers"),
+        (
+            lambda plain: plain["segmentation"].update(evened=[1.5]),
+            "evened is a field of older bundles; fit",
+        ),
+        (lambda plain: plain["segmentation"].update(steps={"step": "context"}), "steps is not a list"),
+        (lambda plain: plain["segmentation"].update(steps=["context"]), "step is not a string"),
+        (lambda plain: plain["segmentation"].update(steps=[{"step": "sharpen"}]), "step sharpen; update panda-edge"),
+        (lambda plain: plain["segmentation"]["steps"].extend(plain["segmentation"]["steps"] * 5), "at most 16 steps"),
         (lambda plain: plain["preprocessing"].update(tiles={"overlap": 0, "scale": 1}), "a bundle of tiles"),
         (lambda plain: plain["preprocessing"].update(resize="fit"), "takes squash and crop"),
         (lambda plain: plain.update(roi={"file": "roi.png", "inside": 0.5}), "takes whole pictures"),

@@ -19,6 +19,7 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
@@ -51,7 +52,7 @@ def tiled_bundle(made_bundles: dict[str, Path], tiled_images: list[Path], tiny_b
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panda_export.network, "write_onnx", copy_model)
         preprocessing = Preprocessing(64, 64, tiles=Tiling(0.25, 1.0))
-        bank = BankOptions(average=1, level_weights=(1.0, 1.0, 1.0), wide=0.0)
+        bank = BankOptions(average=1, level_weights=(1.0, 1.0, 1.0), steps=(LeaveOneOutRecipe(),))
         export_bundle(out, tiny_backbone(), tiled_images, preprocessing, ExportOptions({"name": "dn2"}, bank))
     return out
 

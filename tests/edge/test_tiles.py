@@ -16,6 +16,7 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import parse_manifest, read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.detector import MODEL_FILE, Detector
@@ -27,7 +28,7 @@ from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.level_files import joint_descriptors, raster_order, unnest
-from panda_edge.search.own_distances import OWN_DISTANCES_FILE
+from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
 
@@ -72,7 +73,7 @@ def fit_tiles(
         preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles or Tiling(0.25, 1.0))
         held_out = options.pop("held_out", ())
         if bank in ("exact", "hnsw"):
-            options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), "wide": 0.0, **options}
+            options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), "steps": (LeaveOneOutRecipe(),), **options}
         asked = ExportOptions(
             {"name": "dn2"}, BankOptions(bank, means=9, vectors=300, **options), leave_one_out=bank == "exact"
         )
@@ -98,7 +99,7 @@ def by_brute_force(bundle: Path, detector: Detector, picture: np.ndarray) -> tup
     gallery = np.concatenate([joint_descriptors([level[n] for level in stored]) for n in range(len(stored[0]))])
     order = raster_order((4, 4), 2).ravel()
     own = np.empty(len(gallery))
-    for tile, values in enumerate(np.load(bundle / OWN_DISTANCES_FILE)):
+    for tile, values in enumerate(np.load(bundle / LEAVE_ONE_OUT_FILE)):
         own[tile * 256 + order] = values.ravel()
     embeddings = np.load(bundle / "bank" / "embeddings.npy").astype(np.float64)
     total, weights, scores = np.zeros(view.canvas), np.zeros(view.canvas), []
@@ -184,8 +185,8 @@ def test_regions_lie_on_the_whole_picture(tiled: Path, texture: Texture) -> None
 
 
 def test_calibration_leaves_out_all_tiles_of_a_picture(fit_tiles: Fit, pictures: list[Path]) -> None:
-    # Nothing is taken off: a normal picture has its part in the own distances of the others.
-    options = {"compare": "anywhere", "neighbors": 1000, "dtype": "float32", "discount": 0.0}
+    # Without steps: a normal picture has its part in the leave-one-out distances of the others.
+    options = {"compare": "anywhere", "neighbors": 1000, "dtype": "float32", "steps": ()}
     tiled = fit_tiles("all", **options)
     held = np.load(tiled / CALIBRATION_FILE)
     assert held.shape == (4, len(pictures))

@@ -14,8 +14,8 @@ from PIL import Image
 import panda_edge
 import panda_export.network
 from panda_edge.builder.extend import extend_bundle
-from panda_edge.builder.own_distances import frames_of_pictures, similar_frames
 from panda_edge.builder.pictures import Pictures
+from panda_edge.builder.steps.leave_one_out import frames_of_pictures, similar_frames
 from panda_edge.builder.turned import AUGMENTS, turned
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import read_manifest
@@ -116,7 +116,7 @@ def test_calibration_scores_each_picture_without_its_copies(
 ) -> None:
     """As a bundle of the others, with their copies, scores it."""
     images = normal_images[:4]
-    out = fit(images, "flip", discount=0.0, **more)
+    out = fit(images, "flip", steps=(), **more)
     manifest = read_manifest(out)
     assert manifest.calibration == {"images": 4, "kind": "leave-one-out"}
     assert (manifest.detection.count == 16) == (not more)
@@ -126,7 +126,7 @@ def test_calibration_scores_each_picture_without_its_copies(
         return
     for number, image in enumerate(images):
         others = [path for path in images if path != image]
-        result = panda_edge.load(fit(others, "flip", discount=0.0, tiles=None, window=number + 900)).segment(image)
+        result = panda_edge.load(fit(others, "flip", steps=(), tiles=None, window=number + 900)).segment(image)
         assert found[1, number] == pytest.approx(result.heatmap.max(), rel=2e-3)
 
 

@@ -145,7 +145,7 @@ def test_a_budget_counts_the_images_that_are_kept(
 ) -> None:
     monkeypatch.setattr(panda_export.options, "HNSW_FROM", limit)
     image = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 4 * 12 + 32
-    bundle = export(normal_images, BankOptions(neighbors=4, discount=0, max_bank_mb=5.5 * image / 1e6))
+    bundle = export(normal_images, BankOptions(neighbors=4, steps=(), max_bank_mb=5.5 * image / 1e6))
     detection = read_manifest(bundle).detection
     assert (detection.bank, detection.count) == ("hnsw" if limit == 5 else "exact", 5)
 

@@ -49,7 +49,7 @@ def test_fewer_images_of_bytes_are_kept_with_their_scales(export_bank: Callable[
 
 
 def test_a_window_from_fit_to_segment(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    bundle, everywhere = export_bank(window=1, discount=0.0), export_bank("everywhere", discount=0.0)
+    bundle, everywhere = export_bank(window=1, steps=()), export_bank("everywhere", steps=())
     manifest = read_manifest(bundle)
     assert manifest.segmentation.window == 1
     assert "window" not in read_manifest(everywhere).plain()["segmentation"]

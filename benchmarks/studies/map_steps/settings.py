@@ -17,7 +17,7 @@ from panda_train.data.sample import make_sample
 from panda_train.fit import FitOptions, fit
 from panda_train.resolution import Resolution
 
-PLAIN = BankOptions(discount=0)
+PLAIN = BankOptions(steps=())
 _CIFAR_TRAIN, _CIFAR_GOOD, _CIFAR_OTHERS = 300, 100, 200
 
 
@@ -34,7 +34,7 @@ class Setting:
 
 
 def _tiles(name: str, data: str, defect: float, **bank: object) -> Setting:
-    options = BankOptions(discount=0, **bank)  # type: ignore[arg-type]
+    options = BankOptions(steps=(), **bank)  # type: ignore[arg-type]
     return Setting(name, data, True, Resolution(smallest_defect=defect), options)
 
 

@@ -75,7 +75,7 @@ def run_one(data: Path, out: Path, bank: str) -> None:
     stages.around(panda_export.export, "write_network", "network")
     stages.loop(panda_export.banks, "features_of_all", "features, sums")
     stages.around(panda_export.export, "write_banks", "bank")  # what is left of it once features have been counted
-    stages.around(panda_export.export, "with_usual_maps", "own distances")
+    stages.around(panda_export.export, "with_steps", "steps of the map")
     stages.around(NormalPictures, "calibrated", "calibration")
     fit(data, out, FitOptions(bank=BankOptions(bank), device="cpu"))
     stages.end("other")

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "library/image_score.h"
-#include "library/own.h"
-#include "library/wide.h"
+#include "library/steps.h"
 
 enum { FACTORS = 0, MEANS = 1 }; /* of `stored`, in a gaussian bank; in an exact one, a level each */
 enum { SCORES = 4 };             /* rows of calibration.npy: embedding, max, top1, local */
@@ -22,9 +21,8 @@ struct panda_edge_bundle {
     panda_manifest m;
     int threads;
     npy_array embeddings, calibration, normal_map, stored[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS];
-    npy_array own;          /* distances of what is stored to other normal images, where a share is taken off */
     panda_pyramid *pyramid; /* of an exact bank */
-    panda_wide wide;
+    panda_steps steps;
     size_t joint;        /* channels of all levels */
     size_t map_h, map_w; /* cells of the map before it is drawn at the input's size */
     axis_bands rows, columns, sharp_rows, sharp_columns;
@@ -59,11 +57,8 @@ static bool map_pyramids(panda_edge_bundle *b, const panda_source *source, panda
             return false;
         levels[l] = (panda_level){{b->stored[l].data, b->scales[l].data, b->m.dtype}, level.channels};
     }
-    const size_t own[] = {b->m.images, b->map_h, b->map_w};
-    if (b->m.discount > 0 && !npy_map(source, "bank/own_distances.npy", "<f2", own, 3, &b->own, error))
-        return false;
     b->pyramid = panda_pyramid_new(levels, b->m.shape.level_count, b->m.images, b->m.grid_h, b->m.grid_w, true);
-    return b->pyramid != NULL ? wide_open(source, &b->m, &b->wide, error) : out_of_memory(error);
+    return b->pyramid != NULL ? steps_open(source, &b->m, &b->steps, error) : out_of_memory(error);
 }
 
 static bool map_gaussians(panda_edge_bundle *b, const panda_source *source, panda_edge_error *error)
@@ -158,11 +153,10 @@ void panda_edge_close(panda_edge_bundle *b)
     if (b == NULL)
         return;
     panda_pyramid_free(b->pyramid);
-    wide_close(&b->wide);
+    steps_close(&b->steps);
     npy_unmap(&b->embeddings);
     npy_unmap(&b->calibration);
     npy_unmap(&b->normal_map);
-    npy_unmap(&b->own);
     for (int l = 0; l < PANDA_MAX_LEVELS; l++) {
         npy_unmap(&b->stored[l]);
         npy_unmap(&b->scales[l]);
@@ -212,21 +206,8 @@ static panda_status measure_cells(panda_edge_bundle *b, const float *const *leve
                                    b->threads, b->cells);
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-/* L2 distances from squared ones, less the share of what their matches have themselves, evened towards the border. */
-static void finish_cells(panda_edge_bundle *b)
-{
-    for (size_t y = 0, i = 0; y < b->map_h; y++)
-        for (size_t x = 0; x < b->map_w; x++, i++) {
-            b->cells[i] = less_own(b->cells[i], b->positions[i], &b->own, b->m.discount);
-            const size_t from_border = least(least(y, b->map_h - 1 - y), least(x, b->map_w - 1 - x));
-            if (from_border < b->m.evened_count)
-                b->cells[i] /= b->m.evened[from_border];
-        }
-}
-
-/* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction (docs/decisions/0009-conformal-calibration.md). */
+/* (1 + how many normal images score at least as high) / (n + 1): split conformal prediction
+ * (docs/decisions/0009-conformal-calibration.md). */
 static double p_value(const panda_edge_bundle *b, const panda_edge_result *result)
 {
     const size_t images = b->m.shape.calibration_images;
@@ -279,8 +260,10 @@ bool panda_edge_score(panda_edge_bundle *b, const float *embedding, const float 
     if (status == PANDA_OK)
         status = measure_cells(b, levels);
     if (status == PANDA_OK) {
-        finish_cells(b);
-        status = wide_add(&b->wide, &b->m, levels, scope_of(b), b->threads, b->cells);
+        for (size_t i = 0; i < b->map_h * b->map_w; i++)
+            b->cells[i] = sqrtf(b->cells[i]);
+        const panda_searched frame = {levels, scope_of(b), b->positions, b->threads};
+        status = steps_apply(&b->steps, &b->m, &frame, b->cells);
     }
     if (status != PANDA_OK)
         return out_of_memory(error);

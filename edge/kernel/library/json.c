@@ -93,6 +93,8 @@ int json_item(const json_text *json, int array, int wanted)
     return JSON_NONE;
 }
 
+bool json_is_list(const json_text *json, int value) { return is_type(json, value, JSMN_ARRAY); }
+
 static bool is_number(const json_text *json, int i, double low, double high, double *value)
 {
     if (!is_type(json, i, JSMN_PRIMITIVE) || strchr("-0123456789", json->text[token(json, i)->start]) == NULL)

@@ -19,6 +19,7 @@ enum { JSON_NONE = -1, JSON_TOP = 0 };
 int json_value(const json_text *json, int object, const char *name);
 /* The i-th value of an array; JSON_NONE behind its end, or of what is no array. */
 int json_item(const json_text *json, int array, int i);
+bool json_is_list(const json_text *json, int value);
 /* Numbers within [low, high], at most `room` of them; none where the name is missing or null. */
 bool json_numbers(const json_text *json, int object, const char *name, double low, double high, float *values,
                   size_t room, size_t *count, panda_edge_error *error);

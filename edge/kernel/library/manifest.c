@@ -87,13 +87,20 @@ static bool read_dtype(const char *name, panda_manifest *m, panda_edge_error *er
     return panda_edge_fail(error, "segmentation.dtype is %s: not one of this bank's", name);
 }
 
-static bool read_wide(const json_text *json, int segmentation, panda_manifest *m, panda_edge_error *error)
+/* Steps read their own parameters (steps.c); here, only whether a bank like this may have them. */
+static bool find_steps(const json_text *json, int segmentation, panda_manifest *m, panda_edge_error *error)
 {
-    const int wide = json_value(json, segmentation, "wide");
-    m->wide = wide != JSON_NONE;
-    return !m->wide || (json_number(json, wide, "factor", 0, 1e6, &m->wide_factor, error) &&
-                        json_number(json, wide, "floor", 0, 1e12, &m->wide_floor, error) &&
-                        json_number(json, wide, "above", 0, 1e12, &m->wide_above, error));
+    static const char *const older[] = {"discount", "evened", "wide"}; /* before anything was released */
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++)
+        if (json_value(json, segmentation, older[i]) != JSON_NONE)
+            return panda_edge_fail(
+                error, "manifest.json: segmentation: %s is a field of older bundles; fit the bundle again", older[i]);
+    m->steps = json_value(json, segmentation, "steps");
+    if (m->steps != JSON_NONE && !json_is_list(json, m->steps))
+        return panda_edge_fail(error, "manifest.json: segmentation: steps is not a list");
+    if (m->gaussian && json_item(json, m->steps, 0) != JSON_NONE)
+        return panda_edge_fail(error, "manifest.json: segmentation: steps of a gaussian bank; expected an exact one");
+    return true;
 }
 
 static bool read_segmentation(const json_text *json, panda_manifest *m, panda_edge_error *error)
@@ -110,12 +117,9 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
         !json_whole(json, object, "count", 1, MOST, &m->images, error) ||
         !json_whole(json, object, "neighbors", 1, MOST, &m->neighbors, error) ||
         !json_number(json, object, "sigma", 0, 100, &m->sigma, error) ||
-        (present(json, object, "discount") && !json_number(json, object, "discount", 0, 1, &m->discount, error)) ||
-        !json_numbers(json, object, "evened", 1, 16, m->evened, PANDA_MAX_EVENED, &m->evened_count, error) ||
         (present(json, object, "average") && !json_whole(json, object, "average", 1, 99, &m->average, error)) ||
         (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (long)channels, &m->rank, error)) ||
-        (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)) ||
-        !read_wide(json, object, m, error))
+        (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)))
         return false;
     m->gaussian = strcmp(bank, "gaussian") == 0;
     if (!m->gaussian && strcmp(bank, "exact") != 0)
@@ -123,9 +127,8 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
     if (m->average % 2 == 0)
         return panda_edge_fail(error, "manifest.json: segmentation: average is %zu, expected an odd number",
                                m->average);
-    if (m->gaussian && (m->discount > 0 || m->evened_count > 0 || m->wide))
-        return panda_edge_fail(error, "manifest.json: segmentation: a gaussian bank with a discount, a border evened, "
-                                      "or a wider look");
+    if (!find_steps(json, object, m, error))
+        return false;
     if (!m->gaussian && m->images != m->vectors)
         return panda_edge_fail(error, "manifest.json: %zu images in one bank and %zu in the other", m->images,
                                m->vectors);

@@ -7,8 +7,6 @@
 #include "library/sha256.h"
 #include "panda_kernel.h"
 
-enum { PANDA_MAX_EVENED = 64 };
-
 /* Image scores that decide, in the order of calibration.npy's rows. */
 typedef enum { PANDA_EMBEDDING = 0, PANDA_MAXIMUM, PANDA_TOP1, PANDA_LOCAL } panda_rule;
 
@@ -16,20 +14,16 @@ typedef struct {
     panda_edge_shape shape;
     size_t grid_h, grid_w; /* of the coarsest level */
     size_t strides[PANDA_MAX_LEVELS];
-    size_t vectors, knn;            /* the embedding bank's */
-    bool gaussian;                  /* or exact */
-    size_t images, neighbors;       /* of an exact bank */
-    panda_dtype dtype;              /* of what is stored */
-    int32_t window;                 /* PANDA_EVERYWHERE, or in cells */
-    double discount;                /* share of a match's own distance that is taken off, exact bank */
-    float evened[PANDA_MAX_EVENED]; /* what distances so many cells from the border are divided by, exact bank */
-    size_t evened_count;
-    bool wide; /* what a wider look finds is added, exact bank */
-    double wide_factor, wide_floor, wide_above;
-    size_t average, rank; /* of a gaussian bank; rank 0: the whole covariance */
-    double sigma;         /* of the heat map's blur, input pixels */
-    panda_rule rule;      /* which image score decides */
-    double sharp;         /* blur of the map that the local score looks at, input pixels */
+    size_t vectors, knn;      /* the embedding bank's */
+    bool gaussian;            /* or exact */
+    size_t images, neighbors; /* of an exact bank */
+    panda_dtype dtype;        /* of what is stored */
+    int32_t window;           /* PANDA_EVERYWHERE, or in cells */
+    int steps;                /* the manifest's list, by its number there; JSON_NONE: none */
+    size_t average, rank;     /* of a gaussian bank; rank 0: the whole covariance */
+    double sigma;             /* of the heat map's blur, input pixels */
+    panda_rule rule;          /* which image score decides */
+    double sharp;             /* blur of the map that the local score looks at, input pixels */
 } panda_manifest;
 
 /* A bundle that is being opened. */

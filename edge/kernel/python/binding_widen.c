@@ -1,4 +1,4 @@
-/* Frames at a wider look: one, and all of a gallery. */
+/* Averages for context, of one frame and of all of a gallery. */
 #include "python/binding.h"
 
 typedef struct {

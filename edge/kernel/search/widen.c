@@ -1,4 +1,4 @@
-/* A wider look at frames: every level averaged over neighbouring cells (FORMAT.md). */
+/* Averages for context: every level of a frame averaged over neighbouring cells (FORMAT.md). */
 #include <stdatomic.h>
 #include <string.h>
 

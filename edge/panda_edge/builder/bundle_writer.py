@@ -72,9 +72,17 @@ def check_target(out: Path) -> None:
 
 def file_table(staging: Path) -> dict[str, FileEntry]:
     """Every file below a bundle's folder but the manifest and its signature, with its size and hash."""
+    return {name: _entry_of(path) for name, path in _files(staging).items()}
+
+
+def _files(staging: Path) -> dict[str, Path]:
     unlisted = (MANIFEST_NAME, SIGNATURE_NAME)
     files = sorted(p for p in staging.rglob("*") if p.is_file() and p.name not in unlisted)
-    return {p.relative_to(staging).as_posix(): FileEntry(p.stat().st_size, sha256(p)) for p in files}
+    return {p.relative_to(staging).as_posix(): p for p in files}
+
+
+def _entry_of(path: Path) -> FileEntry:
+    return FileEntry(path.stat().st_size, sha256(path))
 
 
 def write_manifest(staging: Path, manifest: Manifest) -> Manifest:
@@ -82,6 +90,13 @@ def write_manifest(staging: Path, manifest: Manifest) -> Manifest:
     manifest = dataclasses.replace(manifest, files=file_table(staging))
     (staging / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
+
+
+def with_new_files(staging: Path, manifest: Manifest) -> Manifest:
+    """The manifest with files that it does not list yet, or no longer stand there; nothing that it lists is read."""
+    listed = {name: entry for name, entry in manifest.files.items() if (staging / name).exists()}
+    new = {name: _entry_of(path) for name, path in _files(staging).items() if name not in listed}
+    return dataclasses.replace(manifest, files=dict(sorted({**listed, **new}.items())))
 
 
 def _remove_leftovers(out: Path) -> None:

@@ -23,8 +23,8 @@ from panda_edge.builder.pictures import Picture, Pictures
 from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.selftest import write_selftest
 from panda_edge.builder.spread import evenly_spread
+from panda_edge.builder.steps import read_recipes, with_steps
 from panda_edge.builder.stored import read_sizes, scored_without_itself
-from panda_edge.builder.usual_maps import with_usual_maps
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.manifest import Manifest, check_seal
 from panda_edge.bundle.model import Model, default_threads
@@ -88,6 +88,7 @@ def extend_bundle(
     roi = open_roi(bundle)
     preprocessing = dataclasses.replace(bundle.manifest.preprocessing, rois=None if roi is None else Rois(roi))
     check_extendable(bundle, preprocessing)
+    recipes = read_recipes(bundle.manifest, str(path))
     open_calibration(bundle)
     with staged_bundle(out) as staging:
         for name in bundle.manifest.files:
@@ -109,7 +110,7 @@ def extend_bundle(
         banked, held = _split(bundle, unseen, hold_out)
         manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
         manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
-        manifest = with_usual_maps(staging, manifest, progress)
+        manifest = with_steps(staging, manifest, recipes, progress)
         manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
         manifest = write_manifest(staging, manifest)
         write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)

@@ -32,9 +32,8 @@ from panda_edge.search.coreset import MEAN_FILE as CORESET_MEAN_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid
 from panda_edge.search.level_files import level_file, scales_file
-from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.picture import FeatureFunction
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
+from panda_edge.search.steps import STEPS
 
 _NEIGHBORS, _TILE_NEIGHBORS = 50, 20  # of bundles that do not say what was asked for
 _FLOAT32 = 4
@@ -75,7 +74,7 @@ def _sound(manifest: Manifest) -> bool:
     """Whether what `fit` noted can be gone on with."""
     facts = manifest.export
     needed = all(type(facts.get(name)) is int and facts[name] >= 0 for name in ("seed", "train_images"))
-    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by", "wide")
+    noted = ("neighbors", "knn", "vectors", "shrinkage", "max_bank_mb", "extended_by")
     return (
         needed
         and facts.get("augment", "none") in tuple(AUGMENTS)
@@ -85,9 +84,10 @@ def _sound(manifest: Manifest) -> bool:
 
 def _known(manifest: Manifest) -> set[str]:
     levels = {name(level) for level in manifest.levels for name in (level_file, scales_file)}
-    return levels | {*wide_files(manifest.levels)} | {
+    steps = {name for step in STEPS.values() for name in step.files(manifest.levels)}
+    return levels | steps | {
         EMBEDDINGS_FILE, HNSW_FILE, PLACES_FILE, PICTURES_FILE, MEAN_FILE, FACTOR_FILE,
-        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE, OWN_DISTANCES_FILE, WIDE_OWN_DISTANCES_FILE,
+        CORESET_FILE, CORESET_MEAN_FILE, BASIS_FILE,
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ FORMAT_VERSION = 6
 MANIFEST_NAME = "manifest.json"
 MAX_EF = 1_000_000
 MAX_WINDOW = 65535
-MAX_EVENED = 64
+MAX_STEPS = 16
 SCORE_RULES = ("local", "max", "top1", "embedding", "combined")
 COMPARE = ("anywhere", "near", "place")  # where the normal tiles lie that a tile is compared with
 
@@ -58,16 +58,6 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Wide:
-    """What a wider look adds to each cell's distance: factor · its own distance − floor, where above 0. above: it is
-    taken where a distance below a coarsest cell is higher."""
-
-    factor: float
-    floor: float
-    above: float
-
-
-@dataclass(frozen=True)
 class Segmentation:
     """How the heat map is made.
 
@@ -76,10 +66,9 @@ class Segmentation:
     level), or `gaussian` (one a cell, of `count` images; average: side of the square of cells that descriptors are
     averaged over; rank: directions kept of its covariance, None for all). compare: one of COMPARE, of tiles. dtype: of
     the stored levels, `uint8` with an offset and a scale a row. window: of an exact bank, how many of the coarsest
-    level's cells away from its own place a position is compared with normal ones, None for everywhere. discount:
-    of an exact bank, the share of a match's own distance to other normal pictures that is taken off, 0 for nothing.
-    evened: of an exact bank, what distances 0, 1, … finest cells from the frame's border are divided by, each 1 or
-    more. wide: of an exact bank, see there.
+    level's cells away from its own place a position is compared with normal ones, None for everywhere.
+    steps: what the distances go through, in order: objects with `step`, a name, and its parameters
+    (`panda_edge.search.steps`).
     sigma: Gaussian blur in input pixels. normal_low, normal_high: quantiles 0.9 and 0.999 of the heat maps of normal
     images scored as if new; they fix the overlays' colours.
     """
@@ -96,9 +85,7 @@ class Segmentation:
     rank: int | None = None
     compare: str = "anywhere"
     window: int | None = None
-    discount: float = 0.0
-    evened: tuple[float, ...] = ()
-    wide: Wide | None = None
+    steps: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,7 +171,7 @@ def check_seal(bundle: Path) -> None:
 # Fields that are left out where they hold their default, by the table that holds them.
 _LATER: dict[str, tuple[Any, ...]] = {
     "preprocessing": (Preprocessing, "tiles", "rois", "white"),
-    "segmentation": (Segmentation, "compare", "window", "discount", "evened", "wide"),
+    "segmentation": (Segmentation, "compare", "window", "steps"),
 }
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)?"
@@ -214,6 +201,15 @@ _DETECTION = table(
     ef=optional(whole(1, MAX_EF)),
     scoring=optional(choice("knn", "graph"), "knn"),
 )
+
+
+def _step(value: Any, where: str) -> dict[str, Any]:
+    """A step of the map: its name is read here, its parameters by the step itself."""
+    plain = any_table()(value, where)
+    text()(plain.get("step"), f"{where}: step")
+    return plain
+
+
 _SEGMENTATION = table(
     Segmentation,
     bank=choice("exact", "kmeans", "kmeans-levels", "coreset", "hnsw", "gaussian"),
@@ -228,10 +224,9 @@ _SEGMENTATION = table(
     rank=optional(whole()),
     compare=optional(choice(*COMPARE), COMPARE[0]),
     window=optional(whole(0, MAX_WINDOW)),
-    discount=optional(number(0, 1), 0.0),
-    evened=optional(rows(number(1, 16)), ()),
-    wide=optional(table(Wide, factor=number(0, 1e6), floor=number(0, 1e12), above=number(0, 1e12))),
+    steps=optional(rows(_step), ()),
 )
+_OLDER = ("discount", "evened", "wide")  # fields that `steps` took the place of, before anything was released
 _FILE = table(FileEntry, bytes=whole(0, 1 << 48), sha256=text("[0-9a-f]{64}", "64 hexadecimal digits"))
 
 # A table that only some bundles have: a dataclass above, `name: Table | None = None` last in Manifest, and
@@ -275,6 +270,9 @@ def parse_manifest(plain: Any, where: str) -> Manifest:
     if version != FORMAT_VERSION:
         remedy = "update panda-edge" if version > FORMAT_VERSION else "fit the bundle again"
         raise BundleError(f"{where}: format version {version}, this panda-edge reads {FORMAT_VERSION}; {remedy}")
+    for name in _OLDER:
+        if isinstance(top.get("segmentation"), dict) and name in top["segmentation"]:
+            raise BundleError(f"{where}: segmentation: {name} is a field of older bundles; fit the bundle again")
     manifest = _MANIFEST(plain, where)
     _check_levels(manifest, where)
     _check_banks(manifest, where)
@@ -315,17 +313,8 @@ def _check_banks(manifest: Manifest, where: str) -> None:
         raise BundleError(
             f"{where}: segmentation: window is {maps.window} of a {maps.bank} bank; expected an exact one"
         )
-    if maps.discount and maps.bank != "exact":
-        raise BundleError(
-            f"{where}: segmentation: discount is {maps.discount:g} of a {maps.bank} bank; expected an exact one"
-        )
-    if len(maps.evened) > MAX_EVENED or (maps.evened and (maps.bank != "exact" or manifest.preprocessing.tiles)):
-        raise BundleError(
-            f"{where}: segmentation: evened has {len(maps.evened)} numbers of a {maps.bank} bank; expected at most "
-            f"{MAX_EVENED}, of an exact bank without tiles"
-        )
-    if maps.wide is not None and maps.bank != "exact":
-        raise BundleError(f"{where}: segmentation: wide of a {maps.bank} bank; expected an exact one")
+    if len(maps.steps) > MAX_STEPS:
+        raise BundleError(f"{where}: segmentation: {len(maps.steps)} steps; expected at most {MAX_STEPS}")
     if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
         raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")
     if maps.rank is not None:

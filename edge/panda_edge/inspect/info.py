@@ -15,6 +15,7 @@ from panda_edge.images.view import LEAST_SPAN
 from panda_edge.inspect.machine import cpu_name
 from panda_edge.printable import printable
 from panda_edge.search import kernel
+from panda_edge.search.steps import checked_steps, read_steps
 
 
 def describe(
@@ -26,6 +27,7 @@ def describe(
     """
     bundle = open_bundle(path, require_signature)
     manifest, plain = bundle.manifest, bundle.manifest.plain()
+    checked_steps(manifest, str(path))
     return {
         "bundle": str(path),
         "format_version": manifest.format_version,
@@ -74,9 +76,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         f"stride {lv['stride']}: {lv['height']}×{lv['width']}×{lv['channels']}" for lv in facts["levels"]
     )
     window = f" within {maps['window']} cells" if maps.get("window") is not None else ""
-    taken_off = f", less {maps['discount']:g} of matches' own distances" if maps.get("discount") else ""
-    taken_off += ", evened towards the border" if maps.get("evened") else ""
-    taken_off += ", a wider look added" if maps.get("wide") else ""
+    steps = "".join(f", {step.said()}" for step in read_steps(maps.get("steps", ()), facts["bundle"]))
     images = (facts["calibration"] or {}).get("images")
     lines = [
         f"{facts['bundle']}  {facts['bytes'] / 1e6:.1f} MB, format {facts['format_version']}",
@@ -84,7 +84,7 @@ def describe_in_words(facts: dict[str, Any]) -> str:
         f"input       {frame['width']}×{frame['height']}, {_how_cut(frame)}",
         f"detection   {found['bank']} bank, {found['count']} vectors of {facts['embedding_size']}, knn {found['knn']}",
         f"heat map    {maps['bank']} bank of {maps['count']}, {maps['neighbors']} neighbors{window}, "
-        f"{maps['dtype']}{taken_off}; {levels}",
+        f"{maps['dtype']}{steps}; {levels}",
         *(
             [f"roi         {100 * roi['inside']:.0f} % of a picture ({roi['file']}); nothing else is looked at"]
             if (roi := facts["roi"])

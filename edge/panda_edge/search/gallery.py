@@ -16,7 +16,6 @@ from panda_edge.search.gaussian import FACTOR_FILE, MEAN_FILE, DescriptorGrid, G
 from panda_edge.search.joint_hnsw import JointHnswGallery
 from panda_edge.search.kernel import Rows
 from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
-from panda_edge.search.own_distances import open_own_distances
 from panda_edge.search.pyramid import PyramidGallery
 from panda_edge.search.query import Found, Query
 
@@ -46,9 +45,8 @@ def open_gallery(bundle: Bundle, options: SearchOptions) -> Gallery:
 
 
 def _open_pyramid(bundle: Bundle, options: SearchOptions) -> Gallery:
-    stored = stored_frames(bundle)
-    window, own = bundle.manifest.segmentation.window, open_own_distances(bundle)
-    return PyramidGallery(stored, grid_of(bundle), options.threads, options.epsilon, window, own)
+    window = bundle.manifest.segmentation.window
+    return PyramidGallery(stored_frames(bundle), grid_of(bundle), options.threads, options.epsilon, window)
 
 
 def _open_flat(bundle: Bundle, options: SearchOptions) -> Gallery:

@@ -195,8 +195,8 @@ _WIDE_LEVELS = 2
 
 
 def widened(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]:
-    """A frame at a wider look: each value averaged over 3 × 3 cells of its own level, zeros beyond the border; levels
-    finer than the second-coarsest averaged over its cells, behind its own channels.
+    """A frame's averages for context: each value averaged over 3 × 3 cells of its own level, zeros beyond the border;
+    levels finer than the second-coarsest averaged over its cells, behind its own channels.
 
     Args:
         levels: coarse first, each (cells, C) in nested order.
@@ -222,7 +222,7 @@ def widen_gallery(
 
 
 def wide_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
-    """(cells, channels) of each level at a wider look, from those of all levels."""
+    """(cells, channels) of each level of averages, from those of all levels."""
     last = min(len(shapes), _WIDE_LEVELS) - 1
     joint = sum(shape[1] for shape in shapes[last:])
     return [*((cells, channels) for cells, channels in shapes[:last]), (shapes[last][0], joint)]

@@ -13,18 +13,17 @@ from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
-from panda_edge.search.evened import divisors
 from panda_edge.search.gallery import SearchOptions, open_gallery
 from panda_edge.search.per_process import PerProcess
 from panda_edge.search.query import FrameFeatures, Query
-from panda_edge.search.wide import WideLook, open_wide
+from panda_edge.search.steps import open_steps
 
 
 @dataclass(frozen=True)
 class FrameScore:
     """score: mean squared L2 distance to the knn nearest embeddings, or the graph's own. distances: L2 distance of
-    each finest cell's descriptor to the nearest normal one, evened out towards the border, with what a wider look adds,
-    where the bundle says so, float32 (h, w); None where only the score was wanted."""
+    each finest cell's descriptor to the nearest normal one, after the bundle's steps, float32 (h, w); None where only
+    the score was wanted."""
 
     score: float
     distances: np.ndarray | None
@@ -50,10 +49,8 @@ class Scorer:
         self._candidates: Candidates | NearbyCandidates = open_candidates(bundle, threads)
         options = SearchOptions(threads, epsilon)
         self._gallery = open_gallery(bundle, options)
-        self._wide: WideLook | None = open_wide(bundle, options)
+        self._steps = open_steps(bundle, options)
         self._turns = PerProcess(lambda: BoundedSemaphore(default_threads()))
-        finest = manifest.levels[-1]
-        self._divisors = divisors(manifest.segmentation.evened, finest.height, finest.width)
 
     def similar(self, frames: Sequence[FrameFeatures], with_map: bool, exclude: int | None = None) -> list[Similar]:
         """The stored frames that each of some frames is scored by, and compared with: all searched at once.
@@ -94,11 +91,7 @@ class Scorer:
         active_cells = None if frame.view is None else frame.view.active_cells(frame.number, self._stride)
         query = Query(frame.levels, numbers[: self._neighbors], frame.number, active_cells)
         with self._turns.get():
-            distances = np.sqrt(self._gallery.search(query).squared)
-            if self._divisors is not None:
-                distances /= self._divisors
-            if self._wide is not None:
-                distances += self._wide.excess(distances, query)
+            distances = self._steps(self._gallery.search(query), query)
         return FrameScore(score, distances)
 
 

@@ -111,7 +111,7 @@ def half() -> Roi:
         {"dtype": "uint8"},
         {"roi": half()},
         {"tiles": TILED, "neighbors": 20},
-        {"tiles": TILED, "discount": 0.0},
+        {"tiles": TILED, "steps": ()},
         {"tiles": TILED, "compare": "place"},
         {"tiles": TILED, "roi": half()},
         {"neighbors": 50},

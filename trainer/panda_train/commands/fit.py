@@ -110,7 +110,7 @@ def fit(
         embeddings=embeddings,
         compare=compare,
         window=window,
-        discount=0.0 if plain else None,
+        steps=() if plain else None,
     )
     refuse_unread(context)
     resolution = Resolution(input_size, resize, tiles, overlap, scale, smallest_defect)

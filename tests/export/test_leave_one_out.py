@@ -1,4 +1,4 @@
-"""What is taken off a position's distance: its match's own, to other normal pictures."""
+"""The leave-one-out step: a share of what the match itself is from other normal pictures is subtracted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.tiling import Tiling
@@ -18,16 +19,15 @@ from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.evened import divisors
 from panda_edge.search.level_files import joint_descriptors, level_file, unnest
-from panda_edge.search.own_distances import OWN_DISTANCES_FILE
 from panda_edge.search.query import FrameFeatures
+from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
 from panda_export.options import BankOptions
 
 K = 4
 
 
-def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
+def expected_distances(bundle: Path, neighbors: int) -> np.ndarray:
     """By brute force: float32 (N, h, w)."""
     levels = read_manifest(bundle).levels
     stored = [np.load(bundle / level_file(level)).astype(np.float32) for level in levels]
@@ -45,43 +45,42 @@ def expected_own(bundle: Path, neighbors: int) -> np.ndarray:
     return np.stack(own)
 
 
-def test_own_distances_are_those_to_other_pictures(export_bank: Callable[..., Path]) -> None:
-    bundle = export_bank(wide=0.0)
-    manifest = read_manifest(bundle)
-    assert manifest.segmentation.discount == 0.35
-    own = np.load(bundle / OWN_DISTANCES_FILE)
+def test_they_are_distances_to_other_pictures(export_bank: Callable[..., Path]) -> None:
+    bundle = export_bank(steps=(LeaveOneOutRecipe(),))
+    assert read_manifest(bundle).segmentation.steps == ({"step": "leave-one-out", "share": 0.35},)
+    own = np.load(bundle / LEAVE_ONE_OUT_FILE)
     assert own.dtype == np.float16
-    np.testing.assert_allclose(own, expected_own(bundle, K), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(own, expected_distances(bundle, K), rtol=2e-3, atol=2e-3)
     assert own.min() >= 0
     assert own.max() > 0
     assert verify(bundle)["ok"]
-    assert "less 0.35 of matches' own distances" in describe_in_words(describe(bundle))
+    assert "less 0.35 of the match's leave-one-out distance" in describe_in_words(describe(bundle))
 
 
 def test_tiles_of_the_same_picture_are_not_other_pictures(export_bank: Callable[..., Path]) -> None:
     bundle = export_bank(tiles=Tiling.grid(2, 2, 64, 64), level_weights=(1.0, 1.0, 1.0), average=1)
-    own = np.load(bundle / OWN_DISTANCES_FILE)
+    own = np.load(bundle / LEAVE_ONE_OUT_FILE)
     assert len(own) == 12 * 4
-    np.testing.assert_allclose(own, expected_own(bundle, K), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(own, expected_distances(bundle, K), rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("options", [{"bank": "hnsw"}, {"dtype": "uint8"}, {"max_bank_mb": 0.03}])
 def test_other_ways_to_store_the_same(export_bank: Callable[..., Path], options: dict[str, Any]) -> None:
-    usual, other = np.load(export_bank() / OWN_DISTANCES_FILE), export_bank("other", **options)
-    own = np.load(other / OWN_DISTANCES_FILE)
+    usual, other = np.load(export_bank() / LEAVE_ONE_OUT_FILE), export_bank("other", **options)
+    own = np.load(other / LEAVE_ONE_OUT_FILE)
     assert own.shape == (read_manifest(other).segmentation.count, *usual.shape[1:])
     if "max_bank_mb" in options:
         assert len(own) < len(usual)
         assert sum(path.stat().st_size for path in (other / "bank").iterdir()) <= 30_000 + 7 * 128
-        np.testing.assert_allclose(own, expected_own(other, K), rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(own, expected_distances(other, K), rtol=2e-3, atol=2e-3)
     else:
         assert np.abs(own.astype(float) - usual).max() < 0.05 * usual.max()
 
 
-def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    whole = export_bank("whole", discount=0.0)
-    part = export_bank("part", discount=0.25, wide=0.0)
-    assert not (whole / OWN_DISTANCES_FILE).exists()
+def test_the_device_subtracts_the_share(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    whole = export_bank("whole", steps=())
+    part = export_bank("part", steps=(LeaveOneOutRecipe(0.25),))
+    assert not (whole / LEAVE_ONE_OUT_FILE).exists()
     detectors = [panda_edge.load(bundle) for bundle in (whole, part)]
     features = detectors[0].features(detectors[0].preprocessing.apply(odd_image)[None])
     levels = [level[0] for level in features.levels]
@@ -89,17 +88,16 @@ def test_the_device_takes_the_share_off(export_bank: Callable[..., Path], odd_im
     stored = [np.load(whole / level_file(level)) for level in read_manifest(whole).levels]
     similar = kernel.topk(features.embedding, np.load(whole / EMBEDDINGS_FILE), K)[1][0]
     squared, matched = kernel.PyramidSearch(stored, grid[0]).nearest(levels, similar)
-    usual = np.load(part / OWN_DISTANCES_FILE).reshape(-1)[matched]
+    usual = np.load(part / LEAVE_ONE_OUT_FILE).reshape(-1)[matched]
     scorers = [detector._scorer.score(FrameFeatures(features.embedding[0], levels)).distances for detector in detectors]
     np.testing.assert_allclose(scorers[0], np.sqrt(squared), rtol=1e-5)
-    gains = divisors(read_manifest(part).segmentation.evened, *squared.shape)
-    left = np.maximum(np.sqrt(squared) - 0.25 * usual, 0) / (1 if gains is None else gains)
+    left = np.maximum(np.sqrt(squared) - 0.25 * usual, 0)
     np.testing.assert_allclose(scorers[1], left, rtol=1e-4, atol=1e-4)
 
 
 def test_a_single_picture_has_nothing_to_be_compared_with(export_bank: Callable[..., Path], odd_image: Path) -> None:
     bundle = export_bank(images=1)
-    assert not np.load(bundle / OWN_DISTANCES_FILE).any()
+    assert not np.load(bundle / LEAVE_ONE_OUT_FILE).any()
     assert panda_edge.load(bundle).segment(odd_image).heatmap.max() > 0
 
 
@@ -110,30 +108,30 @@ def test_the_same_bytes_twice(export_bank: Callable[..., Path]) -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_shares_that_are_none(share: float) -> None:
-    with pytest.raises(PandaError, match="discount is"):
-        BankOptions(discount=share)
+    with pytest.raises(PandaError, match="leave-one-out share is"):
+        LeaveOneOutRecipe(share)
 
 
-def test_a_bank_without_matches_takes_nothing_off() -> None:
-    with pytest.raises(PandaError, match=r"discount is 0.5; expected a share from 0 to 1, of an exact or hnsw bank"):
-        BankOptions(bank="gaussian", discount=0.5)
-    assert BankOptions(bank="gaussian").resolved(False).discount == 0
+def test_a_bank_without_matches_has_no_such_step() -> None:
+    with pytest.raises(PandaError, match="step leave-one-out of a gaussian bank; expected an exact or hnsw bank"):
+        BankOptions(bank="gaussian", steps=(LeaveOneOutRecipe(),))
+    assert BankOptions(bank="gaussian").resolved(False).steps == ()
 
 
 def test_damaged_bundles(export_bank: Callable[..., Path], odd_image: Path, edit_manifest: Callable[..., None]) -> None:
     bundle = export_bank()
-    edit_manifest(bundle, lambda plain: plain["segmentation"].update(discount=2), reseal=True)
-    with pytest.raises(BundleError, match="segmentation: discount is 2, expected a number from 0 to 1"):
+    edit_manifest(bundle, lambda plain: plain["segmentation"]["steps"][0].update(share=2), reseal=True)
+    with pytest.raises(BundleError, match=r"steps\[0\]: leave-one-out: share is 2, expected a number from 0 to 1"):
         panda_edge.load(bundle)
-    edit_manifest(bundle, lambda plain: plain["segmentation"].update(discount=0.5), reseal=True)
-    own = np.load(bundle / OWN_DISTANCES_FILE)
-    np.save(bundle / OWN_DISTANCES_FILE, np.full_like(own, np.nan))
+    edit_manifest(bundle, lambda plain: plain["segmentation"]["steps"][0].update(share=0.5), reseal=True)
+    own = np.load(bundle / LEAVE_ONE_OUT_FILE)
+    np.save(bundle / LEAVE_ONE_OUT_FILE, np.full_like(own, np.nan))
     with pytest.raises(PandaError, match="not finite"):
         panda_edge.load(bundle).segment(odd_image)
-    np.save(bundle / OWN_DISTANCES_FILE, own[:-1])
+    np.save(bundle / LEAVE_ONE_OUT_FILE, own[:-1])
     edit_manifest(bundle, reseal=True)
-    with pytest.raises(BundleError, match=r"own_distances\.npy"):
+    with pytest.raises(BundleError, match=r"leave_one_out\.npy"):
         panda_edge.load(bundle)
-    (bundle / OWN_DISTANCES_FILE).unlink()
-    with pytest.raises(BundleError, match=r"own_distances\.npy"):
+    (bundle / LEAVE_ONE_OUT_FILE).unlink()
+    with pytest.raises(BundleError, match=r"leave_one_out\.npy"):
         panda_edge.load(bundle)

@@ -2,55 +2,81 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from panda_edge.builder.bundle_writer import write_manifest
-from panda_edge.builder.process_group import ALONE, ProcessGroup, shared
+from panda_edge.builder.process_group import ProcessGroup, shared
 from panda_edge.builder.progress import Progress
 from panda_edge.builder.space import reserved_array
 from panda_edge.builder.stored import stored_embeddings
+from panda_edge.bundle.fields import number, table
 from panda_edge.bundle.folder import Bundle
-from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
+from panda_edge.errors import PandaError
 from panda_edge.search import kernel
 from panda_edge.search.candidates import open_candidates, open_places
 from panda_edge.search.gallery import frame_levels, stored_frames
-from panda_edge.search.own_distances import OWN_DISTANCES_DTYPE, OWN_DISTANCES_FILE
+from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_DTYPE, LEAVE_ONE_OUT_FILE, LeaveOneOut
 
-_MOST = float(np.finfo(OWN_DISTANCES_DTYPE).max)
-
-
-def with_own_distances(staging: Path, manifest: Manifest, progress: Progress, group: ProcessGroup = ALONE) -> Manifest:
-    """Write the own distances of all stored cells where the manifest takes a share of them off.
-
-    A stored frame is searched in the similar frames of other pictures just as a new one would be. Where there is no
-    other picture they are 0, and nothing can be told of what is usual.
-    """
-    if not manifest.segmentation.discount:
-        return manifest
-    bundle = Bundle(staging, manifest)
-    write_own_distances(bundle, OWN_DISTANCES_FILE, stored_frames(bundle), "own distances", progress, group)
-    return group.on_rank_zero(lambda: write_manifest(staging, manifest))
+DEFAULT_SHARE = 0.35  # chosen with one set left out: `benchmarks/studies/map_steps`
+_MOST = float(np.finfo(LEAVE_ONE_OUT_DTYPE).max)
 
 
-def write_own_distances(
+@dataclass(frozen=True)
+class LeaveOneOutRecipe:
+    """share: of the match's leave-one-out distance that is subtracted, 0 to 1."""
+
+    name: ClassVar[str] = LeaveOneOut.name
+    after: ClassVar[tuple[str, ...]] = ()
+    tiles: ClassVar[bool] = True
+    share: float = DEFAULT_SHARE
+
+    def __post_init__(self) -> None:
+        check_share(self.share)
+
+    @classmethod
+    def read(cls, plain: Any, where: str) -> LeaveOneOutRecipe:
+        return table(cls, share=number(0, 1))(plain, where)
+
+    def plain(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def measure(self, bundle: Bundle, progress: Progress, group: ProcessGroup) -> LeaveOneOut | None:
+        """Write the leave-one-out distances of all stored cells.
+
+        A stored frame is searched in the similar frames of other pictures just as a new one would be. Where there is no
+        other picture they are 0.
+        """
+        write_leave_one_out(bundle, LEAVE_ONE_OUT_FILE, stored_frames(bundle), "leave one out", progress, group)
+        return LeaveOneOut(self.share)
+
+
+def check_share(share: float) -> None:
+    """Raises PandaError."""
+    if not 0 <= share <= 1:
+        raise PandaError(f"leave-one-out share is {share:g}; expected 0 to 1")
+
+
+def write_leave_one_out(
     bundle: Bundle, name: str, stored: Sequence[kernel.Rows], stage: str, progress: Progress, group: ProcessGroup
 ) -> None:
-    """Write the file `name`: of each cell of the finest of these levels of all stored frames, its own distance."""
+    """Write the file `name`: the leave-one-out distance of each cell of the finest of these levels of all stored
+    frames, float16 (N, h, w)."""
     coarsest, maps = bundle.manifest.levels[0], bundle.manifest.segmentation
     pictures, depth = frames_of_pictures(bundle), len(stored) - 1
     height, width = coarsest.height << depth, coarsest.width << depth
 
     def work(own: Sequence[range]) -> Iterator[np.ndarray]:
-        return _own_distances(bundle, stored, own, (height, width))
+        return _distances(bundle, stored, own, (height, width))
 
     found = progress(shared(group, pictures, work), stage, len(pictures))
     if group.is_rank_zero:
-        file = reserved_array(bundle.path / name, OWN_DISTANCES_DTYPE, (maps.count, height, width))
+        file = reserved_array(bundle.path / name, LEAVE_ONE_OUT_DTYPE, (maps.count, height, width))
         for frames, distances in zip(pictures, found, strict=True):
             file[frames.start : frames.stop] = distances
         file.flush()
@@ -78,14 +104,14 @@ def similar_frames(bundle: Bundle, pictures: Sequence[range]) -> Iterator[list[n
         yield [numbers for _, numbers in candidates.nearest(vectors[begin:end], neighbors, lie, exclude=exclude)]
 
 
-def _own_distances(
+def _distances(
     bundle: Bundle, stored: Sequence[kernel.Rows], pictures: Sequence[range], shape: tuple[int, int]
 ) -> Iterator[np.ndarray]:
     """Of these stored pictures' frames, float16 (frames, *shape)."""
     maps, coarsest = bundle.manifest.segmentation, bundle.manifest.levels[0]
     search = kernel.PyramidSearch(list(stored), (coarsest.height, coarsest.width), default_threads())
     for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
-        own = np.zeros((len(frames), *shape), OWN_DISTANCES_DTYPE)
+        own = np.zeros((len(frames), *shape), LEAVE_ONE_OUT_DTYPE)
         for i, numbers in enumerate(similar):
             if len(numbers):
                 squared, _ = search.nearest(frame_levels(stored, frames.start + i), numbers, window=maps.window)
@@ -95,3 +121,6 @@ def _own_distances(
 
 def _rows_and_columns(places: np.ndarray) -> list[tuple[int, int]]:
     return [(int(row), int(column)) for _, row, column in places]
+
+
+RECIPE = LeaveOneOutRecipe

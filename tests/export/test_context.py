@@ -1,8 +1,7 @@
-"""A wider look at an exact bank: made by `fit` and `extend`, done by the device."""
+"""The context step of an exact bank: made by `fit` and `extend`, done by the device."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,17 @@ import pytest
 from scipy import ndimage
 
 import panda_edge
+from map_steps import NO_CONTEXT, steps_of, with_context
+from panda_edge.builder.steps.context import ContextRecipe
 from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import Detector
-from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.tiling import Tiling
-from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.inspect.verify import verify
 from panda_edge.search import kernel
 from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.search.level_files import level_file, raster_order
-from panda_edge.search.own_distances import OwnDistances
 from panda_edge.search.query import FrameFeatures
-from panda_edge.search.wide import WIDE_OWN_DISTANCES_FILE, wide_files
-from panda_export.options import BankOptions
+from panda_edge.search.steps.context import CONTEXT_LEAVE_ONE_OUT_FILE, Context, context_levels
 
 K = 4
 
@@ -51,14 +48,14 @@ def test_averages_over_neighbours(count: int) -> None:
 
 
 def joint(levels: list[np.ndarray], grid: tuple[int, int]) -> np.ndarray:
-    """Descriptors of a frame's wider look, row by row of its finer grid."""
+    """Descriptors of a frame's averages, row by row of its finer grid."""
     coarse, fine = expected_levels(levels, grid)
     descriptors = np.concatenate([coarse.repeat(2, axis=0).repeat(2, axis=1), fine], axis=2)
     return np.asarray(descriptors.reshape(-1, descriptors.shape[2]))
 
 
 def stored(bundle: Path, manifest: Manifest) -> list[np.ndarray]:
-    """Each stored frame's descriptors at a wider look, rounded as they are searched."""
+    """Descriptors of each stored frame's averages, rounded as they are searched."""
     files = [np.load(bundle / level_file(level)).astype(np.float32) for level in manifest.levels]
     grid = manifest.levels[0].height, manifest.levels[0].width
     return [
@@ -82,26 +79,25 @@ def distances(detector: Detector, image: Path) -> tuple[np.ndarray, np.ndarray, 
     return found, features.embedding[0], levels
 
 
-def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd_image: Path) -> None:
-    bundle, near = export_bank("wide", wide=1.0), export_bank("near", wide=0.0)
+def test_what_is_beyond_normal_pictures_is_added(export_bank: Callable[..., Path], odd_image: Path) -> None:
+    bundle, near = export_bank("context", steps=with_context(1.0)), export_bank("near", steps=NO_CONTEXT)
     manifest = read_manifest(bundle)
-    wide = manifest.segmentation.wide
-    assert wide is not None
-    assert wide.floor > 0
+    context = steps_of(bundle)["context"]
+    assert context.floor > 0
+    assert context.share == 0.35
     assert verify(bundle)["ok"]
-    assert "a wider look added" in describe_in_words(describe(bundle))
-    assert "wide" not in read_manifest(near).plain()["segmentation"]
-    assert not {*wide_files(manifest.levels), WIDE_OWN_DISTANCES_FILE} & {*read_manifest(near).files}
+    assert "context" not in steps_of(near)
+    assert not {*Context.files(manifest.levels)} & {*read_manifest(near).files}
 
     frames, vectors = stored(bundle, manifest), np.load(bundle / EMBEDDINGS_FILE)
-    own = np.load(bundle / WIDE_OWN_DISTANCES_FILE)
+    own = np.load(bundle / CONTEXT_LEAVE_ONE_OUT_FILE)
     side = manifest.levels[1].height
     grid = manifest.levels[0].height, manifest.levels[0].width
     assert (own.shape, own.dtype) == ((12, side, side), np.float16)
     files = [np.load(bundle / level_file(level)).astype(np.float32) for level in manifest.levels]
     for i in (0, 7):
         for depth, (name, wanted) in enumerate(
-            zip(wide_files(manifest.levels), expected_levels([file[i] for file in files], grid), strict=True)
+            zip(context_levels(manifest.levels), expected_levels([file[i] for file in files], grid), strict=True)
         ):
             kept = np.load(bundle / name)
             assert kept.dtype == np.float16
@@ -117,9 +113,9 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     apart, matched = nearest(joint(levels, grid), [frames[j] for j in similar])
     usual = np.concatenate([own[j].ravel() for j in similar])[matched].astype(np.float64)
     left = np.maximum(apart - 0.35 * usual, 0).reshape(side, side)
-    excess = np.maximum(wide.factor * left - wide.floor, 0).repeat(2, axis=0).repeat(2, axis=1)
+    excess = np.maximum(context.factor * left - context.floor, 0).repeat(2, axis=0).repeat(2, axis=1)
     below = len(plain) // grid[0]
-    high = plain.reshape(grid[0], below, grid[1], below).max(axis=(1, 3)) > wide.above
+    high = plain.reshape(grid[0], below, grid[1], below).max(axis=(1, 3)) > context.above
     assert 0 < high.mean() < 1
     excess *= high.repeat(below, axis=0).repeat(below, axis=1)
     assert (excess > 0).any()
@@ -127,15 +123,13 @@ def test_what_is_beyond_the_usual_is_added(export_bank: Callable[..., Path], odd
     np.testing.assert_allclose(found, plain + excess, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("discount", [0.0, 0.5])
+@pytest.mark.parametrize("share", [0.0, 0.5])
 def test_what_adds_nothing_is_not_looked_for(
-    export_bank: Callable[..., Path], odd_image: Path, monkeypatch: pytest.MonkeyPatch, discount: float
+    export_bank: Callable[..., Path], odd_image: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
-    """Whatever is taken off: the same map, by a search that stops at what is near enough and by one that does not."""
-    if not discount:  # which no bundle of `fit` has beside a wider look
-        monkeypatch.setattr(OwnDistances, "taken_off", lambda self, squared, matched: squared)
-        monkeypatch.setattr(OwnDistances, "least", lambda self, frames: 0.0)
-    detector = panda_edge.load(export_bank(wide=1.0), threads=1)
+    """Whatever is subtracted: the same map, by a search that stops at what is near enough and by one that does not."""
+    bundle = export_bank(steps=(*NO_CONTEXT, ContextRecipe(1.0, share)))
+    detector = panda_edge.load(bundle, threads=1)
     stopping, _, _ = distances(detector, odd_image)
     search, asked = kernel.PyramidSearch.nearest, []
 
@@ -148,11 +142,9 @@ def test_what_adds_nothing_is_not_looked_for(
     assert asked[0] == 0 < asked[1]
 
 
-def test_normal_pictures_say_what_is_usual(export_bank: Callable[..., Path]) -> None:
-    """The weight is of means alike, and what is usual does not depend on it."""
-    one, two = (read_manifest(export_bank(f"{w}", wide=w)).segmentation.wide for w in (1.0, 2.0))
-    assert one is not None
-    assert two is not None
+def test_normal_pictures_say_what_is_added(export_bank: Callable[..., Path]) -> None:
+    """The weight is of means alike, and the quantiles do not depend on it."""
+    one, two = (steps_of(export_bank(f"{w}", steps=with_context(w)))["context"] for w in (1.0, 2.0))
     assert two.factor == pytest.approx(2 * one.factor, rel=1e-4)
     assert two.floor / two.factor == pytest.approx(one.floor / one.factor, rel=1e-4)
     assert one.above == two.above > 0
@@ -163,7 +155,7 @@ def test_other_ways_to_store_the_same(
     export_bank: Callable[..., Path], odd_image: Path, options: dict[str, Any]
 ) -> None:
     usual, other = export_bank(), export_bank("other", **options)
-    assert read_manifest(other).segmentation.wide is not None
+    assert "context" in steps_of(other)
     size = sum(path.stat().st_size for path in (other / "bank").iterdir())
     if "max_bank_mb" in options:
         assert read_manifest(other).segmentation.count < 12
@@ -173,13 +165,12 @@ def test_other_ways_to_store_the_same(
         assert np.abs(a - b).max() < 0.05 * a.max()
 
 
-def test_tiles_look_wider_too(export_bank: Callable[..., Path], odd_image: Path) -> None:
+def test_tiles_have_it_too(export_bank: Callable[..., Path], odd_image: Path) -> None:
     grid = Tiling.grid(2, 2, 64, 64)
     levels: dict[str, Any] = {"tiles": grid, "level_weights": (1.0, 1.0, 1.0), "average": 1}
-    assert read_manifest(export_bank("tiles", wide=0.0, **levels)).segmentation.wide is None
-    bundle = export_bank("wide", **levels)
-    manifest = read_manifest(bundle)
-    assert manifest.segmentation.wide is not None
+    bundle = export_bank("tiles", **levels)
+    assert "context" in steps_of(bundle)
+    assert "border-gain" not in steps_of(bundle)
     assert verify(bundle)["ok"]
     one, two = (panda_edge.load(bundle, threads=n).segment(odd_image).heatmap for n in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-5)
@@ -187,72 +178,6 @@ def test_tiles_look_wider_too(export_bank: Callable[..., Path], odd_image: Path)
 
 def test_one_picture_tells_nothing(export_bank: Callable[..., Path], odd_image: Path) -> None:
     bundle = export_bank(images=1)
-    assert read_manifest(bundle).segmentation.wide is None
-    assert not [path.name for path in (bundle / "bank").iterdir() if "wide" in path.name]
+    assert "context" not in steps_of(bundle)
+    assert not [path.name for path in (bundle / "bank").iterdir() if "context" in path.name]
     assert panda_edge.load(bundle).segment(odd_image).heatmap.max() > 0
-
-
-def test_what_looks_wider() -> None:
-    def of(tiled: bool = False, **options: Any) -> float | None:
-        return BankOptions(**options).resolved(tiled).wide
-
-    assert of() == of(bank="hnsw") == of(tiled=True) == 0.5
-    assert of(wide=1.0) == 1.0
-    assert of(discount=0.0) == of(bank="gaussian") == 0.0
-    assert of(tiled=True, wide=0.25) == 0.25
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"wide": -1.0}, "wide is -1; expected a weight from 0 to 100"),
-        ({"wide": 101.0}, "wide is 101; expected a weight from 0 to 100"),
-        ({"wide": math.nan}, "wide is nan; expected a weight from 0 to 100"),
-        ({"wide": 1.0, "bank": "gaussian"}, "wide is 1; expected a weight from 0 to 100, of an exact or hnsw bank"),
-        ({"wide": 1.0, "discount": 0.0}, "wide is 1; expected .* with a discount"),
-    ],
-)
-def test_options_that_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(PandaError, match=message):
-        BankOptions(**options)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"wide": {"factor": 1.0}}, "wide"),
-        ({"wide": {"factor": -1.0, "floor": 1.0, "above": 1.0}}, "factor is -1.0"),
-        ({"wide": {"factor": 1.0, "floor": "1", "above": 1.0}}, "floor is '1'"),
-        ({"wide": {"factor": 1.0, "floor": 1.0}}, "above"),
-        ({"wide": 1.0}, "wide is 1.0"),
-        ({"wide": {"factor": 1.0, "floor": 1.0, "above": math.nan}}, "above is nan|not valid JSON"),
-    ],
-)
-def test_manifests_that_are_refused(
-    made_bundles: dict[str, Path],
-    bundle_copy: Callable[..., Path],
-    edit_manifest: Callable[..., None],
-    change: dict[str, Any],
-    message: str,
-) -> None:
-    bundle = bundle_copy("exact")
-    edit_manifest(bundle, lambda plain: plain["segmentation"].update(change), reseal=True)
-    with pytest.raises(BundleError, match=message):
-        panda_edge.load(bundle)
-
-
-def test_other_banks_and_missing_files_are_refused(
-    export_bank: Callable[..., Path], bundle_copy: Callable[..., Path], edit_manifest: Callable[..., None]
-) -> None:
-    other = bundle_copy("gaussian")
-    edit_manifest(
-        other, lambda p: p["segmentation"].update(wide={"factor": 1.0, "floor": 1.0, "above": 1.0}), reseal=True
-    )
-    with pytest.raises(BundleError, match="wide of a gaussian bank"):
-        panda_edge.load(other)
-    bundle = export_bank()
-    for name in (WIDE_OWN_DISTANCES_FILE, *wide_files(read_manifest(bundle).levels)):
-        hidden = (bundle / name).rename(bundle / "hidden")
-        with pytest.raises(BundleError, match=rf"{name}: missing"):
-            panda_edge.load(bundle)
-        hidden.rename(bundle / name)
