@@ -29,6 +29,7 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector, load
 from panda_edge.errors import BundleError, PandaError, missing
 from panda_edge.images.listing import images_below
+from panda_edge.printable import rounded
 from panda_edge.result import Result
 from panda_edge.whole_file import remove_parts, whole_file
 
@@ -85,7 +86,7 @@ def score_archive(
     with _client(workers, scheduler) as client:
         scored = _scored(client, archive, seal, parts, missing) if missing else iter(())
         for number, lines in progress(scored, "parts", len(missing)):
-            _write(_part_file(out, number), b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            _write(_part_file(out, number), b"".join(json.dumps(rounded(line)).encode() + b"\n" for line in lines))
     failed = sum(_part_file(out, number).read_bytes().count(b'"error": ') for number in range(len(parts)))
     return Scored(len(parts), len(parts) - len(missing), len(paths), failed)
 

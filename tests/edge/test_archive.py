@@ -26,6 +26,7 @@ import panda_edge
 from panda_edge import archive as archiving
 from panda_edge.archive import Archive, score_archive
 from panda_edge.errors import PandaError
+from panda_edge.printable import rounded
 
 PROGRAM = Path(sys.executable).with_name("panda-edge")
 PARTS, IMAGES = 20, 4
@@ -53,7 +54,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(archive: Path, gaussian_bundle: Path) -> dict[str, tuple[float, float]]:
     detector = panda_edge.load(gaussian_bundle, threads=1)
     results = [detector.segment(archive / ("a" if number % 2 else ".") / f"{number}.png") for number in range(4)]
-    scores = [(result.score, result.p_value) for result in results]
+    scores = [(rounded(result.score), result.p_value) for result in results]
     numbers = set(range(PARTS * IMAGES)) - {9}
     return {f"a/{number}.png" if number % 2 else f"{number}.png": scores[number % 4] for number in numbers}
 

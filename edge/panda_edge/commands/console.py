@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import typer
 
 from panda_edge.errors import PandaError
-from panda_edge.printable import printable
+from panda_edge.printable import printable, rounded
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ _CommandLineError: Any = typer.BadParameter.__mro__[2]
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout, at once, so that a pipe reads it as it comes."""
-    print(json.dumps(value, allow_nan=False), flush=True)
+    print(json.dumps(rounded(value), allow_nan=False), flush=True)
 
 
 def show(items: Iterable[T], description: str, total: int) -> Iterable[T]:

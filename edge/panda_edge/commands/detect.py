@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from panda_edge.commands.each_image import decided, each_image, warn_of
-from panda_edge.commands.options import BundlePath, Fpr, Inputs, Json, Provider, RequireSignature, Roi, Threads
+from panda_edge.commands.options import BundlePath, Csv, Fpr, Inputs, Json, Provider, RequireSignature, Roi, Threads
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def detect(
     threads: Threads = None,
     provider: Provider = "cpu",
     require_signature: RequireSignature = None,
+    csv: Csv = None,
     json: Json = False,
 ) -> None:
     """Score images: one line each, higher = more anomalous."""
@@ -32,4 +33,4 @@ def detect(
         result = detector.detect(item.path)
         return {**decided(result), "ms": round(result.ms, 3)}
 
-    each_image(inputs, score, json)
+    each_image(inputs, score, json, csv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,32 +18,45 @@ if TYPE_CHECKING:
     from panda_edge.result import Result
 
 
-def each_image(inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool) -> None:
+def each_image(
+    inputs: list[str], score: Callable[[Input], dict[str, Any]], json: bool, csv: Path | None = None
+) -> None:
     """One line of result an image. A bad image is reported and the others go on; exit code 2 tells of it at the end.
 
-    Raises DiskError, which every other image would meet, too.
+    csv: a file of the same lines. Raises DiskError, which every other image would meet, too.
     """
     from panda_edge.images.inputs import expand_inputs
+    from panda_edge.visualise.csv_lines import COLUMNS, CsvFile, picture_row
 
+    table = None if csv is None else CsvFile(csv, COLUMNS)
     failed = done = 0
-    for item in _reported(expand_inputs(inputs)):
-        try:
-            if item.error:
-                raise item.error
-            result = score(item)
-        except DiskError:
-            raise
-        except PandaError as error:
-            failed += 1
-            print_error(error)
+    try:
+        for item in _reported(expand_inputs(inputs)):
+            try:
+                if item.error:
+                    raise item.error
+                result = score(item)
+            except DiskError:
+                raise
+            except PandaError as error:
+                failed += 1
+                print_error(error)
+                line = {"input": str(item.path), "error": str(error)}
+                if table is not None:
+                    table.add(picture_row(line))
+                if json:
+                    print_json(line)
+                continue
+            done += 1
+            if table is not None:
+                table.add(picture_row({"input": str(item.path), **result}))
             if json:
-                print_json({"input": str(item.path), "error": str(error)})
-            continue
-        done += 1
-        if json:
-            print_json({"input": str(item.path), **result})
-        else:
-            print_line(f"{result['score']:12.4f}  {_in_words(result)}{item.path}")
+                print_json({"input": str(item.path), **result})
+            else:
+                print_line(f"{result['score']:12.4f}  {_in_words(result)}{item.path}")
+    finally:
+        if table is not None:
+            table.close()  # with what was scored, whatever ended it
     if not done and not failed:
         raise PandaError("no input: the list on stdin is empty")
     if failed:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +45,7 @@ def history(
     """Print what `watch` judged, a line a frame, oldest first, as CSV; with --json as JSON lines. `watch` may go on."""
     from panda_edge.stream.history.reader import HistoryReader, Wanted
     from panda_edge.stream.history.row import HEADINGS
+    from panda_edge.visualise.csv_lines import csv_line
 
     wanted = Wanted(
         source,
@@ -64,18 +62,12 @@ def history(
                 print_line(", ".join(f"{name} {value}" for name, value in decision.items() if value is not None))
         return
     if not json:
-        print_line(_csv(HEADINGS))
+        print_line(csv_line(HEADINGS))
     for row in reader.every(wanted):
         if json:
             print_json(row.facts())
         else:
-            print_line(_csv(row.facts().values()))
-
-
-def _csv(values: Iterable[object]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="").writerow(values)
-    return stream.getvalue()
+            print_line(csv_line(row.facts().values()))
 
 
 def _seconds(given: str, option: str) -> float:

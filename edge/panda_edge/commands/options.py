@@ -16,6 +16,10 @@ Inputs = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+Csv = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The same results as CSV, whole at the end.", show_default=False),
+]
 RequireSignature = Annotated[
     str | None,
     typer.Option(

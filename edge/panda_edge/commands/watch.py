@@ -75,8 +75,12 @@ def watch(
         str | None,
         typer.Option(metavar="FILE", help="JSON lines, - for stdout; there without any sink.", rich_help_panel=_SINKS),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A CSV line a frame.", show_default=False, rich_help_panel=_SINKS),
+    ] = None,
     rotate_mb: Annotated[
-        float, typer.Option(help="A new file when --jsonl's is so large.", rich_help_panel=_SINKS)
+        float, typer.Option(help="A new file when that of --jsonl or --csv is so large.", rich_help_panel=_SINKS)
     ] = 100.0,
     rotate_hours: Annotated[float, typer.Option(help="… or so old.", rich_help_panel=_SINKS)] = 24.0,
     keep: Annotated[int, typer.Option(min=0, help="Older files that are kept.", rich_help_panel=_SINKS)] = 10,
@@ -220,6 +224,7 @@ def watch(
 
         sinks = SinkOptions(
             jsonl=jsonl,
+            csv=csv,
             rotate_bytes=round(rotate_mb * 1e6),
             rotate_seconds=rotate_hours * 3600,
             keep=keep,

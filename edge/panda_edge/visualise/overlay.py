@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.decide.decision import Decision
+from panda_edge.errors import PandaError
 from panda_edge.images.reading import ImageLike, open_image
 from panda_edge.visualise.shown import Shown
 
@@ -20,8 +24,10 @@ _INFERNO = np.array(
 )  # fmt: skip
 
 _LEAST_CAPTIONED = 48  # pixels of width; below, the letters would be specks
+_LEAST_LETTERS = 11  # pixels of their size; smaller ones cannot be read on a screen
 _SKIPPED = 2  # the darkest steps, which would hide a dark image
 
+STYLES = ("heat", "outline", "side-by-side")
 MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
 _STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
 _OUTLINE, _OUTLINE_EDGE = (86, 180, 233), (0, 0, 0)  # Okabe and Ito's sky blue: apart from inferno for every eye
@@ -34,20 +40,31 @@ def color_scale(segmentation: Segmentation) -> tuple[float, float]:
     return low, max(2 * high - low, low + 1e-6 * max(low, 1.0))
 
 
-def overlay(image: ImageLike, result: Shown, scale: tuple[float, float], white: int | None = None) -> Image.Image:
+def overlay(
+    image: ImageLike, result: Shown, scale: tuple[float, float], white: int | None = None, style: str = "heat"
+) -> Image.Image:
     """The image under its heat map: RGB, of the image's size (at most 2048 pixels a side), a caption below it.
 
-    Anomalous regions are outlined, and a line below the picture gives score and p-value, where the bundle is
-    calibrated. What a crop left out is shown darkened. white: see `open_image`.
+    Anomalous regions are outlined, and lines below the picture give verdict, p-value and score, where the bundle is
+    calibrated. What a crop left out is shown darkened. style: `heat`; `outline`, which leaves the defect itself to be
+    seen; or `side-by-side`: the outline at the left, the heat at the right. white: see `open_image`.
     """
+    if style not in STYLES:
+        raise PandaError(f"--overlay {style!r}; expected {', '.join(STYLES)}")
     picture = open_image(image, lambda size: (MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE), white=white).image
     picture.thumbnail((MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE))
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")
     values = result.view.to_picture(result.heatmap, picture.size)
     threshold = None if result.decision is None else result.decision.pixel_threshold
-    drawn = Image.fromarray(tinted(np.asarray(picture), values, scale, threshold))
-    return drawn if result.decision is None else _captioned(drawn, _verdict(result.decision), scale)
+    pixels = np.asarray(picture)
+    drawn = [] if style == "heat" else [_seen(pixels, values, threshold)]
+    if style != "outline":
+        drawn.append(tinted(pixels, values, scale, threshold))
+    whole = Image.fromarray(np.concatenate(drawn, axis=1))
+    if result.decision is None:
+        return whole
+    return captioned(whole, _verdict(result.decision), None if style == "outline" else scale)
 
 
 def tinted(
@@ -64,6 +81,13 @@ def tinted(
     colors = np.where(seen, _colors(level[..., 0]), 0)
     mixed = ((1 - share) * picture.astype(np.float32) + share * colors).astype(np.uint8)
     return mixed if threshold is None else outlined(mixed, np.where(seen[..., 0], values, -np.inf) > threshold)
+
+
+def _seen(picture: np.ndarray, values: np.ndarray, threshold: float | None) -> np.ndarray:
+    """A picture with its anomalous regions outlined, and darkened where nobody looked."""
+    seen = np.isfinite(values)
+    shown = np.where(seen[..., None], picture, (1 - _DARKENED) * picture.astype(np.float32)).astype(np.uint8)
+    return shown if threshold is None else outlined(shown, np.where(seen, values, -np.inf) > threshold)
 
 
 def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -85,39 +109,65 @@ def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     return mask
 
 
-def _verdict(decision: Decision) -> str:
+def _verdict(decision: Decision) -> tuple[str, ...]:
     word = "ANOMALOUS" if decision.anomalous else "normal"
-    return f"{word}  p = {decision.p_value:.2g}  score {decision.score:.3g} / {decision.threshold:.3g}"
+    return word, f"p = {decision.p_value:.2g}", f"score {decision.score:.3g} / {decision.threshold:.3g}"
 
 
-def _captioned(picture: Image.Image, text: str, scale: tuple[float, float]) -> Image.Image:
-    """The picture above its verdict and the colour scale; alone where it is too narrow for words."""
+def captioned(picture: Image.Image, words: Sequence[str], scale: tuple[float, float] | None) -> Image.Image:
+    """The picture above some words, on as many lines as they need, and the colour scale, where there is one.
+
+    Alone where it is too narrow for words.
+    """
     if picture.width < _LEAST_CAPTIONED:
         return picture
-    height = max(16, round(picture.width / 16))
-    whole = Image.new("RGB", (picture.width, picture.height + 2 * height))
+    size = max(_LEAST_LETTERS, picture.width / 16 * 0.55)
+    lines, font = _fitted(words, picture.width, size)
+    space = size / 2
+    height = round(size * 1.7)
+    whole = Image.new("RGB", (picture.width, picture.height + height * (len(lines) + (scale is not None))))
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
-    font_size = height * 0.55
-    font = ImageFont.load_default(size=font_size)
+    for number, line in enumerate(lines):
+        middle = picture.height + height * (number + 0.5)
+        draw.text((space, middle), line, fill="white", font=font, anchor="lm")
+    if scale is not None:
+        _draw_scale(whole, draw, scale, font, height)
+    return whole
+
+
+def _fitted(words: Sequence[str], width: int, size: float) -> tuple[list[str], ImageFont.ImageFont | Any]:
+    """The words on as few lines as hold them, and a font; a smaller one only where a single word is too long."""
+    room = width - size
+    font = ImageFont.load_default(size=size)
     # Step by step, because small letters are not as narrow as their size says.
-    while draw.textlength(text, font) > picture.width - 0.6 * height and font_size > 1:
-        font_size *= 0.95
-        font = ImageFont.load_default(size=font_size)
-    middle = picture.height + height / 2
-    draw.text((height * 0.3, middle), text, fill="white", font=font, anchor="lm")
+    while max(font.getlength(word) for word in words) > room and size > 1:
+        size *= 0.95
+        font = ImageFont.load_default(size=size)
+    lines = [words[0]]
+    for word in words[1:]:
+        longer = f"{lines[-1]}  {word}"
+        if font.getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines, font
+
+
+def _draw_scale(
+    whole: Image.Image, draw: ImageDraw.ImageDraw, scale: tuple[float, float], font: Any, height: int
+) -> None:
+    """The colours, with their lowest and highest heat map value, in the last `height` pixels."""
     left, right = f"{scale[0]:.3g}", f"{scale[1]:.3g}"
     space = height * 0.3
-    start, end = (
-        round(space * 2 + draw.textlength(left, font)),
-        round(picture.width - space * 2 - draw.textlength(right, font)),
-    )
+    top = whole.height - height
+    start = round(space * 2 + draw.textlength(left, font))
+    end = round(whole.width - space * 2 - draw.textlength(right, font))
     if end - start > 8:
         bar = _colors(np.tile(np.linspace(0, 1, end - start), (max(height // 2, 4), 1))).astype(np.uint8)
-        whole.paste(Image.fromarray(bar), (start, picture.height + height + height // 4))
-    draw.text((space, middle + height), left, fill="white", font=font, anchor="lm")
-    draw.text((picture.width - space, middle + height), right, fill="white", font=font, anchor="rm")
-    return whole
+        whole.paste(Image.fromarray(bar), (start, top + height // 4))
+    draw.text((space, top + height / 2), left, fill="white", font=font, anchor="lm")
+    draw.text((whole.width - space, top + height / 2), right, fill="white", font=font, anchor="rm")
 
 
 def _colors(level: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.images.inputs import Input
@@ -19,12 +20,24 @@ class SegmentWriter:
     Two inputs of one name in a run get -2, -3, …; a later run into the same folder replaces its files.
     """
 
-    def __init__(self, out: Path, manifest: Manifest, heatmap_format: str, on_image: bool) -> None:
+    def __init__(
+        self,
+        out: Path,
+        manifest: Manifest,
+        heatmap_format: str,
+        on_image: bool,
+        style: str = "heat",
+        masks: bool = False,
+    ) -> None:
+        """style: of overlays (see `overlay`). masks: write NAME_mask.png, too: white where pixels are anomalous, in the
+        picture's own size; of a calibrated bundle alone."""
         self._out = out
         self._scale = color_scale(manifest.segmentation)
         self._white = manifest.preprocessing.white
         self._format = heatmap_format
         self._on_image = on_image
+        self._style = style
+        self._masks = masks
         self._taken: set[Path] = set()
         make_results_folder(out, shared=True)  # before the work, and once, not for each image
         remove_leftovers(out)
@@ -35,9 +48,19 @@ class SegmentWriter:
         values = result.heatmap_on_image() if self._on_image else result.heatmap
         assert values is not None
         overlay_path = base.with_name(f"{base.name}_overlay.png")
-        write_whole(overlay_path, png_bytes(overlay(item.path, result, self._scale, self._white)))
+        write_whole(overlay_path, png_bytes(overlay(item.path, result, self._scale, self._white, self._style)))
         heatmap_path, extra = self._write_heatmap(base, values)
-        return {"heatmap": str(heatmap_path), "overlay": str(overlay_path), **extra}
+        written: dict[str, str | float] = {"heatmap": str(heatmap_path), "overlay": str(overlay_path), **extra}
+        if self._masks:
+            written["mask"] = str(self._write_mask(base, result))
+        return written
+
+    def _write_mask(self, base: Path, result: Result) -> Path:
+        called = result.mask
+        assert called is not None
+        path = base.with_name(f"{base.name}_mask.png")
+        write_whole(path, png_bytes(Image.fromarray(called.astype(np.uint8) * 255)))
+        return path
 
     def _write_heatmap(self, base: Path, values: np.ndarray) -> tuple[Path, dict[str, float]]:
         if self._format == "npy":

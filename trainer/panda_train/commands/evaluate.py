@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,10 @@ def evaluate(
         bool | None,
         typer.Option(help="Pixel figures at the images' own size, too. Default: where they are much larger."),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Every test picture's score and verdict as CSV.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
@@ -29,10 +34,17 @@ def evaluate(
 
     open_bundle(bundle)
     dataset = open_dataset(data, normal)
-    from panda_train.evaluate.evaluation import evaluate as evaluate_bundle
-    from panda_train.evaluate.evaluation import in_words
+    from panda_edge.visualise.csv_lines import CsvFile
+    from panda_train.evaluate.evaluation import figures, in_words
+    from panda_train.evaluate.scored import COLUMNS, score_images
 
-    report = evaluate_bundle(bundle, dataset, threads, fpr, native)
+    table = None if csv is None else CsvFile(csv, COLUMNS)
+    scored = score_images(bundle, dataset, threads, fpr, native)
+    if table is not None:
+        for row in scored.rows():
+            table.add(row)
+        table.close()
+    report = figures(scored, fpr)
     if json:
         print_json(report)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from panda_train.data.mask_pixels import read_masks
 from panda_train.evaluate.pixel_scores import PixelScores
 from panda_train.evaluate.true_regions import TrueRegion, faintest
 from panda_train.progress import show
+
+COLUMNS = (
+    "input", "kind", "defective", "score", "threshold", "severity", "p_value", "anomalous", "ms", "error",
+)  # fmt: skip
+"""Of `evaluate --csv`, a line a test picture. kind: its folder; defective: what it is by that; anomalous: what it was
+called; the rest as in `detect --csv`."""
 
 COUNTED_ALONE = 20_000  # images whose pixels are kept apart for intervals: 20 kB each
 MUCH_LARGER = 4  # times the pixels of the model's input: twice a side
@@ -43,7 +50,7 @@ class ScoredImage:
 class Scored:
     """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
     network's resolution; native: the same at the images' own, where they are counted (see `evaluate`). stray: masks of
-    no image."""
+    no image. threshold: the highest score that is called normal."""
 
     images: list[ScoredImage]
     problems: list[dict[str, str]]
@@ -53,6 +60,20 @@ class Scored:
     promised: float | None
     rule: str | None
     stray: tuple[Path, ...] = ()
+    threshold: float | None = None
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """A row of COLUMNS for each picture, in the order of the data set; what could not be scored comes last."""
+        limit = self.threshold
+        for image in self.images:
+            severity = image.score / limit if limit is not None and limit > 0 else None
+            yield (
+                str(image.sample.path), image.sample.kind, image.sample.anomalous, image.score, limit, severity,
+                image.p_value, image.anomalous, image.ms, None,
+            )  # fmt: skip
+        for problem in self.problems:
+            if "used" not in problem:
+                yield (problem["input"], *[None] * (len(COLUMNS) - 2), problem["error"])
 
 
 def score_images(
@@ -118,6 +139,7 @@ def score_images(
         promised=decider.promised if decider else None,
         rule=decider.rule if decider else None,
         stray=dataset.stray,
+        threshold=decider.threshold if decider else None,
     )
 
 

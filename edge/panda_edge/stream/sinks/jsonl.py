@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_edge.errors import PandaError
+from panda_edge.printable import rounded
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line
 from panda_edge.stream.sinks.worker import Worker
@@ -58,7 +59,7 @@ class JsonLines:
 
 def json_bytes(line: dict[str, Any]) -> bytes:
     """JSON in ASCII: a file's name may hold what is no UTF-8, and is then escaped."""
-    return json.dumps(line, allow_nan=False).encode("ascii")
+    return json.dumps(rounded(line), allow_nan=False).encode("ascii")
 
 
 def write_to_stdout(lines: bytes) -> None:
@@ -72,18 +73,20 @@ _BEGINS = json_bytes({"id": ""})[:-2]  # as `outcome_line` and `notice_line` do
 
 class RotatedFile:
     """A file of lines. When it is larger than `max_bytes` or older than `max_seconds` it becomes NAME.1, the one before
-    NAME.2, and so on up to `keep`. Ages are counted by a clock that is never set back, from when this process took the
-    file up."""
+    NAME.2, and so on up to `keep`; each begins with `head`. Ages are counted by a clock that is never set back, from
+    when this process took the file up."""
 
-    def __init__(self, path: Path, max_bytes: int, max_seconds: float, keep: int) -> None:
-        """Raises PandaError where the file cannot be written, or its last line is unfinished and not one of these: what
-        a crash left unfinished is cut off, and nothing else is ever deleted."""
+    def __init__(self, path: Path, max_bytes: int, max_seconds: float, keep: int, head: bytes = b"") -> None:
+        """Raises PandaError where the file cannot be written, where it begins with another head, or where its last line
+        is unfinished and not one of these: what a crash left unfinished is cut off, nothing else is ever deleted."""
         self._path = path
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
         self._keep = keep
+        self._head = head
         try:
             self._handle = self._open()
+            self._check_head()
             self._cut_unfinished()
         except OSError as error:
             raise PandaError(f"{path}: cannot be written ({error.strerror or error}); choose another file") from error
@@ -94,6 +97,7 @@ class RotatedFile:
         if size and (size + len(lines) > self._max_bytes or time.monotonic() - self._since > self._max_seconds):
             self._rotate()
             size = 0
+        lines = lines if size else self._head + lines
         try:
             written = 0
             while written < len(lines):
@@ -125,6 +129,13 @@ class RotatedFile:
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
 
+    def _check_head(self) -> None:
+        """Raises PandaError where the file is somebody else's."""
+        begin = os.pread(self._handle, len(self._head), 0)
+        if begin != self._head[: len(begin)]:
+            self.close()
+            raise PandaError(f"{self._path}: its first line is not the one of these columns; give another file")
+
     def _cut_unfinished(self) -> None:
         """Raises PandaError where that would cut what is somebody else's."""
         end = size = os.fstat(self._handle).st_size
@@ -138,7 +149,7 @@ class RotatedFile:
         if end == size:
             return
         tail = os.pread(self._handle, len(_BEGINS), end)
-        if tail != _BEGINS[: len(tail)]:
+        if not self._head and tail != _BEGINS[: len(tail)]:
             self.close()
             raise PandaError(f"{self._path}: its last line is none of these, and unfinished; give another file")
         os.ftruncate(self._handle, end)

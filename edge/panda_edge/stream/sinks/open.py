@@ -17,6 +17,7 @@ from panda_edge.stream.history.reader import HistoryReader
 from panda_edge.stream.history.row import NAME
 from panda_edge.stream.line.open import open_lines
 from panda_edge.stream.loop import Loop
+from panda_edge.stream.sinks.csv import HEAD, CsvLines
 from panda_edge.stream.sinks.delivery import Deliveries, Receiver
 from panda_edge.stream.sinks.drift import Drift
 from panda_edge.stream.sinks.history import History
@@ -35,14 +36,16 @@ _FAREWELL = 10.0  # seconds that a sink has for what it holds
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """jsonl: a file, or `-`; rotate_bytes, rotate_seconds, keep: see RotatedFile. save, quota_bytes: see SavedFrames.
-    history: the history's file, in save's folder by default; history_days, history_bytes: see HistoryStore.
-    mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see Spool. metrics: HOST:PORT.
+    """jsonl: a file, or `-`; csv: a file; rotate_bytes, rotate_seconds, keep: see RotatedFile.
+    save, quota_bytes: see SavedFrames. history: the history's file, in save's folder by default; history_days,
+    history_bytes: see HistoryStore. mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see
+    Spool. metrics: HOST:PORT.
     line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token, look_token: see Tokens; tls_cert,
     tls_key: see Tls; collect: folder for pictures that were normal after all.
     """
 
     jsonl: str | None = None
+    csv: Path | None = None
     rotate_bytes: int = 100_000_000
     rotate_seconds: float = 86_400.0
     keep: int = 10
@@ -90,10 +93,11 @@ def open_sinks(
     for name, line in open_lines(options.line, loop, late).items():  # early: a machine waits for it
         add(name, line)
     if options.jsonl is not None and options.jsonl != "-":
-        if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
-            raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")
-        file = RotatedFile(Path(options.jsonl), options.rotate_bytes, options.rotate_seconds, options.keep)
+        file = _rotated(options, Path(options.jsonl))
         add("jsonl", JsonLines(file.write, partial(say, options.jsonl), may_wait, file.close))
+    if options.csv is not None:
+        file = _rotated(options, options.csv, HEAD)
+        add("csv", CsvLines(file.write, partial(say, str(options.csv)), may_wait, file.close))
     history = _open_history(options, loop, partial(say, "history"), may_wait)
     if history is not None:
         add("history", history)  # before what saves pictures, as it is closed after it
@@ -130,6 +134,12 @@ def open_sinks(
     if drift is not None:
         add("drift", drift)
     return list(sinks.values())
+
+
+def _rotated(options: SinkOptions, path: Path, head: bytes = b"") -> RotatedFile:
+    if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
+        raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")
+    return RotatedFile(path, options.rotate_bytes, options.rotate_seconds, options.keep, head)
 
 
 def _open_history(
