@@ -43,7 +43,8 @@ class Decider:
         self.promised = calibration.promised(fpr)
         """The false-alarm rate that is kept; more than was asked for where the normal images are too few."""
         self.rule = calibration.rule
-        self._pixel_threshold = calibration.pixel_threshold(fpr)
+        self.pixel_threshold = calibration.pixel_threshold(fpr)
+        """Heat map values above this are anomalous pixels."""
         self.threshold = calibration.threshold(fpr)
         """The highest image score that is normal."""
         self.warning = calibration.warning(fpr)
@@ -55,7 +56,7 @@ class Decider:
         p_value = self.calibration.p_value(raw)
         regions: tuple[Region, ...] = ()
         if heatmap is not None:
-            found = find_regions(heatmap, self._pixel_threshold)
+            found = find_regions(heatmap, self.pixel_threshold)
             regions = tuple(_on_picture(region, view) for region in found)
         return Decision(
             rule=self.rule,
@@ -64,7 +65,7 @@ class Decider:
             p_value=p_value,
             anomalous=self.calibration.is_anomalous(p_value, self.fpr),
             fpr=self.promised,
-            pixel_threshold=self._pixel_threshold,
+            pixel_threshold=self.pixel_threshold,
             regions=regions,
         )
 

@@ -55,7 +55,7 @@ class SegmentWriter:
             written["mask"] = str(self._write_mask(base, result))
         return written
 
-    def _write_mask(self, base: Path, result: Result) -> Path:
+    def _write_mask(self, base: Path, result: Shown) -> Path:
         called = result.mask
         assert called is not None
         path = base.with_name(f"{base.name}_mask.png")

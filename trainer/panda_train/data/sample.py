@@ -25,7 +25,8 @@ from panda_train.data.textures import TEXTURES, crop, light, photograph, save
 
 _OWN = "panda-sample.json"  # marks a folder as made here, and lists what was put into it
 _LARGEST_CROP = 192  # pixels a side of photographs of 512: two crops have little in common
-_TRAIN_IMAGES, _TEST_IMAGES = 60, 12
+_TRAIN_IMAGES, _TEST_IMAGES = 60, 12  # a texture
+_TRAIN_IMAGES_IN_ALL = 100  # at least: with 99 the default false-alarm rate of 1 % can be promised
 _LEAST = 32  # pixels a side
 
 
@@ -39,8 +40,9 @@ def make_sample(
 ) -> Path:
     """Write a data set in MVTec layout to the folder `out`, whole or not at all, and return `out`.
 
-    texture: one of TEXTURES, or `all` of them mixed in one set. train_images, test_images: how many a texture (60 and
-    12 if None), the latter for `good` and again for each kind of defect. size: side of the square grey PNGs, in pixels.
+    texture: one of TEXTURES, or `all` of them mixed in one set. train_images: how many a texture; if None 60, or 100 of
+    a single one, so that the default false-alarm rate can be promised. test_images: how many a texture, 12 if None, for
+    `good` and again for each kind of defect. size: side of the square grey PNGs, in pixels.
     From 1,024 pixels on, pictures are quilted (`large_sample.py`): of grass and gravel, 20 and 4 of both together, with
     defects of 6 to 60 pixels, whose longest sides are listed beside the seed.
     The same arguments give the same files. A folder made by an earlier call is replaced; any other folder with
@@ -63,7 +65,9 @@ def make_sample(
                 building, textures, seed, train_images, test_images, size
             )
         else:
-            train_images = _TRAIN_IMAGES if train_images is None else train_images
+            train_images = (
+                max(_TRAIN_IMAGES, -(-_TRAIN_IMAGES_IN_ALL // len(textures))) if train_images is None else train_images
+            )
             test_images = _TEST_IMAGES if test_images is None else test_images
             _write_images(building, textures, np.random.default_rng(seed), train_images, test_images, size)
         facts["files"] = sorted(str(path.relative_to(building)) for path in building.rglob("*.png"))

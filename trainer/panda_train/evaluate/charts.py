@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Okabe and Ito's colours, which colour-blind people tell apart; line patterns tell them apart without colour.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777"
+# Okabe and Ito's colours, which colour-blind people tell apart; the page sets them for light and dark. Line patterns
+# tell them apart without colour.
+BLUE, ORANGE, GREY = "var(--blue)", "var(--orange)", "var(--soft)"
 
 _WIDTH, _HEIGHT = 440, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 14, 44
@@ -33,7 +34,7 @@ def curves(title: str, x_label: str, y_label: str, lines: Sequence[Line], x_most
             f"{_x(x / x_most):.1f},{_y(y):.1f}" for x, y in zip(line.x, line.y, strict=True) if x <= x_most
         )
         dash = ' stroke-dasharray="6 3"' if i % 2 else ""
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{line.color}" stroke-width="2"{dash}/>')
+        parts.append(f'<polyline points="{points}" style="fill:none;stroke:{line.color}" stroke-width="2"{dash}/>')
         parts.append(_legend(line.name, line.color, i, bottom=True))
     return _svg(title, parts)
 
@@ -60,12 +61,13 @@ def histogram(title: str, good: np.ndarray, bad: np.ndarray, threshold: float | 
                 y = _y(value / top)
                 parts.append(
                     f'<rect x="{_LEFT + bin_number * step:.1f}" y="{y:.1f}" width="{step:.1f}" '
-                    f'height="{_y(0) - y:.1f}" fill="{color}" fill-opacity="0.55"/>'
+                    f'height="{_y(0) - y:.1f}" style="fill:{color}" fill-opacity="0.55"/>'
                 )
         parts.append(_legend(name, color, i))
     if threshold is not None:
         x = _x((threshold - edges[0]) / (edges[-1] - edges[0]))
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_y(0)}" stroke="#000" stroke-dasharray="4 3"/>')
+        ends = f'x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_y(0)}"'
+        parts.append(f'<line {ends} style="stroke:var(--ink)" stroke-dasharray="4 3"/>')
         anchor = "end" if x > _WIDTH / 2 else "start"
         nudge = -4 if anchor == "end" else 4
         parts.append(
@@ -93,7 +95,7 @@ def _axes(
 ) -> str:
     parts = [
         f'<rect x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}" '
-        f'fill="none" stroke="{GREY}"/>'
+        f'style="fill:none;stroke:{GREY}"/>'
     ]
     for value, label in x_ticks:
         x = _x((value - start) / span)
@@ -112,7 +114,7 @@ def _axes(
 def _legend(name: str, color: str, row: int, bottom: bool = False) -> str:
     y = _y(0) - 28 + 18 * row if bottom else _TOP + 18 + 18 * row
     x = _WIDTH - _RIGHT - 10
-    return f'<text x="{x}" y="{y}" text-anchor="end" fill="{color}" font-weight="bold">{escape(name)}</text>'
+    return f'<text x="{x}" y="{y}" text-anchor="end" style="fill:{color}" font-weight="bold">{escape(name)}</text>'
 
 
 def _svg(title: str, parts: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.printable import printable
 from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
+from panda_train.evaluate.operating_points import operating_points
 from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
 from panda_train.evaluate.scored import Scored, ScoredImage, score_images
 
@@ -33,7 +34,8 @@ def evaluate(
     pixel_auroc, pixel_ap, pro: at the network's input resolution, over the images whose true pixels are known: normal
     ones, and anomalous ones with a mask. native: the same at the
     images' own resolution; None for whether the first image has more than four times the input's pixels. intervals:
-    95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives, None without calibration. kinds:
+    95 %, by bootstrap over images. at_threshold: what the decision at `fpr` gives, operating_points: what
+    it gives at other rates (see `operating_points`), None without calibration. kinds:
     figures of each kind of anomaly against all normal images. images: how many were scored. problems: [{"input",
     "error"}] of images left out, or (`"used": "score"`) of images whose mask was. without_mask, without_image: names of
     anomalous images of which no mask was found, and of masks of no image.
@@ -55,6 +57,7 @@ def figures(scored: Scored, fpr: float = DEFAULT_FPR) -> dict[str, Any]:
         "image_f1": best.f1 if best else None,
         "image_f1_threshold": best.threshold if best else None,
         "at_threshold": _at_threshold(scored, fpr),
+        "operating_points": None if scored.calibration is None else operating_points(scored.calibration, scored.images),
         "intervals": _intervals(normal, anomalous),
         "kinds": {kind: _figures(normal, some, scored.pixels) for kind, some in of_kind.items()},
         "problems": scored.problems,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
 from html import escape
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from panda_edge.detector import Detector
 from panda_edge.images.reading import open_image
+from panda_edge.printable import printable
 from panda_edge.result import Result
 from panda_edge.visualise.overlay import color_scale, outlined, overlay, tinted
 from panda_train.data.mask_pixels import read_masks
@@ -26,20 +28,47 @@ _Box = tuple[int, int, int, int]
 
 
 def examples(scored: Scored, detector: Detector) -> list[str]:
-    """HTML sections: true regions that the map says least of, and its highest peaks on normal images, both in the
-    images' own pixels; then whole images, anomalous ones with the lowest scores and normal ones with the highest."""
+    """HTML sections. Of a calibrated bundle: misses (anomalous pictures that are called normal), true regions that are
+    not called although their picture is, and false alarms (normal pictures that are called anomalous). Then the
+    decisions that were closest: found ones with the lowest scores, and normal ones with the highest.
+    """
     by_score = sorted(scored.images, key=lambda image: image.score)
-    normal = [image for image in reversed(by_score) if not image.sample.anomalous][:_WORST]
-    masked = [(image.faintest.peak, image) for image in by_score if image.faintest is not None]
-    faint = [image for _, image in sorted(masked, key=lambda pair: pair[0])][:_WORST]
-    anomalous = [image for image in by_score if image.sample.anomalous][:_WORST]
-    rows = {
-        "Worst misses, in full resolution: true regions with the least heat": [_missed(i, detector) for i in faint],
-        "Worst false alarms, in full resolution: the highest heat": [_alarm(i, detector) for i in normal],
-        "Anomalous images with the lowest scores": [_strip(i, detector) for i in anomalous],
-        "Normal images with the highest scores": [_strip(i, detector) for i in normal],
-    }
-    return [f"<h2>{title}</h2>{''.join(shown)}" for title, shown in rows.items() if shown]
+    anomalous = [image for image in by_score if image.sample.anomalous]
+    normal = [image for image in reversed(by_score) if not image.sample.anomalous]
+    if detector.decider is None:
+        return [
+            *_section("Anomalous pictures with the lowest scores", anomalous, _strip, detector),
+            *_section("Normal pictures with the highest scores", normal, _strip, detector),
+        ]
+    missed = [image for image in anomalous if not image.anomalous]
+    called = [image for image in anomalous if image.anomalous]
+    alarms = [image for image in normal if image.anomalous]
+    quiet = [image for image in normal if not image.anomalous]
+    limit = detector.decider.pixel_threshold
+    faint = [(image.faintest.peak, image) for image in called if image.faintest and image.faintest.peak <= limit]
+    regions = [image for _, image in sorted(faint, key=lambda pair: pair[0])]
+    return [
+        f"<h2>Misses: {len(missed)} of {len(anomalous)} anomalous pictures</h2>",
+        *_shown(missed, _missed, detector),
+        *_section("Regions that are not called, in pictures that are", regions, _missed, detector),
+        f"<h2>False alarms: {len(alarms)} of {len(normal)} normal pictures</h2>",
+        *_shown(alarms, _alarm, detector),
+        *_section("Found, and closest to being missed", called, _strip, detector),
+        *_section("Called normal, and closest to a false alarm", quiet, _strip, detector),
+    ]
+
+
+def _section(
+    title: str, images: list[ScoredImage], show: Callable[[ScoredImage, Detector], str], detector: Detector
+) -> list[str]:
+    """Some images under a heading; nothing without images."""
+    return [f"<h2>{title}</h2>", *_shown(images, show, detector)] if images else []
+
+
+def _shown(images: list[ScoredImage], show: Callable[[ScoredImage, Detector], str], detector: Detector) -> list[str]:
+    """The worst images, and how many there are where these are not all."""
+    note = [f'<p class="note">The worst {_WORST} of {len(images)}.</p>'] if len(images) > _WORST else []
+    return [*note, *(show(image, detector) for image in images[:_WORST])]
 
 
 def part_around(box: _Box, size: tuple[int, int]) -> _Box:
@@ -53,9 +82,9 @@ def part_around(box: _Box, size: tuple[int, int]) -> _Box:
 
 
 def _missed(image: ScoredImage, detector: Detector) -> str:
-    """The true region of an image that its heat map says least of."""
-    assert image.faintest is not None
-    assert image.sample.masks
+    """The true region of an image that its heat map says least of; the whole image where no mask tells."""
+    if image.faintest is None:
+        return _strip(image, detector)
     result = detector.segment(image.sample.path)
     left, top, right, bottom = box = image.faintest.box
     words = f"a region of {right - left}×{bottom - top} pixels at ({left}, {top})"
@@ -94,7 +123,7 @@ def _part(
     said = f"{words}, heat {peak:.3g}"
     if threshold is not None:
         said += f", {'called' if peak > threshold else 'not called'} (above {threshold:.3g})"
-    return _row(f"{image.sample.kind}/{image.sample.path.name}: {said}", panels)
+    return _row(f"{_called(image)}: {said}", panels)
 
 
 def _marked(picture: Image.Image, part: _Box) -> Image.Image:
@@ -125,10 +154,15 @@ def _strip(image: ScoredImage, detector: Detector) -> str:
         ("called", Image.fromarray(called)),
         ("truth" if image.sample.masks or not image.sample.anomalous else "truth unknown", Image.fromarray(truth)),
     )
-    verdict = "" if image.anomalous is None else ("anomalous, " if image.anomalous else "normal, ")
+    return _row(_called(image), [_jpeg(panel, label) for label, panel in panels])
+
+
+def _called(image: ScoredImage) -> str:
+    """The image's name, what it is called, and by which score."""
+    verdict = "" if image.anomalous is None else ("called anomalous, " if image.anomalous else "called normal, ")
     p_value = "" if image.p_value is None else f", p = {image.p_value:.2g}"
-    name = f"{image.sample.kind}/{path.name}: {verdict}score {image.score:.3g}{p_value}"
-    return _row(name, [_jpeg(panel, label) for label, panel in panels])
+    name = printable(f"{image.sample.kind}/{image.sample.path.name}")
+    return f"{name}: {verdict}score {image.score:.3g}{p_value}"
 
 
 def _row(name: str, panels: list[str]) -> str:

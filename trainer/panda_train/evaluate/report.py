@@ -15,12 +15,15 @@ from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.detector import Detector
 from panda_edge.inspect.machine import cpu_name
+from panda_edge.printable import rounded
 from panda_edge.visualise.files import write_whole
 from panda_train.data.folders import Dataset
 from panda_train.evaluate import metrics
 from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
 from panda_train.evaluate.evaluation import figures
 from panda_train.evaluate.examples import examples
+from panda_train.evaluate.page_style import SORT, STYLE
+from panda_train.evaluate.picture_list import picture_list
 from panda_train.evaluate.pixel_scores import PRO_LIMIT, PixelScores
 from panda_train.evaluate.scored import Scored, score_images
 
@@ -36,20 +39,12 @@ _NAMES = {
     "pro": "PRO to 0.3",
 }
 
-_STYLE = """
-body{font:16px/1.45 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:0 1rem 3rem;color:#1a1a1a}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ccc}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.6rem}
-.card{border:1px solid #ccc;border-radius:.5rem;padding:.6rem}.card b{display:block;font-size:1.6rem}
-.card small,.note{color:#555}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:1rem}
-figure{margin:0}figcaption{font-weight:600}svg{width:100%;height:auto}svg text{font:13px system-ui,sans-serif}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-th{white-space:normal}th:first-child,td:first-child{text-align:left}
-.strip{display:grid;grid-template-columns:repeat(4,1fr);gap:.25rem;margin:.25rem 0 .9rem}
-.strip img{width:100%;display:block}.strip span,.name{font-size:.8rem;color:#555;overflow-wrap:anywhere}
-"""
+_WORDS = (
+    '<p class="note"><b>AUROC</b>: take an anomalous and a normal picture (or pixel) at random; how often the '
+    "anomalous one scores higher. 1 is perfect, 0.5 is chance. <b>PRO</b>: the share of each true region that is "
+    "found, averaged over regions, so that small defects count as much as large ones; up to 30 % false-positive "
+    "pixels, 1 is perfect. 95 %: the interval that the figure has when the test pictures are drawn anew.</p>"
+)
 
 
 def write_report(
@@ -68,16 +63,17 @@ def write_report(
         _charts(scored, detector),
         _kinds(report),
         *examples(scored, detector),
+        picture_list(scored, dataset.root),
         _latency(scored, detector),
         _facts(bundle, dataset, detector),
     ]
     title = escape(f"{bundle.name} on {dataset.root.name}")
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head>'
+        f"<body><h1>{title}</h1>{''.join(parts)}<script>{SORT}</script></body></html>\n"
     )
-    write_whole(out / FIGURES, (json.dumps(report, indent=1) + "\n").encode())
+    write_whole(out / FIGURES, (json.dumps(rounded(report), indent=1) + "\n").encode())
     write_whole(out / PAGE, page.encode())
     return out / PAGE
 
@@ -96,25 +92,50 @@ def _headline(report: dict[str, Any]) -> str:
         for key in ("pixel_auroc", "pro"):
             name = f"{_NAMES[key]}, images' own size"
             cards.append(f'<div class="card">{escape(name)}<b>{_number(own[key])}</b></div>')
-    return f'<p>{report["images"]} test images.</p><div class="cards">{"".join(cards)}</div>{left_out}'
+    return f'<p>{report["images"]} test images.</p><div class="cards">{"".join(cards)}</div>{_WORDS}{left_out}'
 
 
 def _decision(report: dict[str, Any]) -> str:
     decided = report["at_threshold"]
     if decided is None:
         return '<h2>Decision</h2><p class="note">The bundle is not calibrated: it gives raw scores only.</p>'
-    rows = []
-    for name, key in (("false alarms among normal images", "fpr"), ("anomalous images found", "tpr")):
-        span = decided[f"{key}_interval"]
-        between = f"{_percent(span[0])} to {_percent(span[1])}" if span else "-"
-        rows.append(f"<tr><td>{name}</td><td>{_percent(decided[key])}</td><td>{between}</td></tr>")
-    rows.append(f"<tr><td>alarms that are right</td><td>{_percent(decided['precision'])}</td><td></td></tr>")
-    warning = f'<p class="note">{escape(decided["warning"])}</p>' if decided["warning"] else ""
-    return (
-        f"<h2>Decision</h2><p>At a promised false-alarm rate of {_percent(decided['promised'])}, by the score "
-        f"“{escape(decided['rule'])}”, with a threshold from normal images alone:</p><div class=scroll><table>"
-        f"<tr><th></th><th>here</th><th>95 % interval</th></tr>{''.join(rows)}</table></div>{warning}"
+    words = (
+        f"Decided by the score “{escape(decided['rule'])}”, with thresholds from normal pictures alone. "
+        f"<code>--fpr</code> is {decided['asked']:g} here: {decided['false_alarms']} false alarms in "
+        f"{decided['normal_images']} normal pictures, {_percent(decided['tpr'])} of the anomalous ones found, "
+        f"{_percent(decided['precision'])} of the alarms right."
     )
+    rows = "".join(_point(point) for point in report["operating_points"])
+    short = [point for point in report["operating_points"] if point["promised"] > point["asked"]]
+    note = ""
+    if short:
+        least = short[0]
+        note = (
+            f'<p class="note">* {least["calibration_images"]} calibration pictures cannot promise '
+            f"{', '.join(_percent(point['asked']) for point in short)}; what they can is "
+            f"{_percent(least['promised'])}, which is used instead. Promising {_percent(least['asked'])} takes "
+            f"{least['needed']}.</p>"
+        )
+    head = "<th>false-alarm rate asked for</th><th>promised</th><th>false alarms here</th><th>found here</th>"
+    return (
+        f"<h2>How many are found, at which false-alarm rate</h2><p>{words}</p><div class=scroll><table><tr>{head}</tr>"
+        f"{rows}</table></div>{note}"
+    )
+
+
+def _point(point: dict[str, Any]) -> str:
+    star = "*" if point["promised"] > point["asked"] else ""
+    cells = (
+        f"{_percent(point['asked'])}",
+        f"{_percent(point['promised'])}{star}",
+        f"{point['false_alarms']} of {point['normal_images']}{_between(point['fpr_interval'])}",
+        f"{point['found']} of {point['anomalous_images']}{_between(point['tpr_interval'])}",
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _between(span: tuple[float, float] | None) -> str:
+    return "" if span is None else f"<small>95 %: {_percent(span[0])} to {_percent(span[1])}</small>"
 
 
 def _charts(scored: Scored, detector: Detector) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import panda_edge
-from panda_edge.decide.calibration import image_scores
+from panda_edge.decide.calibration import Calibration, image_scores
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
@@ -50,7 +50,7 @@ class ScoredImage:
 class Scored:
     """The images of a data set with what a bundle says of them. problems: see `evaluate`. pixels: by kind, at the
     network's resolution; native: the same at the images' own, where they are counted (see `evaluate`). stray: masks of
-    no image. threshold: the highest score that is called normal."""
+    no image. threshold: the highest score that is called normal. calibration: what decides."""
 
     images: list[ScoredImage]
     problems: list[dict[str, str]]
@@ -61,6 +61,7 @@ class Scored:
     rule: str | None
     stray: tuple[Path, ...] = ()
     threshold: float | None = None
+    calibration: Calibration | None = None
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """A row of COLUMNS for each picture, in the order of the data set; what could not be scored comes last."""
@@ -140,6 +141,7 @@ def score_images(
         rule=decider.rule if decider else None,
         stray=dataset.stray,
         threshold=decider.threshold if decider else None,
+        calibration=decider.calibration if decider else None,
     )
 
 
