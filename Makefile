@@ -8,7 +8,7 @@ OUT    ?= demo-out
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
 export HNSWLIB_NO_NATIVE = 1
 
-.PHONY: demo test test-all lint bench c-test fuzz kill wheels wheelhouse lock clean
+.PHONY: demo test test-all lint docs bench c-test fuzz kill wheels wheelhouse lock clean
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
@@ -34,6 +34,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(KERNEL) tests/kernel/*.[ch] fuzz/kernels/*.[ch] benchmarks/speed/neon/*.c
+
+docs: $(VENV)/.docs           ## build/site/: the documentation; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/python docs/site/reading_ease.py
 
 bench: $(VENV)/.dev           ## PANDA_DATA=DIR measures on real data
 	$(BIN)/python -m pytest benchmarks -q -s
@@ -75,6 +79,7 @@ $(VENV)/.test:  EXTRA = train,test
 $(VENV)/.dev:   EXTRA = dev
 $(VENV)/.delivery: EXTRA = delivery
 $(VENV)/.fuzz:  EXTRA = train,test,fuzz
-$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery $(VENV)/.fuzz: $(VENV)/bin/python pyproject.toml $(KERNEL)
+$(VENV)/.docs:  EXTRA = train,docs
+$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery $(VENV)/.fuzz $(VENV)/.docs: $(VENV)/bin/python pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@
