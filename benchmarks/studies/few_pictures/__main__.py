@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from benchmarks.lib.conditions import measured
 from benchmarks.studies.few_pictures.table import written
 from benchmarks.studies.few_pictures.trial import KINDS, Bench
 from panda_train.data.folders import Dataset, Sample, open_dataset
@@ -50,6 +51,7 @@ def _measure(name: str, dataset: Dataset, file: Path) -> None:
                 if (kind.name, count, draw) in done:
                     continue
                 row = {"set": name, "kind": kind.name, "pictures": count, "draw": draw, **bench.row(kind, images, draw)}
+                row["measured"] = measured()
                 with file.open("a") as stream:
                     stream.write(json.dumps(row) + "\n")
                 print(row, file=sys.stderr)

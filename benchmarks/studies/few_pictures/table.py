@@ -14,6 +14,7 @@ _HEAD = """# Few normal pictures
 `python -m benchmarks.studies.few_pictures DATA WORK`. Image AUROC by map maximum / pixel AUROC / PRO: mean over
 draws of the pictures, and lowest to highest. Whole pictures at 224 × 224, EfficientNet-Lite0; at most 40 test pictures,
 half of them normal. A draw's pictures are the same in all columns. `turned`: draws in which auto took turned copies.
+{measured}
 
 | set | pictures | draws | default | `--augment auto` | turned | PatchCore 10 % |
 |---|---:|---:|---:|---:|---:|---:|
@@ -28,7 +29,16 @@ def written(rows: Sequence[Row], sets: Sequence[str], folder: Path) -> None:
     missing = f"\nNot measured yet: {', '.join(absent)}.\n" if absent else ""
     lines = ",\n".join(json.dumps(row) for row in rows)
     (folder / "rows.json").write_text(f"[\n{lines}\n]\n")
-    (folder / "table.md").write_text(_HEAD + "".join(_lines(rows)) + missing)
+    (folder / "table.md").write_text(_HEAD.format(measured=_measured(rows)) + "".join(_lines(rows)) + missing)
+
+
+def _measured(rows: Sequence[Row]) -> str:
+    """Commits and processors, each once."""
+    said = dict.fromkeys(json.dumps(row.get("measured")) for row in rows)
+    found = [json.loads(one) or {} for one in said]
+    commits = ", ".join(dict.fromkeys(str(one.get("commit", "unknown")) for one in found))
+    processors = ", ".join(dict.fromkeys(str(one.get("cpu", "unknown")) for one in found))
+    return f"Commit {commits}; {processors}."
 
 
 def _lines(rows: Sequence[Row]) -> list[str]:
