@@ -8,66 +8,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 import panda_export.export
 import panda_export.network
 from made_once import made_once
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.onnx_file import write_onnx
 from panda_export.options import BANKS, BankOptions, ExportOptions
 from panda_train.data.sample import make_sample
+from tiny import SIDE, TinyBackbone, make_bundles, model_of
 
 # Tests run beside one another, a worker a core: in each, and in the processes it starts, torch keeps to one thread.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
-SIDE = 64  # pixels a side of the test bundles' input
-
-
-@dataclass(frozen=True)
-class TinyLevel:
-    stride: int
-    channels: int
-
-
-class TinyBackbone(nn.Module):
-    """A network of the real ones' shape (levels at strides 16, 8, 4) with few, random, fixed weights."""
-
-    name = "tiny"
-    weights_sha256 = "0" * 64
-    embedding_size = 12
-    levels = (TinyLevel(16, 7), TinyLevel(8, 5), TinyLevel(4, 3))
-
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.to4 = nn.Conv2d(3, 3, 5, stride=4, padding=2)
-            self.to8 = nn.Conv2d(3, 5, 3, stride=2, padding=1)
-            self.to16 = nn.Conv2d(5, 7, 3, stride=2, padding=1)
-            self.embed = nn.Linear(7, 12)
-        self.eval().requires_grad_(False)
-
-    def normalise(self, frames: Tensor) -> Tensor:
-        return frames.permute(0, 3, 1, 2).float().sub(127.0).div(32.0)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        level4 = self.to4(x).relu()
-        level8 = self.to8(level4).relu()
-        level16 = self.to16(level8).relu()
-        return self.embed(level16.mean((2, 3))), [level16, level8, level4]
 
 
 @pytest.fixture(scope="session")
@@ -98,32 +60,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that hold slow tests come first, so that no worker begins one when the others have ended."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-
-
-def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
-    """A bundle of the tiny backbone for each kind of bank."""
-    bundles = {bank: folder / f"{bank}.panda" for bank in BANKS}
-    differences: dict[str, float] = {}
-
-    def write_once(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
-        # The graph is the same in nearly every bundle, and to export it takes most of the time.
-        if not differences or graph.descriptors is not None:
-            differences.update(write_onnx(graph, path, *about))
-        else:
-            shutil.copy(bundles["exact"] / MODEL_FILE, path)
-        return differences
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.network, "write_onnx", write_once)
-        for bank, path in bundles.items():
-            panda_export.export.export_bundle(
-                path,
-                TinyBackbone(),
-                images,
-                Preprocessing(SIDE, SIDE),
-                ExportOptions({"name": "dn2"}, BankOptions(bank, means=5, vectors=200, neighbors=4)),
-            )
-    return bundles
 
 
 @pytest.fixture(scope="session")
@@ -214,13 +150,8 @@ def calibrated_bundles(
     """Calibrated bundles of the tiny backbone. `gaussian`: 8 images in the bank, the last 4 held out; `exact`: all 12
     in the bank, calibrated by leaving each out. Not to be changed."""
 
-    def copy_model(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
     def make(into: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panda_export.network, "write_onnx", copy_model)
+        with model_of(made_bundles):
             for bank in ("gaussian", "exact"):
                 panda_export.export.export_bundle(
                     into / f"{bank}.panda",

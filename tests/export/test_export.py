@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,16 @@ from panda_edge.inspect.verify import verify
 from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
+from tiny import model_of
 
-CONFTEST = Path(__file__).parents[1] / "conftest.py"
+SHARED = Path(__file__).parents[1] / "shared"
 
 # Makes the session's bundles again, in a process whose hashes, addresses and threads are others.
 AGAIN = """
-import importlib.util, json, sys
+import json, sys
 from pathlib import Path
-spec = importlib.util.spec_from_file_location("conftest", sys.argv[1])
-conftest = sys.modules["conftest"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(conftest)
-conftest.make_bundles(Path(sys.argv[2]), [Path(p) for p in json.loads(sys.argv[3])])
+from tiny import make_bundles
+make_bundles(Path(sys.argv[1]), [Path(p) for p in json.loads(sys.argv[2])])
 """
 
 
@@ -46,8 +46,8 @@ def test_two_processes_write_the_same_bytes(
     made_bundles: dict[str, Path], normal_images: list[Path], tmp_path: Path
 ) -> None:
     images = json.dumps([str(path) for path in normal_images])
-    command = [sys.executable, "-c", AGAIN, str(CONFTEST), str(tmp_path), images]
-    environment = {**os.environ, "PYTHONHASHSEED": "1234"}
+    command = [sys.executable, "-c", AGAIN, str(tmp_path), images]
+    environment = {**os.environ, "PYTHONHASHSEED": "1234", "PYTHONPATH": str(SHARED)}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     for bank, bundle in made_bundles.items():
         first, second = files_of(bundle), files_of(tmp_path / f"{bank}.panda")
@@ -56,16 +56,19 @@ def test_two_processes_write_the_same_bytes(
 
 
 @pytest.fixture
-def export(tmp_path: Path, tiny_backbone: Callable[..., Any]) -> Callable[..., Path]:
-    """Export a bundle of the tiny backbone."""
+def export(tmp_path: Path, tiny_backbone: Callable[..., Any], made_bundles: dict[str, Path]) -> Callable[..., Path]:
+    """Export a bundle of the tiny backbone. Where its model is one that `made_bundles` has, that file is copied."""
 
     def call(images: list[Path], options: BankOptions | None = None, **more: Any) -> Path:
         out = tmp_path / "x.panda"
         options = options or BankOptions(neighbors=4)
+        as_made = not {"preprocessing", "backbone"} & set(more)
         preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
         backbone = more.pop("backbone", None) or tiny_backbone()
         held_out = more.pop("held_out", ())
-        export_bundle(out, backbone, images, preprocessing, ExportOptions({"name": "dn2"}, options, **more), held_out)
+        with model_of(made_bundles) if as_made else nullcontext():
+            about = ExportOptions({"name": "dn2"}, options, **more)
+            export_bundle(out, backbone, images, preprocessing, about, held_out)
         return out
 
     return call

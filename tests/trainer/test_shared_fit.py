@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import shared_exports
 from panda_train.adapt.distributed import Workers
 
-PROGRAM = Path(__file__).with_name("shared_exports.py")
+PROGRAM = Path(shared_exports.__file__)
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available(), reason="this torch is built without torch.distributed"
@@ -43,16 +43,11 @@ def images(normal_images: list[Path], tmp_path_factory: pytest.TempPathFactory) 
 
 
 def test_two_processes_write_the_bundle_of_one(images: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    spec = importlib.util.spec_from_file_location("shared_exports", PROGRAM)
-    assert spec is not None
-    assert spec.loader is not None
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
     done = under_torchrun(tmp_path / "two", images)
     assert done.returncode == 0, done.stderr
-    program.export_all(tmp_path / "one", [Path(path) for path in json.loads(images.read_text())], Workers())
+    shared_exports.export_all(tmp_path / "one", [Path(path) for path in json.loads(images.read_text())], Workers())
     assert "broken.png" in done.stderr
-    for name in program.EXPORTS:
+    for name in shared_exports.EXPORTS:
         one, two = (
             {p.relative_to(f).as_posix(): p.read_bytes() for p in f.rglob("*") if p.is_file()}
             for f in (tmp_path / "one" / f"{name}.panda", tmp_path / "two" / f"{name}.panda")

@@ -7,7 +7,6 @@ killed: the second process kills itself while features are made; failed: it rais
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -24,6 +23,7 @@ from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.options import BankOptions, ExportOptions
 from panda_train.adapt.distributed import Workers, workers
+from tiny import TinyBackbone
 
 WHOLE, TILED = Preprocessing(64, 64), Preprocessing(32, 32, tiles=Tiling(0.25, 1.0))
 HELD_OUT = 5
@@ -38,17 +38,12 @@ EXPORTS: dict[str, tuple[BankOptions, Preprocessing, bool]] = {
 
 
 def export_all(folder: Path, images: list[Path], group: Workers, names: Iterable[str] = EXPORTS) -> None:
-    spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    conftest = sys.modules["tiny"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(conftest)
     for name in names:
         bank, preprocessing, held = EXPORTS[name]
         kept, held_out = (images[HELD_OUT:], images[:HELD_OUT]) if held else (images, [])
         options = ExportOptions({"name": "dn2"}, bank, leave_one_out=not held, extendable=held)
         out = folder / f"{name}.panda"
-        export_bundle(out, conftest.TinyBackbone(), kept, preprocessing, options, held_out, group=group)
+        export_bundle(out, TinyBackbone(), kept, preprocessing, options, held_out, group=group)
     group.wait()
 
 
