@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
@@ -15,6 +17,8 @@ from panda_export.options import BankOptions, ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Dataset, Sample, open_dataset
 from panda_train.evaluate.evaluation import evaluate
+
+pytestmark = pytest.mark.slow
 
 TRAIN, TEST = 80, 24
 

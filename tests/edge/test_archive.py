@@ -103,6 +103,7 @@ def check(out: Path, expected: dict[str, tuple[float, float]]) -> None:
     assert {p.name for p in out.iterdir()} == {"archive.json", *(f"part-{n:06d}.jsonl" for n in range(PARTS))}
 
 
+@pytest.mark.slow
 @needs_dask
 def test_a_killed_worker_loses_nothing(
     gaussian_bundle: Path, archive: Path, expected: dict[str, tuple[float, float]], tmp_path: Path
@@ -121,6 +122,7 @@ def test_a_killed_worker_loses_nothing(
     check(tmp_path / "out", expected)
 
 
+@pytest.mark.slow
 @needs_dask
 def test_a_killed_run_goes_on(
     gaussian_bundle: Path,

@@ -43,6 +43,7 @@ def share_raised(calibration: int, alpha: float, make: str) -> float:
     return raised / RUNS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", [12, 20, 51])
 @pytest.mark.parametrize("make", ["normal", "ties", "defects"])
 def test_false_drifts_are_as_rare_as_promised(calibration: int, make: str) -> None:

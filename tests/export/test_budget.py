@@ -122,6 +122,7 @@ def command(*words: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([program, *map(str, words[1:])], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
     low_rank_bundle: Path, sample_data: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
     assert (np.isfinite(values) & (values > 0)).all()
 
 
+@pytest.mark.slow
 def test_a_gaussian_bank_too_small_is_refused_in_one_line(sample_data: Path, tmp_path: Path) -> None:
     done = command("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--bank", "gaussian",
                    "--max-bank-mb", "0.9", "--input-size", "96", "--device", "cpu")  # fmt: skip
@@ -150,6 +152,7 @@ def test_a_gaussian_bank_too_small_is_refused_in_one_line(sample_data: Path, tmp
     assert not (tmp_path / "x.panda").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [None, 16, 48, 176])
 def test_factors_of_another_rank_than_the_manifests_are_refused(
     low_rank_bundle: Path, tmp_path: Path, edit_manifest: Callable[..., None], rank: int | None

@@ -42,6 +42,7 @@ def files_of(bundle: Path) -> dict[str, bytes]:
     return {p.relative_to(bundle).as_posix(): p.read_bytes() for p in sorted(bundle.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(
     made_bundles: dict[str, Path], normal_images: list[Path], tmp_path: Path
 ) -> None:

@@ -16,9 +16,10 @@ from panda_train.adapt.distributed import Workers
 
 PROGRAM = Path(shared_exports.__file__)
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available(), reason="this torch is built without torch.distributed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch is built without torch.distributed"),
+]
 
 
 def under_torchrun(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +57,6 @@ def test_two_processes_write_the_bundle_of_one(images: Path, tmp_path: Path, cap
         assert [file for file in one if one[file] != two[file]] == [], name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "line"),
     [("killed", "error: another of the 2 processes has ended"), ("failed", "error: the second process found a fault")],
