@@ -64,10 +64,10 @@ class Pyramid:
         /,
     ) -> None: ...
 
-def widen(
+def averages(
     levels: Sequence[NDArray[np.float32]], grid_h: int, grid_w: int, out: Sequence[NDArray[np.float32]], /
 ) -> None: ...
-def widen_gallery(
+def gallery_averages(
     gallery: Sequence[NDArray[Any]],
     scales: Sequence[NDArray[np.float32] | None],
     grid_h: int,

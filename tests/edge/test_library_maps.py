@@ -73,7 +73,7 @@ def random_bundle(path: Path, edit: Callable[..., None], levels: tuple[Level, ..
         stored(f"stride{level.stride:02d}.npy", values.astype(maps["dtype"]))
         gallery.append((values, scales) if maps["dtype"] == "uint8" else values.astype(maps["dtype"]))
     averages = {name: np.empty((images, *shape), dtype) for name, (shape, dtype) in context_levels(levels).items()}
-    kernel.widen_gallery(gallery, (levels[0].height, levels[0].width), [*averages.values()])
+    kernel.gallery_averages(gallery, (levels[0].height, levels[0].width), [*averages.values()])
     for name, (shape, dtype) in {
         name: one for step in STEPS.values() for name, one in step.files(levels).items()
     }.items():

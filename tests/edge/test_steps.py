@@ -154,6 +154,7 @@ def test_what_is_made_by_default() -> None:
     [
         ("context", "export: steps"),
         ([{"step": "sharpen"}], r"export: steps\[0\] is .*sharpen.*expected one of leave-one-out"),
+        ([{"step": ["context"]}], r"export: steps\[0\] is .*context"),
         ([{"step": "leave-one-out", "share": 2}], "share is 2"),
         ([{"step": "context", "weight": -1, "share": 0.5}], "weight is -1"),
         ([], "export.steps does not say how step leave-one-out is made; fit again"),

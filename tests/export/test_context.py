@@ -39,7 +39,7 @@ def expected_levels(levels: list[np.ndarray], grid: tuple[int, int]) -> list[np.
 def test_averages_over_neighbours(count: int) -> None:
     rng = np.random.default_rng(count)
     levels = [rng.random((6 * 4**depth, 3 + depth), dtype=np.float32) for depth in range(count)]
-    found = kernel.widened(levels, (2, 3))
+    found = kernel.averages(levels, (2, 3))
     wanted = expected_levels(levels, (2, 3))
     assert len(found) == len(wanted) == min(count, 2)
     for depth, (level, raster) in enumerate(zip(found, wanted, strict=True)):

@@ -74,7 +74,7 @@ def _search(dataset: Dataset, bundle: Bundle) -> dict[str, np.ndarray]:
     threads, grid = default_threads(), grid_of(bundle)
     stored = stored_frames(bundle)
     averaged = [np.empty((len(_values(stored[0])), *shape), np.float16) for shape in _shapes(stored)]
-    kernel.widen_gallery(stored, grid, averaged, threads)
+    kernel.gallery_averages(stored, grid, averaged, threads)
     near, wide = kernel.PyramidSearch(list(stored), grid, threads), kernel.PyramidSearch(averaged, grid, threads)
     rows: list[tuple[list[np.ndarray], ...]] = []
     pictures: list[int] = []
@@ -90,7 +90,7 @@ def _search(dataset: Dataset, bundle: Bundle) -> dict[str, np.ndarray]:
                 for one in row:
                     one.append(one[-1])  # nothing more to compare with
                 continue
-            found = near.nearest(levels, chosen), wide.nearest(kernel.widened(levels, grid), chosen)
+            found = near.nearest(levels, chosen), wide.nearest(kernel.averages(levels, grid), chosen)
             for one, values in zip(row, (*found[0], *found[1]), strict=True):
                 one.append(values)
         rows.append(row)
@@ -112,7 +112,7 @@ def _search(dataset: Dataset, bundle: Bundle) -> dict[str, np.ndarray]:
 
 def _shapes(stored: Sequence[kernel.Rows]) -> list[tuple[int, int]]:
     """(cells, channels) of the averaged levels."""
-    return kernel.wide_shapes([_values(level).shape[1:] for level in stored])
+    return kernel.average_shapes([_values(level).shape[1:] for level in stored])
 
 
 def _values(level: kernel.Rows) -> np.ndarray:

@@ -51,7 +51,7 @@ static bool map_stored(panda_context *context, const panda_source *source, const
 
 static bool make_pyramid(panda_context *context, const panda_manifest *m)
 {
-    panda_level kept[PANDA_WIDE_LEVELS];
+    panda_level kept[PANDA_AVERAGE_LEVELS];
     for (int l = 0; l < context->kept; l++)
         kept[l] = (panda_level){{context->stored[l].data, NULL, PANDA_F16}, kept_channels(context, m, l)};
     context->pyramid = panda_pyramid_new(kept, context->kept, m->images, m->grid_h, m->grid_w, true);
@@ -62,7 +62,7 @@ bool context_read(const panda_source *source, const panda_manifest *m, int objec
 {
     panda_context *context = state;
     const json_text *json = &source->json;
-    context->kept = m->shape.level_count < PANDA_WIDE_LEVELS ? m->shape.level_count : PANDA_WIDE_LEVELS;
+    context->kept = m->shape.level_count < PANDA_AVERAGE_LEVELS ? m->shape.level_count : PANDA_AVERAGE_LEVELS;
     if (!json_number(json, object, "factor", 0, 1e6, &context->factor, error) ||
         !json_number(json, object, "floor", 0, 1e12, &context->floor, error) ||
         !json_number(json, object, "above", 0, 1e12, &context->above, error) ||
@@ -78,7 +78,7 @@ void context_close(void *state)
     panda_context *context = state;
     panda_pyramid_free(context->pyramid);
     npy_unmap(&context->own.values);
-    for (int l = 0; l < PANDA_WIDE_LEVELS; l++) {
+    for (int l = 0; l < PANDA_AVERAGE_LEVELS; l++) {
         free(context->query[l]);
         npy_unmap(&context->stored[l]);
     }
@@ -124,7 +124,7 @@ panda_status context_apply(void *state, const panda_manifest *m, const panda_sea
     for (int l = 0; l < m->shape.level_count; l++)
         channels[l] = m->shape.levels[l].channels;
     panda_status status =
-        panda_widen(frame->levels, channels, m->shape.level_count, m->grid_h, m->grid_w, context->query);
+        panda_averages(frame->levels, channels, m->shape.level_count, m->grid_h, m->grid_w, context->query);
     if (status == PANDA_OK)
         status = panda_pyramid_nearest(context->pyramid, (const float *const *)context->query, scope, 0, frame->threads,
                                        context->cells, context->positions);

@@ -6,12 +6,12 @@
 
 typedef struct {
     double factor, floor, above;
-    panda_leave_one_out own;             /* of the averages */
-    int kept;                            /* levels of the averages */
-    float *query[PANDA_WIDE_LEVELS];     /* a frame's */
-    npy_array stored[PANDA_WIDE_LEVELS]; /* halves, all images' */
-    panda_pyramid *pyramid;              /* of `stored` */
-    float *cells;                        /* of the finer kept level */
+    panda_leave_one_out own;                /* of the averages */
+    int kept;                               /* levels of the averages */
+    float *query[PANDA_AVERAGE_LEVELS];     /* a frame's */
+    npy_array stored[PANDA_AVERAGE_LEVELS]; /* halves, all images' */
+    panda_pyramid *pyramid;                 /* of `stored` */
+    float *cells;                           /* of the finer kept level */
     int64_t *positions;
     uint8_t *high; /* (grid_h, grid_w): coarsest cells where it is asked */
 } panda_context;

@@ -28,9 +28,9 @@ PyObject *outcome(panda_status status);
 /* Functions of the module, of binding_maps.c. */
 PyObject *heatmap_bands(PyObject *module, PyObject *args);
 PyObject *joint_descriptors(PyObject *module, PyObject *args);
-/* Of binding_widen.c. */
-PyObject *widen(PyObject *module, PyObject *args);
-PyObject *widen_gallery(PyObject *module, PyObject *args);
+/* Of binding_averages.c. */
+PyObject *averages(PyObject *module, PyObject *args);
+PyObject *gallery_averages(PyObject *module, PyObject *args);
 
 /* Of binding_fork.c. */
 PyObject *never_destroy(PyObject *module, PyObject *object);

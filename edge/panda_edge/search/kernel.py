@@ -191,10 +191,10 @@ def joint_descriptors(levels: Sequence[ArrayLike], grid: tuple[int, int], averag
     return out
 
 
-_WIDE_LEVELS = 2
+_AVERAGE_LEVELS = 2
 
 
-def widened(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]:
+def averages(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]:
     """A frame's averages for context: each value averaged over 3 × 3 cells of its own level, zeros beyond the border;
     levels finer than the second-coarsest averaged over its cells, behind its own channels.
 
@@ -206,24 +206,24 @@ def widened(levels: Sequence[ArrayLike], grid: tuple[int, int]) -> list[Float32]
         At most two levels, float32 (cells, C) in nested order.
     """
     rows = [_rows(level) for level in levels]
-    out = [np.empty(shape, np.float32) for shape in wide_shapes([level.shape for level in rows])]
-    _kernel.widen(rows, *grid, out)
+    out = [np.empty(shape, np.float32) for shape in average_shapes([level.shape for level in rows])]
+    _kernel.averages(rows, *grid, out)
     return out
 
 
-def widen_gallery(
+def gallery_averages(
     gallery: Sequence[Rows], grid: tuple[int, int], out: Sequence[NDArray[np.float16]], threads: int = 1
 ) -> None:
     """The same of all frames of a gallery: levels as of `PyramidSearch`, each (N, cells, C), into `out`, float16
-    (N, cells, C) of `wide_shapes`."""
+    (N, cells, C) of `average_shapes`."""
     rows = [level[0] if isinstance(level, tuple) else level for level in gallery]
     scales = [level[1] if isinstance(level, tuple) else None for level in gallery]
-    _kernel.widen_gallery(rows, scales, *grid, threads, list(out))
+    _kernel.gallery_averages(rows, scales, *grid, threads, list(out))
 
 
-def wide_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+def average_shapes(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
     """(cells, channels) of each level of averages, from those of all levels."""
-    last = min(len(shapes), _WIDE_LEVELS) - 1
+    last = min(len(shapes), _AVERAGE_LEVELS) - 1
     joint = sum(shape[1] for shape in shapes[last:])
     return [*((cells, channels) for cells, channels in shapes[:last]), (shapes[last][0], joint)]
 

@@ -58,7 +58,7 @@ def read_recipes(manifest: Manifest, where: str) -> tuple[Recipe, ...]:
     found: list[Recipe] = []
     for i, one in enumerate(listed if isinstance(listed, list) else [listed]):
         name = one.get("step") if isinstance(one, dict) else None
-        if name not in RECIPES:
+        if not isinstance(name, str) or name not in RECIPES:
             raise BundleError(f"{where}: export: steps[{i}] is {one!r:.60}, expected one of {', '.join(RECIPES)}")
         found.append(RECIPES[name].read(one, f"{where}: export: steps[{i}]: {name}"))
     check_recipes(found, manifest.segmentation.bank, manifest.preprocessing.tiles is not None)

@@ -99,7 +99,7 @@ def _with_averages(bundle: Bundle) -> Manifest:
     """Write the stored frames' averages over 3 × 3 cells; returns the manifest that lists the files."""
     count, files = bundle.manifest.segmentation.count, context_levels(bundle.manifest.levels)
     out = [reserved_array(bundle.path / name, array.dtype, (count, *array.shape)) for name, array in files.items()]
-    kernel.widen_gallery(stored_frames(bundle), grid_of(bundle), out, default_threads())
+    kernel.gallery_averages(stored_frames(bundle), grid_of(bundle), out, default_threads())
     for array in out:
         array.flush()
     return with_new_files(bundle.path, bundle.manifest)

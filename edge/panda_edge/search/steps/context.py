@@ -99,7 +99,7 @@ class ContextSearch:
     def distances(self, query: Query) -> np.ndarray:
         """float32 (h, w) of `context_grid`. query: levels of the frame itself; enough: of the distances returned."""
         enough = query.enough + self._own.least(query.neighbors) if query.enough else 0.0
-        averages = kernel.widened(query.levels, self._grid)
+        averages = kernel.averages(query.levels, self._grid)
         found = self._gallery.search(dataclasses.replace(query, levels=averages, enough=enough))
         assert found.matches is not None
         return self._own.subtracted(np.sqrt(found.squared), found.matches)
@@ -112,7 +112,7 @@ def context_grid(levels: Sequence[Level]) -> Level:
 
 def context_levels(levels: Sequence[Level]) -> dict[str, FrameArray]:
     """The files that hold the stored frames' averages, coarse first: (cells, channels) of a frame."""
-    shapes = kernel.wide_shapes([(level.height * level.width, level.channels) for level in levels])
+    shapes = kernel.average_shapes([(level.height * level.width, level.channels) for level in levels])
     return {
         f"bank/context_stride{level.stride:02d}.npy": FrameArray(shape, _DTYPE)
         for level, shape in zip(levels, shapes, strict=False)

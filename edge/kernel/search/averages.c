@@ -10,9 +10,9 @@
 typedef struct {
     int level_count, kept; /* levels before and after */
     size_t grid_h, grid_w; /* of the coarsest level */
-    size_t channels[PANDA_MAX_LEVELS], kept_channels[PANDA_WIDE_LEVELS];
+    size_t channels[PANDA_MAX_LEVELS], kept_channels[PANDA_AVERAGE_LEVELS];
     size_t most; /* numbers of the largest level */
-} widening;
+} averaging;
 
 /* A level's cells row by row. */
 typedef struct {
@@ -20,13 +20,13 @@ typedef struct {
     float *cells;
 } raster;
 
-static size_t cells_of(const widening *w, int l) { return w->grid_h * w->grid_w << 2 * l; }
+static size_t cells_of(const averaging *w, int l) { return w->grid_h * w->grid_w << 2 * l; }
 
-static widening widening_of(const size_t *channels, int level_count, size_t grid_h, size_t grid_w)
+static averaging averaging_of(const size_t *channels, int level_count, size_t grid_h, size_t grid_w)
 {
-    widening w = {.level_count = level_count, .grid_h = grid_h, .grid_w = grid_w};
+    averaging w = {.level_count = level_count, .grid_h = grid_h, .grid_w = grid_w};
     for (int l = 0; l < level_count; l++) {
-        const int kept = l < PANDA_WIDE_LEVELS ? l : PANDA_WIDE_LEVELS - 1;
+        const int kept = l < PANDA_AVERAGE_LEVELS ? l : PANDA_AVERAGE_LEVELS - 1;
         const size_t numbers = cells_of(&w, l) * channels[l];
         w.channels[l] = channels[l];
         w.kept_channels[kept] += channels[l];
@@ -37,7 +37,7 @@ static widening widening_of(const size_t *channels, int level_count, size_t grid
 }
 
 /* Where a cell of level l lies in nested order: its coarsest cell, then two bits a level. */
-static size_t nested_cell(const widening *w, int l, size_t y, size_t x)
+static size_t nested_cell(const averaging *w, int l, size_t y, size_t x)
 {
     size_t cell = (y >> l) * w->grid_w + (x >> l);
     for (int depth = l - 1; depth >= 0; depth--)
@@ -89,7 +89,7 @@ static raster halve(raster r)
 }
 
 /* One level of a frame, its cells in `r` already, into the kept level of `out`, from channel `at` on. */
-static void widen_level(const widening *w, int l, raster r, float *sums, float *const *out, size_t at)
+static void average_level(const averaging *w, int l, raster r, float *sums, float *const *out, size_t at)
 {
     const int kept = l < w->kept ? l : w->kept - 1;
     average(r, sums);
@@ -119,7 +119,7 @@ static void read_row(panda_rows rows, size_t row, size_t d, float *out)
 }
 
 /* Frame `image` of rows of nested order, level by level. room: 2 * w->most numbers. */
-static void widen_frame(const widening *w, const panda_rows *rows, size_t image, float *room, float *const *out)
+static void average_frame(const averaging *w, const panda_rows *rows, size_t image, float *room, float *const *out)
 {
     size_t at = 0; /* channel of the present level in the last kept one */
     for (int l = 0; l < w->level_count; l++) {
@@ -129,38 +129,38 @@ static void widen_frame(const widening *w, const panda_rows *rows, size_t image,
             for (size_t x = 0; x < r.width; x++)
                 read_row(rows[l], first + nested_cell(w, l, y, x), r.channels,
                          r.cells + (y * r.width + x) * r.channels);
-        widen_level(w, l, r, room + w->most, out, at);
+        average_level(w, l, r, room + w->most, out, at);
         at = l >= w->kept - 1 ? at + r.channels : 0;
     }
 }
 
-panda_status panda_widen(const float *const *levels, const size_t *channels, int level_count, size_t grid_h,
-                         size_t grid_w, float *const *out)
+panda_status panda_averages(const float *const *levels, const size_t *channels, int level_count, size_t grid_h,
+                            size_t grid_w, float *const *out)
 {
-    const widening w = widening_of(channels, level_count, grid_h, grid_w);
+    const averaging w = averaging_of(channels, level_count, grid_h, grid_w);
     panda_rows rows[PANDA_MAX_LEVELS];
     for (int l = 0; l < level_count; l++)
         rows[l] = (panda_rows){levels[l], NULL, PANDA_F32};
     float *room = panda_scratch(2 * w.most * sizeof *room);
     if (room == NULL)
         return PANDA_NO_MEMORY;
-    widen_frame(&w, rows, 0, room, out);
+    average_frame(&w, rows, 0, room, out);
     return PANDA_OK;
 }
 
 typedef struct {
-    widening w;
+    averaging w;
     panda_rows rows[PANDA_MAX_LEVELS];
     uint16_t *const *out;
     atomic_bool failed;
 } gallery_run;
 
-static void widen_one(void *context, size_t image, int worker)
+static void average_one(void *context, size_t image, int worker)
 {
     (void)worker;
     gallery_run *run = context;
-    const widening *w = &run->w;
-    size_t numbers[PANDA_WIDE_LEVELS], all = 0;
+    const averaging *w = &run->w;
+    size_t numbers[PANDA_AVERAGE_LEVELS], all = 0;
     for (int k = 0; k < w->kept; k++)
         all += numbers[k] = cells_of(w, k) * w->kept_channels[k];
     float *room = panda_scratch((2 * w->most + all) * sizeof *room);
@@ -168,24 +168,24 @@ static void widen_one(void *context, size_t image, int worker)
         run->failed = true;
         return;
     }
-    float *kept[PANDA_WIDE_LEVELS] = {room + 2 * w->most};
+    float *kept[PANDA_AVERAGE_LEVELS] = {room + 2 * w->most};
     for (int k = 1; k < w->kept; k++)
         kept[k] = kept[k - 1] + numbers[k - 1];
-    widen_frame(w, run->rows, image, room, kept);
+    average_frame(w, run->rows, image, room, kept);
     for (int k = 0; k < w->kept; k++)
         for (size_t i = 0; i < numbers[k]; i++)
             run->out[k][image * numbers[k] + i] = float_to_half(kept[k][i]);
 }
 
-panda_status panda_widen_gallery(const panda_level *levels, int level_count, size_t images, size_t grid_h,
-                                 size_t grid_w, int threads, uint16_t *const *out)
+panda_status panda_gallery_averages(const panda_level *levels, int level_count, size_t images, size_t grid_h,
+                                    size_t grid_w, int threads, uint16_t *const *out)
 {
     size_t channels[PANDA_MAX_LEVELS] = {0};
     for (int l = 0; l < level_count; l++)
         channels[l] = levels[l].channels;
-    gallery_run run = {.w = widening_of(channels, level_count, grid_h, grid_w), .out = out};
+    gallery_run run = {.w = averaging_of(channels, level_count, grid_h, grid_w), .out = out};
     for (int l = 0; l < level_count; l++)
         run.rows[l] = levels[l].rows;
-    panda_parallel(threads, images, widen_one, &run);
+    panda_parallel(threads, images, average_one, &run);
     return run.failed ? PANDA_NO_MEMORY : PANDA_OK;
 }

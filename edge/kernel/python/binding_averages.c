@@ -2,7 +2,7 @@
 #include "python/binding.h"
 
 typedef struct {
-    Py_buffer in[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS], out[PANDA_WIDE_LEVELS];
+    Py_buffer in[PANDA_MAX_LEVELS], scales[PANDA_MAX_LEVELS], out[PANDA_AVERAGE_LEVELS];
     int count, kept;
     size_t images, cells, channels[PANDA_MAX_LEVELS];
 } frames;
@@ -11,7 +11,7 @@ static void release_frames(frames *f)
 {
     release(f->in, PANDA_MAX_LEVELS);
     release(f->scales, PANDA_MAX_LEVELS);
-    release(f->out, PANDA_WIDE_LEVELS);
+    release(f->out, PANDA_AVERAGE_LEVELS);
 }
 
 static bool begin(frames *f, PyObject *arrays, Py_ssize_t grid_h, Py_ssize_t grid_w)
@@ -25,7 +25,7 @@ static bool begin(frames *f, PyObject *arrays, Py_ssize_t grid_h, Py_ssize_t gri
         return false;
     }
     *f = (frames){.count = (int)count, .cells = (size_t)grid_h * (size_t)grid_w};
-    f->kept = f->count < PANDA_WIDE_LEVELS ? f->count : PANDA_WIDE_LEVELS;
+    f->kept = f->count < PANDA_AVERAGE_LEVELS ? f->count : PANDA_AVERAGE_LEVELS;
     return true;
 }
 
@@ -77,7 +77,7 @@ static bool get_outputs(frames *f, PyObject *outputs, int ndim, int type)
     return true;
 }
 
-PyObject *widen(PyObject *module, PyObject *args)
+PyObject *averages(PyObject *module, PyObject *args)
 {
     (void)module;
     PyObject *arrays, *outputs, *result = NULL;
@@ -87,13 +87,14 @@ PyObject *widen(PyObject *module, PyObject *args)
         return NULL;
     if (get_levels(&f, arrays, 2, F32) && get_outputs(&f, outputs, 2, F32)) {
         const float *levels[PANDA_MAX_LEVELS];
-        float *out[PANDA_WIDE_LEVELS];
+        float *out[PANDA_AVERAGE_LEVELS];
         for (int l = 0; l < f.count; l++)
             levels[l] = f.in[l].buf;
         for (int k = 0; k < f.kept; k++)
             out[k] = f.out[k].buf;
         panda_status status;
-        Py_BEGIN_ALLOW_THREADS status = panda_widen(levels, f.channels, f.count, (size_t)grid_h, (size_t)grid_w, out);
+        Py_BEGIN_ALLOW_THREADS status =
+            panda_averages(levels, f.channels, f.count, (size_t)grid_h, (size_t)grid_w, out);
         Py_END_ALLOW_THREADS result = outcome(status);
     }
     release_frames(&f);
@@ -112,7 +113,7 @@ static bool get_scales(frames *f, PyObject *scales)
     return true;
 }
 
-PyObject *widen_gallery(PyObject *module, PyObject *args)
+PyObject *gallery_averages(PyObject *module, PyObject *args)
 {
     (void)module;
     PyObject *arrays, *scales, *outputs, *result = NULL;
@@ -124,14 +125,14 @@ PyObject *widen_gallery(PyObject *module, PyObject *args)
         return NULL;
     if (get_levels(&f, arrays, 3, F32 | F16 | U8) && get_scales(&f, scales) && get_outputs(&f, outputs, 3, F16)) {
         panda_level levels[PANDA_MAX_LEVELS];
-        uint16_t *out[PANDA_WIDE_LEVELS];
+        uint16_t *out[PANDA_AVERAGE_LEVELS];
         for (int l = 0; l < f.count; l++)
             levels[l] = (panda_level){{f.in[l].buf, f.scales[l].buf, dtype_of(&f.in[l])}, f.channels[l]};
         for (int k = 0; k < f.kept; k++)
             out[k] = f.out[k].buf;
         panda_status status;
         Py_BEGIN_ALLOW_THREADS status =
-            panda_widen_gallery(levels, f.count, f.images, (size_t)grid_h, (size_t)grid_w, threads, out);
+            panda_gallery_averages(levels, f.count, f.images, (size_t)grid_h, (size_t)grid_w, threads, out);
         Py_END_ALLOW_THREADS result = outcome(status);
     }
     release_frames(&f);
