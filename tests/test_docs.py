@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ OURS = [ROOT / "README.md", DOCS / "index.md", DOCS / "start.md", *GUIDES]
 OURS += [DOCS / "troubleshooting.md", DOCS / "licences.md"]
 OURS += sorted((DOCS / "explanation").glob("*.md")) + sorted((DOCS / "reference").glob("*.md"))
 MOST_WORDS = 35
+SOURCES = [file for side in ("edge", "export", "trainer") for file in (ROOT / side).rglob("*.py")]
+# Messages over several lines of source, and with the code that fills them in, as one text.
+SAID = re.sub(r'"\s*\n\s*f?"', "", "\n".join(file.read_text(encoding="utf-8") for file in SOURCES))
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,21 @@ def test_a_broken_link_is_an_error(tmp_path: Path) -> None:
     )
     assert repository._target("docs/guides/c.md", "../../NOTHING.md") is None
     assert repository._target("docs/guides/c.md", "https://example.org/x.md") is None
+
+
+def quoted() -> list[str]:
+    """Parts of our own messages that Troubleshooting quotes: not those of pip and the system, under Installing."""
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## Pictures", 1)[1]
+    symptoms = re.findall(r"^\*\*(.+?)\*\*", page, flags=re.MULTILINE | re.DOTALL)
+    spans = [span for symptom in symptoms for span in re.findall(r"`([^`]+)`", " ".join(symptom.split()))]
+    parts = [part.strip(" ,;:()`") for span in spans for part in re.split(r"…|\(…\)|\d+(?:\.\d+)?|\bN\b|--\S+", span)]
+    return [part for part in parts if len(part) > 5]
+
+
+@pytest.mark.parametrize("part", quoted())
+def test_troubleshooting_quotes_what_we_say(part: str) -> None:
+    assert part in SAID, f"docs/troubleshooting.md quotes {part!r}, which no source file says"
+
+
+def test_an_invented_message_is_found() -> None:
+    assert "the flux capacitor is empty" not in SAID
