@@ -96,3 +96,10 @@ def test_troubleshooting_quotes_what_we_say(part: str) -> None:
 
 def test_an_invented_message_is_found() -> None:
     assert "the flux capacitor is empty" not in SAID
+
+
+def test_every_environment_variable_is_in_the_reference() -> None:
+    page = (DOCS / "reference" / "environment.md").read_text(encoding="utf-8")
+    asked = set(re.findall(r"""environ(?:\.get\(|\[)["'](\w+)["']""", SAID))
+    assert "PANDA_SIMD" in asked
+    assert not (missing := {name for name in asked if f"`{name}`" not in page}), missing
