@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,32 +61,16 @@ def choose(
     with waiting("loading torch"):
         from panda_train.choose.chart import draw
         from panda_train.choose.choosing import choose
-        from panda_train.choose.fit_command import arguments, command
+        from panda_train.choose.plain import fit_command, in_numbers
     rows = choose(data, asked)
-    given = [
-        *(["--normal", normal] if normal is not None else []),
-        *(["--backbone", backbone] if backbone != "efficientnet-lite0" else []),
-        *(["--weights", str(weights)] if weights is not None else []),
-        *(["--seed", str(seed)] if seed else []),
-    ]
     if rows[0].verdict.lost:
         print("painted defects are lost in these pictures: whole ones are compared, by embeddings", file=sys.stderr)
-    line = command(data, given, arguments(rows[0].candidate, rows[0].verdict))
     if plot is not None:
         draw(rows, ms, plot)
     if json:
-        print_json({"command": line, "chosen": _plain(rows[0]), "candidates": [_plain(row) for row in rows]})
+        print_json(in_numbers(data, asked, rows))
     else:
-        print("\n".join([*_table(rows), "", line]))
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    found = {key: round(value, 4) if isinstance(value, float) else value for key, value in _verdict(row).items()}
-    return {"name": row.candidate.name, "rung": row.rung, **found, "left_out": row.left_out or None}
-
-
-def _verdict(row: Row) -> dict[str, Any]:
-    return dataclasses.asdict(row.verdict)
+        print("\n".join([*_table(rows), "", fit_command(data, asked, rows[0])]))
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

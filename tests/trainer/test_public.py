@@ -1,0 +1,55 @@
+"""`panda_train.fit`, `evaluate` and `choose`: the commands, as a program calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import panda_train
+from panda_edge.bundle.manifest import read_manifest
+from panda_edge.errors import PandaError
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_to_import_it_costs_no_torch() -> None:
+    assert run("import sys, panda_train; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False\n"
+
+
+@pytest.mark.parametrize("first", ["panda_train.fit", "panda_train.evaluate.metrics", "panda_train.choose.paint"])
+def test_the_functions_are_there_whatever_was_imported(first: str) -> None:
+    code = f"import {first}\nimport panda_train\nfrom panda_train import choose, evaluate, fit\n"
+    code += "from panda_train.fit import FitOptions\n"
+    code += "print(*(f.__module__ for f in (fit, evaluate, choose, panda_train.fit, panda_train.choose)))"
+    assert run(code).split() == ["panda_train.public"] * 5
+
+
+def test_fit_then_evaluate(sample_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts.panda"
+    manifest = panda_train.fit(str(sample_data), str(out), bank="gaussian", device="cpu")
+    assert manifest == read_manifest(out)
+    assert manifest.segmentation.bank == "gaussian"
+    figures = panda_train.evaluate(out, sample_data, threads=2, fpr=0.3)
+    command = [Path(sys.executable).with_name("panda-train"), "evaluate", out, sample_data, "--json", "--fpr", "0.3"]
+    printed = json.loads(subprocess.run([*command, "--threads", "2"], capture_output=True, check=True).stdout)
+    assert printed["image_auroc"] == pytest.approx(figures["image_auroc"], abs=1e-3)
+    assert printed["normal_images"] == figures["normal_images"]
+
+
+def test_mistakes_are_ours(sample_data: Path, tmp_path: Path) -> None:
+    for call in (
+        lambda: panda_train.fit(sample_data, tmp_path / "x.panda", bank="exakt"),
+        lambda: panda_train.fit(tmp_path / "none", tmp_path / "x.panda"),
+        lambda: panda_train.evaluate(tmp_path / "none.panda", sample_data),
+        lambda: panda_train.choose(sample_data, ms=-1),
+    ):
+        with pytest.raises(PandaError):
+            call()
