@@ -63,7 +63,8 @@ def export_bundle(
         asked = _LEAVE_ONE_OUT_IMAGES if _leaves_one_out(options, held_out) else SCALE_IMAGES
         sampled = pictures.spread(asked)
         pictures.keep(sampled)
-        network = write_network(staging, backbone, pictures, options, group)
+        # One item, so that a person sees what goes on: writing the graph takes a while.
+        [network] = [write_network(staging, backbone, pictures, options, group) for _ in progress([0], "network", 1)]
         gallery = options.bank.gallery
         augment = group.on_rank_zero(
             lambda: augmented(options.augment, images, pictures.preprocessing, gallery, network)
