@@ -245,6 +245,7 @@ def largest_difference(found: np.ndarray, expected: np.ndarray) -> float:
     return float((np.abs(found - expected) / scale).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "embedding", "distance"), CASES)
 def test_scores(
     fitted: Fit,
@@ -269,6 +270,7 @@ def test_scores(
     assert difference < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", ["knn", "centre"])
 def test_ses_where_normal_images_are_nearly_alike(fitted: Fit, tmp_path: Path, exposure: Path, distance: str) -> None:
     """Their distances, and s_t, are then near float32's resolution of an embedding."""

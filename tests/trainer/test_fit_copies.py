@@ -82,6 +82,7 @@ def test_constant_pictures_are_one_picture_and_no_decision(tmp_path: Path, capsy
     assert panda_edge.load(tmp_path / "x.panda").segment(data / "0.png").anomalous is None
 
 
+@pytest.mark.slow
 def test_a_constant_picture_of_the_bank_is_not_anomalous(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
