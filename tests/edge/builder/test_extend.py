@@ -347,7 +347,7 @@ class TestCommand:
             (["BUNDLE", "*.none", "--out", "y.panda"], "no image matches"),
             (["BUNDLE", "IMAGE", "--out", "y.panda", "--hold-out", "1"], "not calibrated by pictures held out"),
             (["BUNDLE", "IMAGE", "--out", "y.panda", "--max-bank-mb", "0.00001"], "too small"),
-            (["BUNDLE", "IMAGE"], "Missing option"),
+            (["BUNDLE", "IMAGE"], "give --out Y.panda, or --dry-run"),
         ],
     )
     def test_wrong_ones_are_one_line(
