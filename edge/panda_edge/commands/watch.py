@@ -111,7 +111,12 @@ def watch(
     ] = 500.0,
     mqtt: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="mqtt://host:1883/topic.", show_default=False, rich_help_panel=_SINKS),
+        typer.Option(
+            metavar="URL",
+            help="mqtt://host:1883/topic; ?homeassistant behind it shows the device there.",
+            show_default=False,
+            rich_help_panel=_SINKS,
+        ),
     ] = None,
     webhook: Annotated[
         str | None,

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from panda_edge.errors import PandaError, missing
+from panda_edge.stream.sinks.home_assistant import discovery
+from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.spool import Event
 
 _MOST_TEXT = 65_000  # bytes that the protocol takes of a name
@@ -22,7 +24,8 @@ class Mqtt:
     """
 
     def __init__(self, address: str) -> None:
-        """address: mqtt://[user:password@]host[:1883]/topic, or mqtts:// (8883). Raises PandaError."""
+        """address: mqtt://[user:password@]host[:1883]/topic, or mqtts:// (8883); with ?homeassistant behind it Home
+        Assistant is told of the device. Raises PandaError."""
         try:
             parts = urlsplit(address)
             port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
@@ -36,6 +39,9 @@ class Mqtt:
         usable = parts.scheme in ("mqtt", "mqtts") and parts.hostname and topic and len(written) < _MOST_TEXT
         if not usable or "#" in address or "+" in topic or b"\0" in written:  # a filter, not a topic
             raise PandaError("--mqtt: expected an address such as mqtt://host:1883/topic")
+        if parts.query not in ("", "homeassistant"):
+            raise PandaError("--mqtt: after the topic comes nothing, or ?homeassistant")
+        self._discovery = discovery(topic) if parts.query else None
         self.name = f"{parts.scheme}://{parts.hostname}:{port}/{self._topic}"
         mqtt = _imported()
         self._full = mqtt.MQTT_ERR_QUEUE_SIZE
@@ -95,6 +101,9 @@ class Mqtt:
     def _greet(self, client: Any, userdata: Any, flags: Any, code: Any, properties: Any) -> None:
         if not code.is_failure:
             message = client.publish(f"{self._topic}/status", "online", qos=1, retain=True)
+            if self._discovery is not None:
+                where, what = self._discovery
+                self._own.add(client.publish(where, json_bytes(what), qos=1, retain=True).mid)
             self._own.add(message.mid)  # before its acknowledgement, which this thread reads
 
     def _acknowledged(self, client: Any, userdata: Any, mid: int, code: Any, properties: Any) -> None:
