@@ -103,3 +103,10 @@ def test_every_environment_variable_is_in_the_reference() -> None:
     asked = set(re.findall(r"""environ(?:\.get\(|\[)["'](\w+)["']""", SAID))
     assert "PANDA_SIMD" in asked
     assert not (missing := {name for name in asked if f"`{name}`" not in page}), missing
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.stem)
+def test_links_of_the_repository_lead_somewhere(page: Path) -> None:
+    """The site's pages are held by `mkdocs build --strict`; GitHub shows these as they are."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert not [link for link in links if "://" not in link and not (page.parent / link).exists()]
