@@ -161,6 +161,7 @@ def test_defects_have_the_size_that_is_asked_for(kind: str) -> None:
     assert max(largest for _, largest in SIZES.values()) == 60
 
 
+@pytest.mark.slow
 def test_it_is_one_data_set_and_the_seed_decides_it(tmp_path: Path) -> None:
     first, again, other = (
         make_sample(tmp_path / name, seed=seed, texture="gravel", train_images=1, test_images=1, size=1024)
@@ -181,6 +182,7 @@ def test_it_is_one_data_set_and_the_seed_decides_it(tmp_path: Path) -> None:
     assert len(sides) == len(DEFECTS)
 
 
+@pytest.mark.slow
 def test_training_and_test_pictures_share_no_pixels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     halves = np.where(np.arange(512) < 256, 60.0, 200.0)[None].repeat(512, axis=0)
     monkeypatch.setattr(large_sample, "photograph", lambda name: halves)
