@@ -28,7 +28,7 @@ WORK = ROOT / "build" / "fuzz"
 # Inputs of each, more than a million together; in C under AddressSanitizer and UndefinedBehaviorSanitizer first.
 KERNELS = {"flat": 250_000, "pyramid": 150_000, "maps": 350_000, "bundle": 100_000}
 PYTHON = ("whole", "manifest", "array", "calibration", "selftest", "image", "mask", "hnsw", "signature",
-          "special", "model", "request", "receiver", "address", "kept")  # fmt: skip
+          "special", "model", "request", "receiver", "address", "kept", "changing")  # fmt: skip
 SHARES = {**KERNELS, **dict.fromkeys(PYTHON, 20_000)}
 _KERNEL_MB = 1024  # of the whole process, the sanitizers' own included
 _ROUND = 25_000  # inputs: what is lost at most when the run is killed

@@ -111,6 +111,16 @@ def _kept() -> Iterator[bytes]:
         yield b"\2" + text
 
 
+def _changing() -> Iterator[bytes]:
+    """See `fuzz.changing_folder`: pictures and folders that are made, become something else, and go."""
+    picture, made, gone, link = 0, 5 * 16, 8 * 16, 9 * 16
+    yield bytes([picture, picture + 1, made + 2, picture + 3, made + 4, picture + 5])
+    for what in range(16):
+        yield bytes([picture, made + 2, picture + 3, picture + 12, *(16 * what + name for name in range(16))])
+    yield bytes([made + 2, picture + 3, link + 6, link + 14, gone + 2, picture + 1] * 5)
+    yield bytes([made + 14, picture + 15, 13 * 16 + 2, gone + 14] * 5)
+
+
 def _taken(path: Path) -> bytes:
     content = path.read_bytes()
     path.unlink()
@@ -124,4 +134,5 @@ SEEDS = {
     "receiver": _receivers,
     "address": _addresses,
     "kept": _kept,
+    "changing": _changing,
 }

@@ -244,9 +244,9 @@ def signature(data: bytes) -> None:
     read_signature(path)
 
 
-def _seat(name: str) -> Callable[[bytes], None]:
-    """A target of `fuzz.seats`, which reads more libraries than most need."""
-    return lambda data: getattr(import_module("fuzz.seats"), name)(data)  # type: ignore[no-any-return]
+def _seat(name: str, module: str = "fuzz.seats") -> Callable[[bytes], None]:
+    """A target of a module which reads more libraries than most need."""
+    return lambda data: getattr(import_module(module), name)(data)  # type: ignore[no-any-return]
 
 
 # The process itself has 150 to 250 MB. A picture of 100 megapixels with transparency is 400 MB, and is laid on white.
@@ -266,4 +266,5 @@ TARGETS = {
     "receiver": Target(_seat("receiver"), 20_000, 512),
     "address": Target(_seat("address"), 512, 512),
     "kept": Target(_seat("kept"), 10_000, 512),
+    "changing": Target(_seat("changing", "fuzz.changing_folder"), 200, 512),
 }

@@ -7,6 +7,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,13 @@ from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 from panda_edge.images.reading import stored_image
 from panda_edge.search.embedding import EMBEDDINGS_FILE
+from panda_edge.stream.sources.folder import FolderSource
 from panda_train.data.mask_pixels import read_mask
 
 TAKEN = {
     "whole": 81, "manifest": 8, "array": 1, "calibration": 1, "selftest": 1, "image": 21, "mask": 10, "hnsw": 1,
     "signature": 1, "special": 13, "model": 13, "request": 28, "receiver": 10, "address": 11, "kept": 35,
+    "changing": 19,
 }  # fmt: skip
 
 
@@ -133,3 +136,20 @@ def test_an_image_of_another_mode_is_not_decoded(tmp_path: Path) -> None:
     assert stored_image(tmp_path / "colour.png").mode == "RGB"
     with pytest.raises(ImageError, match="mode RGB"):
         stored_image(tmp_path / "colour.png", ("1", "L"))
+
+
+def test_a_picture_passed_over_in_a_changing_folder_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check of the check: a source that forgets one name."""
+    forgets = FolderSource._if_whole
+
+    def forgetful(source: FolderSource, file: str, pending: dict[str, Any]) -> Any:
+        if file.endswith("b.bmp"):
+            del pending[file]
+            return None
+        return forgets(source, file, pending)
+
+    made = bytes([0, 1])  # a.bmp and b.bmp
+    assert targets.check("changing", made)
+    monkeypatch.setattr(FolderSource, "_if_whole", forgetful)
+    with pytest.raises(targets.Find, match=r"b\.bmp was passed over in silence"):
+        targets.check("changing", made)
