@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.endurance.killed_under_watch import Watch
+
 _PAPER_ROWS = 4  # two methods, for each two figures of one class
 YOUNG = 5.0  # seconds: a younger folder may be of another process that is about to lock it, and stays
 
@@ -231,6 +233,24 @@ def watch(folder: Path) -> Subject:
     return Subject(arguments, check)
 
 
+def extend_under_watch(folder: Path) -> Subject:
+    """The bundle that is written is at work in a `watch`, which gets bursts of SIGHUP and must go on judging."""
+    bundle, out = _fitted(folder), folder / "at_work" / "x.panda"
+    pictures = sorted((folder / "sample" / "test").rglob("*.png"))
+    if not out.exists():
+        shutil.copytree(bundle, out)
+    watch = Watch(out, folder / "at_work", pictures)
+
+    def arguments(number: int) -> list[str]:
+        return ["panda-edge", "extend", str(bundle), str(pictures[number % 2]), "--out", str(out)]
+
+    def check(began: float | None) -> None:
+        check_bundle(out)
+        watch.check()
+
+    return Subject(arguments, check)
+
+
 def two_fits(folder: Path) -> Subject:
     """Beside the run that is killed another one writes to the same path; whichever comes last, it is whole."""
     alone = fit(folder, folder / "two" / "x.panda")
@@ -251,4 +271,4 @@ def two_fits(folder: Path) -> Subject:
 
 
 SUBJECTS = {"fit": fit, "sign": sign, "extend": extend, "segment": segment, "evaluate": evaluate, "paper": paper,
-            "watch": watch, "two fits": two_fits}  # fmt: skip
+            "watch": watch, "two fits": two_fits, "extend under watch": extend_under_watch}  # fmt: skip
