@@ -31,6 +31,7 @@ STYLES = ("heat", "outline", "side-by-side")
 MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
 _STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
 _OUTLINE, _OUTLINE_EDGE = (86, 180, 233), (0, 0, 0)  # Okabe and Ito's sky blue: apart from inferno for every eye
+_ROWS = 128  # that are tinted at once
 _DARKENED = 0.6  # share of black over what the model did not see
 
 
@@ -74,13 +75,21 @@ def tinted(
 
     What lies above the threshold is outlined; what is not finite, because nobody looked, is darkened.
     """
+    mixed = np.empty_like(picture)
+    for top in range(0, len(picture), _ROWS):  # the whole of a large picture would take many times its memory
+        rows = slice(top, top + _ROWS)
+        mixed[rows] = _mixed(picture[rows], values[rows], scale)
+    return mixed if threshold is None else outlined(mixed, np.where(np.isfinite(values), values, -np.inf) > threshold)
+
+
+def _mixed(picture: np.ndarray, values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     low, high = scale
     seen = np.isfinite(values)[..., None]
     level = np.clip((np.where(seen[..., 0], values, 0) - low) / (high - low), 0, 1)[..., None]
     share = np.where(seen, _STRONGEST * np.sqrt(level), _DARKENED)
     colors = np.where(seen, _colors(level[..., 0]), 0)
-    mixed = ((1 - share) * picture.astype(np.float32) + share * colors).astype(np.uint8)
-    return mixed if threshold is None else outlined(mixed, np.where(seen[..., 0], values, -np.inf) > threshold)
+    mixed: np.ndarray = ((1 - share) * picture.astype(np.float32) + share * colors).astype(np.uint8)
+    return mixed
 
 
 def _seen(picture: np.ndarray, values: np.ndarray, threshold: float | None) -> np.ndarray:
@@ -103,9 +112,11 @@ def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     """The mask and what lies within so many pixels of it, rows and columns apart."""
     for axis in (0, 1):
         padded = np.pad(mask, [(pixels, pixels) if axis == a else (0, 0) for a in (0, 1)])
-        shifted = [np.roll(padded, step, axis) for step in range(-pixels, pixels + 1)]
+        grown = padded.copy()
+        for step in range(-pixels, pixels + 1):
+            grown |= np.roll(padded, step, axis)
         inner = slice(pixels, -pixels)
-        mask = np.logical_or.reduce(shifted)[inner if axis == 0 else slice(None), inner if axis == 1 else slice(None)]
+        mask = grown[inner if axis == 0 else slice(None), inner if axis == 1 else slice(None)]
     return mask
 
 
