@@ -16,7 +16,7 @@ from delivery.cross import ARCHITECTURES, GLIBC
 from delivery.sbom import write_sbom
 from delivery.wheels import build_sdist, build_wheel, newest, run
 
-HNSWLIB = "hnswlib==0.8.0"  # the version whose file format `panda_edge.search.hnsw_file` checks
+HNSWLIB = "hnswlib==0.8.0"  # the version whose file format `panda_edge.banks.hnsw_file` checks
 
 
 def fill(out: Path, arch: str, python: str) -> None:

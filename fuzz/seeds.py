@@ -14,12 +14,12 @@ from PIL import Image
 from fuzz import seat_seeds, whole_folder
 from fuzz.small_bundles import KINDS, LEVELS, SIZE, VECTORS, write_graph
 from fuzz.targets import folder, small_bundle, whole_bundle
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
+from panda_edge.banks.level_files import level_file
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.bundle.signature import PublicKey, Signature, signature_text
 from panda_edge.decide.calibration import CALIBRATION_FILE
-from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.level_files import level_file
 
 HUGE = (2**63, 2**63 - 1, -(2**63), 2**31, 10**9, 0, -1, 1e308, "9" * 400)
 

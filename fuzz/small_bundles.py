@@ -7,19 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks import coreset, gaussian
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE, HNSW_FILE
+from panda_edge.banks.joint_hnsw import JOINT_HNSW_FILE
+from panda_edge.banks.level_files import level_file, scales_file
 from panda_edge.builder.bundle_writer import write_manifest
 from panda_edge.bundle.manifest import DecisionRule, Detection, Level, Manifest, Segmentation
+from panda_edge.bundle.recipe import Recipe
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES
 from panda_edge.decide.local import GRID, NORMAL_MAP_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.quality import QualityRange
 from panda_edge.images.tiling import Tiling
-from panda_edge.search import coreset, gaussian
+from panda_edge.kernel import quantise_rows
 from panda_edge.search.candidates import PLACES_FILE
-from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
-from panda_edge.search.kernel import quantise_rows
-from panda_edge.search.level_files import JOINT_HNSW_FILE, level_file, scales_file
 from panda_edge.search.steps import STEPS, written
 from panda_edge.search.steps.border_gain import BorderGain
 from panda_edge.search.steps.context import Context
@@ -121,7 +123,7 @@ def write_small_bundle(bundle: Path, kind: str) -> Manifest:
                 compare="near" if kind == "tiles" else "anywhere", window=1 if kind == "bytes" else None,
                 steps=tuple(map(written, _STEPS)) if kind in ("exact", "bytes") else (),
             ),
-            export={"seed": 0},
+            recipe=Recipe(18, "float32", 0, IMAGES, {}, (), {}),
             decision=DecisionRule("local"),
             calibration={"images": 20, "kind": "held-out"},
             evaluation=None,

@@ -23,6 +23,8 @@ import numpy as np
 from fuzz import whole_folder
 from fuzz.small_bundles import KINDS, SIZE, VECTORS, write_small_bundle
 from fuzz.small_model import write_model
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE, HnswBank
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.bundle_writer import write_manifest
 from panda_edge.bundle.folder import Bundle, open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME, SCORE_RULES, DecisionRule, FileEntry, check_seal, read_manifest
@@ -39,8 +41,6 @@ from panda_edge.images.reading import image_size, open_image_bytes
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.info import describe
 from panda_edge.inspect.verify import verify
-from panda_edge.search.embedding import EMBEDDINGS_FILE, HnswBank
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_edge.visualise.overlay import color_scale, overlay
 from panda_train.data.mask_pixels import read_mask

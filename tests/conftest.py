@@ -17,11 +17,13 @@ import torch
 
 import panda_export.export
 import panda_export.network
+from bank_choice import settings_for
 from made_once import made_once
+from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.options import BANKS, BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train.data.sample import make_sample
 from tiny import SIDE, TinyBackbone, make_bundles, model_of
 
@@ -159,7 +161,7 @@ def calibrated_bundles(
                     TinyBackbone(),
                     normal_images[:8] if bank == "gaussian" else normal_images,
                     Preprocessing(SIDE, SIDE),
-                    ExportOptions({"name": "dn2"}, BankOptions(bank, neighbors=4), leave_one_out=bank == "exact"),
+                    ExportOptions({"name": "dn2"}, settings_for(bank, neighbors=4), leave_one_out=bank == "exact"),
                     held_out=normal_images[8:] if bank == "gaussian" else (),
                 )
 

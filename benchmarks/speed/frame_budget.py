@@ -22,9 +22,8 @@ from benchmarks.lib import tables
 from benchmarks.lib.conditions import conditions, in_words
 from benchmarks.lib.results_file import FOLDER, ResultsFile
 from benchmarks.lib.subject import Subject, say
-from panda_edge import _kernel
+from panda_edge import _kernel, kernel
 from panda_edge.detector import Detector
-from panda_edge.search import kernel
 
 THREADS = 2
 _PAIRS, _ALONE = 60, 20  # of a normal and a defective frame, on THREADS threads and on one

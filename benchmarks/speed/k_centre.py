@@ -15,8 +15,8 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
 from benchmarks.peers.search import stored_features
 from benchmarks.speed.bank_table import EXACT
-from panda_edge.search import kernel
-from panda_edge.search.level_files import joint_descriptors
+from panda_edge import kernel
+from panda_edge.banks.level_files import joint_descriptors
 
 SHARE = 0.1
 _STEPS = 100  # of the usual way, timed

@@ -19,9 +19,9 @@ from onnx import shape_inference
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
 from benchmarks.speed.bank_table import EXACT
+from panda_edge import kernel
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.detector import MODEL_FILE
-from panda_edge.search import kernel
 
 _SIDE = 2048  # of the matrix product
 _STREAM_MB = 600

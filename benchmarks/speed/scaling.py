@@ -18,8 +18,8 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
 from benchmarks.peers.search import stored_features
 from benchmarks.speed.bank_table import EXACT
+from panda_edge import kernel
 from panda_edge.detector import Detector
-from panda_edge.search import kernel
 
 _NEIGHBORS = (1, 2, 5, 10, 20, 50, 100, 200)
 _SIDES = (128, 160, 224, 320, 448)  # pixels of the model's input

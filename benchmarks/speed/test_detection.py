@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from panda_edge.search import kernel
+from panda_edge import kernel
 
 SIZE = 1280  # an EfficientNet-Lite embedding
 

@@ -19,9 +19,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import panda_edge
 from benchmarks.lib.subject import Subject
-from panda_edge import _kernel
-from panda_edge.search import kernel
-from panda_edge.search.level_files import joint_descriptors, level_file, unnest
+from panda_edge import _kernel, kernel
+from panda_edge.banks.level_files import joint_descriptors, level_file, unnest
 
 NEIGHBORS = 50
 IMAGES = 24

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import Features, Model, checked_threads
@@ -30,7 +31,6 @@ from panda_edge.images.view import View
 from panda_edge.result import Picture, Result
 from panda_edge.search.per_process import PerProcess
 from panda_edge.search.picture import PictureScorer, Scored, joined
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_edge.visualise.overlay import color_scale
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge import kernel
 from panda_edge.builder.pictures import Pictures
 from panda_edge.builder.spread import evenly_spread
-from panda_edge.builder.turned import AUGMENTS
 from panda_edge.bundle.model import default_threads
+from panda_edge.bundle.recipe import AUGMENTS
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.search import kernel
 from panda_edge.search.picture import FeatureFunction
 from panda_export.network import Network
 
@@ -24,12 +24,13 @@ _ASKED = 8  # pictures that are left out in turn
 _MARGIN = 0.9  # of the distance to upright pictures: from there on copies are taken
 
 
-def augmented(asked: str, images: Sequence[Path], preprocessing: Preprocessing, gallery: str, network: Network) -> str:
-    """One of AUGMENTS for --augment `asked`; what `auto` finds is said on stderr.
+def augmented(asked: str, images: Sequence[Path], preprocessing: Preprocessing, helps: bool, network: Network) -> str:
+    """One of AUGMENTS for --augment `asked`; what `auto` finds is said on stderr. helps: whether copies can make the
+    bank better.
 
     The rule of `auto`: each of some pictures is left out in turn, and its cells are searched in the other pictures,
     once as they are and once with 12 copies of each. `rotate` where the copies make the mean distance at least a tenth
-    smaller, of 2 to 32 whole pictures of an exact bank or a coreset; else `none`. Raises PandaError.
+    smaller, of 2 to 32 whole pictures of a bank that they can help; else `none`. Raises PandaError.
     """
     if asked not in CHOICES:
         raise PandaError(f"unknown --augment {asked!r}; expected one of {', '.join(CHOICES)}")
@@ -38,7 +39,7 @@ def augmented(asked: str, images: Sequence[Path], preprocessing: Preprocessing, 
         raise PandaError(f"--augment {asked}: expected whole pictures, got tiles or a roi; leave one of them out")
     if asked != "auto":
         return asked
-    if not (whole and gallery in ("exact", "coreset") and 2 <= len(images) <= MOST):
+    if not (whole and helps and 2 <= len(images) <= MOST):
         return "none"
     coarsest = network.levels[0]
     share = turned_share(images, preprocessing, (coarsest.height, coarsest.width), network.run)

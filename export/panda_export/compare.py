@@ -7,20 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge import kernel
+from panda_edge.banks.bank import Bank
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE, ExactEmbeddings
+from panda_edge.banks.exact import Exact
 from panda_edge.builder.pictures import Pictures
 from panda_edge.builder.spread import evenly_spread
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
-from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
-from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_export.options import BankOptions
 
 _TILES = 1000  # that are asked, at most
 _ALIKE = 0.5  # the share of the most similar tiles that lie at the same place, from which on parts lie alike
 
 
-def with_compare(staging: Path, manifest: Manifest, pictures: Pictures, options: BankOptions) -> Manifest:
+def with_compare(staging: Path, manifest: Manifest, pictures: Pictures, kind: Bank) -> Manifest:
     """The manifest with `segmentation.compare`, and the tiles fixed where places matter.
 
     The rule of `auto`: where parts lie alike, the tile most similar to a normal one is that of the same place in
@@ -28,18 +29,19 @@ def with_compare(staging: Path, manifest: Manifest, pictures: Pictures, options:
     pictures (at most K), more than half lie at the same place; and `anywhere` else, where pictures differ in size,
     where many tiles are searched through a graph, and for banks other than `exact`.
     """
-    if pictures.preprocessing.tiles is None or options.gallery != "exact":
+    if pictures.preprocessing.tiles is None or not isinstance(kind, Exact):
         return manifest
-    compare = options.compare
+    compare = kind.compare
     if compare == "auto":
-        asked = manifest.detection.bank == "exact" and pictures.of_one_size()
+        asked = manifest.detection.bank == ExactEmbeddings.name and pictures.of_one_size()
         alike = asked and share_of_same_place(staging, manifest.segmentation.neighbors) > _ALIKE
         compare = "place" if alike else "anywhere"
     if compare == "anywhere":
         return manifest
     segmentation = dataclasses.replace(manifest.segmentation, compare=compare)
     same_tiles = dataclasses.replace(pictures.with_same_tiles(), rois=None)
-    return dataclasses.replace(manifest, segmentation=segmentation, preprocessing=same_tiles)
+    recipe = dataclasses.replace(manifest.recipe, bank={**manifest.recipe.bank, "compare": compare})
+    return dataclasses.replace(manifest, segmentation=segmentation, preprocessing=same_tiles, recipe=recipe)
 
 
 def share_of_same_place(staging: Path, neighbors: int) -> float:

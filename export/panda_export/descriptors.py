@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from panda_edge.errors import PandaError
 from panda_edge.search.picture import FeatureFunction
 
-_CELL = 8  # input pixels of the cells that `average` counts in
 _LEAST_SPREAD = 1e-6  # of a channel that never changes; keeps its scale finite
 
 
@@ -38,11 +37,6 @@ class Descriptors(nn.Module):
                 level = nn.functional.avg_pool2d(level, side, 1, side // 2, count_include_pad=self.padded)
             out.append(level * getattr(self, f"scale{i}"))
         return out
-
-
-def averaged_cells(average: int, stride: int) -> int:
-    """The odd number of a level's cells nearest to `average` stride-8 cells."""
-    return max(1, 2 * round((average * _CELL / stride - 1) / 2) + 1)
 
 
 def channel_spreads(frames: Iterable[np.ndarray], run: FeatureFunction) -> list[np.ndarray]:

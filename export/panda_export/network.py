@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from panda_edge import __version__
+from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.pictures import Pictures
-from panda_edge.builder.process_group import ALONE, ProcessGroup
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Model, default_threads
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.process_group import ALONE, ProcessGroup
 from panda_edge.search.picture import FeatureFunction
-from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
+from panda_export.descriptors import Descriptors, channel_spreads, level_scales
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone, LevelSpec
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
 from panda_export.onnx_file import write_onnx
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 _SPREAD_PICTURES = 64  # that channels' spreads are taken from
 
@@ -78,11 +79,11 @@ def one_frame_each(pictures: Pictures, numbers: Sequence[int]) -> Iterator[np.nd
         yield picture.view.frames(picture.canvas, range(number, number + 1))[0]
 
 
-def _spreads(backbone: ExportableBackbone, pictures: Pictures, options: BankOptions) -> list[np.ndarray] | None:
+def _spreads(backbone: ExportableBackbone, pictures: Pictures, options: BankSettings) -> list[np.ndarray] | None:
     return normal_spreads(pictures, torch_features(DeviceGraph(backbone), "cpu")) if options.standardise else None
 
 
-def _graph(backbone: ExportableBackbone, spreads: Sequence[np.ndarray] | None, options: BankOptions) -> DeviceGraph:
+def _graph(backbone: ExportableBackbone, spreads: Sequence[np.ndarray] | None, options: BankSettings) -> DeviceGraph:
     """The backbone with what the options do to its levels."""
     descriptors = descriptors_of(backbone.levels, options, spreads)
     kept = None if descriptors is None else options.kept_levels(len(backbone.levels))
@@ -95,21 +96,14 @@ def normal_spreads(pictures: Pictures, run: FeatureFunction) -> list[np.ndarray]
 
 
 def descriptors_of(
-    levels: Sequence[LevelSpec], options: BankOptions, spreads: Sequence[np.ndarray] | None = None
+    levels: Sequence[LevelSpec], options: BankSettings, spreads: Sequence[np.ndarray] | None = None
 ) -> Descriptors | None:
-    """What the options do to a backbone's levels, coarse first; None where they leave them alone.
-
-    A gaussian bank averages for itself, after joining them.
-    """
-    average = 1 if options.gallery == "gaussian" else options.averaged
-    if average == 1 and not options.standardise and options.level_weights is None:
+    """What the options do to a backbone's levels, coarse first; None where they leave them alone."""
+    sides, padded = options.kind.averaging([level.stride for level in levels], options.averaged)
+    if max(sides) == 1 and not options.standardise and options.level_weights is None:
         return None
     scales = level_scales([level.channels for level in levels], options.level_weights, spreads)
-    if options.gallery == "coreset":
-        # As PatchCore does it; the finest level is not part of the descriptor.
-        sides = [average] * (len(levels) - 1) + [1 if len(levels) > 1 else average]
-        return Descriptors(sides, scales, padded=True)
-    return Descriptors([averaged_cells(average, level.stride) for level in levels], scales)
+    return Descriptors(sides, scales, padded)
 
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from command_line import Run, runner
-from panda_edge import _kernel
+from panda_edge import _kernel, kernel
 from panda_edge.commands.app import main
 from panda_edge.detector import Detector
-from panda_edge.search import kernel
 
 
 @pytest.fixture(params=kernel.simd_levels())

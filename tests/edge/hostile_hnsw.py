@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks import embeddings
+from panda_edge.banks.embeddings import HnswBank
 from panda_edge.errors import BundleError
-from panda_edge.search import embedding
-from panda_edge.search.embedding import HnswBank
 
 _HEADER = 96
 _WORDS = (0, 1, 2, 3, 0x7FFF, 0xFFFF, 1 << 16, 1 << 31, (1 << 31) - 1, (1 << 32) - 1)
@@ -52,7 +52,7 @@ def main(file: str, count: int, size: int, cases: int, seed: int, trust: bool) -
     random = np.random.default_rng(seed)
     queries = random.standard_normal((3, size)).astype(np.float32)
     if trust:
-        embedding.check_hnsw_file = lambda *about: None
+        embeddings.check_hnsw_file = lambda *about: None
     refused = searched = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.hnsw"

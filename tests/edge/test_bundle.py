@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE, HNSW_FILE
 from panda_edge.bundle.folder import open_bundle, sha256
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.bundle.selftest import SELFTEST_FILE, read_selftest
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError
 from panda_edge.inspect.verify import verify
-from panda_edge.search.embedding import EMBEDDINGS_FILE, HNSW_FILE
 
 Copy = Callable[..., Path]
 Edit = Callable[..., None]

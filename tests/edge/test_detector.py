@@ -12,10 +12,10 @@ from PIL import Image
 from scipy import ndimage
 
 import panda_edge
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
 from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import MODEL_FILE, STAGES
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.search.embedding import EMBEDDINGS_FILE
 from reference_steps import STEPS, Compared, squared_distances
 
 RELATIVE = 2e-4  # float32 sums of ~50 terms, seen by two different orders of summation

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from panda_edge.banks.embeddings import HnswBank
+from panda_edge.banks.hnsw_file import check_hnsw_file
 from panda_edge.errors import BundleError
-from panda_edge.search.embedding import HnswBank
-from panda_edge.search.hnsw_file import check_hnsw_file
 
 hnswlib = pytest.importorskip("hnswlib")
 

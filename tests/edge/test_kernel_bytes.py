@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from panda_edge import _kernel
-from panda_edge.search import kernel
-from panda_edge.search.level_files import joint_descriptors, unnest
+from panda_edge import _kernel, kernel
+from panda_edge.banks.level_files import joint_descriptors, unnest
 
 GRIDS = [((1, 1), (3,)), ((3, 4), (33, 7, 9)), ((4, 3), (6, 5)), ((2, 2), (18, 9, 4, 3))]
 

@@ -7,8 +7,7 @@ Where equality must be exact, the values are small integers, whose squared dista
 import numpy as np
 import pytest
 
-from panda_edge import _kernel
-from panda_edge.search import kernel
+from panda_edge import _kernel, kernel
 
 RELATIVE = 1e-5
 
@@ -135,7 +134,7 @@ def test_an_unknown_level_is_refused_by_name(monkeypatch):
     with pytest.raises(ValueError, match="scalar"):
         _kernel.force_simd("mmx")
     code = (
-        "from panda_edge import errors\nfrom panda_edge.search import kernel\n"
+        "from panda_edge import errors\nfrom panda_edge import kernel\n"
         "try: kernel.simd_level()\nexcept errors.PandaError as e: print(e)"
     )
     monkeypatch.setenv("PANDA_SIMD", "sse9")
@@ -143,7 +142,7 @@ def test_an_unknown_level_is_refused_by_name(monkeypatch):
     assert "PANDA_SIMD=sse9" in said
     assert "scalar" in said
     monkeypatch.setenv("PANDA_SIMD", "scalar")
-    code = "from panda_edge.search import kernel; print(kernel.simd_level())"
+    code = "from panda_edge import kernel; print(kernel.simd_level())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "scalar\n"
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from panda_edge.search import kernel
+from panda_edge import kernel
 
 
 def brute_force(queries, bank):

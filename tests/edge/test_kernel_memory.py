@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from panda_edge import _kernel
-from panda_edge.search import kernel
+from panda_edge import _kernel, kernel
 
 KERNEL = Path(__file__).parents[2] / "edge" / "kernel"
 GRID = (3, 4)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from panda_edge.search import kernel
+from panda_edge import kernel
 
 RELATIVE = 1e-5
 

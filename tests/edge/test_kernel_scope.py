@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from panda_edge import _kernel
-from panda_edge.search import kernel
-from panda_edge.search.level_files import joint_descriptors, unnest
+from panda_edge import _kernel, kernel
+from panda_edge.banks.level_files import joint_descriptors, unnest
 
 GRIDS = [
     ((1, 1), (3,)),

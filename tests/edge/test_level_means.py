@@ -6,10 +6,10 @@ Tolerance: float32 sums of up to 4 × 40 squares.
 import numpy as np
 import pytest
 
-from panda_edge.search import kernel
-from panda_edge.search.flat import LevelMeansGallery
-from panda_edge.search.level_files import raster_order
-from panda_edge.search.query import Query
+from panda_edge import kernel
+from panda_edge.banks.kmeans_levels import LevelMeansGallery
+from panda_edge.banks.level_files import raster_order
+from panda_edge.banks.query import Query
 
 RELATIVE = 1e-5
 CHANNELS = (40, 17, 9, 3)

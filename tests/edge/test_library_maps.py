@@ -13,11 +13,12 @@ import pytest
 from PIL import Image
 
 from map_steps import steps_of
+from panda_edge import kernel
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import Level
 from panda_edge.detector import load
-from panda_edge.search import kernel, picture
-from panda_edge.search.query import FrameFeatures
+from panda_edge.search import picture
 from panda_edge.search.scoring import Scorer
 from panda_edge.search.steps import STEPS
 from panda_edge.search.steps.context import Context, context_levels

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from panda_edge.banks import check_banks
 from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest, check_seal, parse_manifest, read_manifest
 from panda_edge.errors import BundleError
 
@@ -46,7 +47,7 @@ def test_round_trip(any_bundle: Path) -> None:
     manifest = read_manifest(any_bundle)
     text = (any_bundle / MANIFEST_NAME).read_text(encoding="utf-8")
     assert manifest.to_json() == text
-    assert parse_manifest(json.loads(text), "again") == manifest
+    assert checked(json.loads(text), "again") == manifest
     check_seal(any_bundle)
 
 
@@ -59,12 +60,21 @@ def test_what_the_bundles_say(made_bundles: dict[str, Path]) -> None:
     assert read_manifest(made_bundles["kmeans"]).detection.count == 5
 
 
+def checked(plain: dict[str, Any], where: str) -> Manifest:
+    """As whoever opens the banks reads it."""
+    manifest = parse_manifest(plain, where)
+    check_banks(manifest, where)
+    return manifest
+
+
 WRONG_TYPES = [
     "method", "backbone", "preprocessing", "preprocessing.height", "preprocessing.width", "preprocessing.resize",
     "preprocessing.cover", "embedding_size", "levels", "levels.0", "levels.0.stride", "levels.1.height",
     "levels.2.width", "levels.2.channels", "detection", "detection.bank", "detection.count", "detection.knn",
     "detection.ef", "segmentation", "segmentation.bank", "segmentation.count", "segmentation.neighbors",
-    "segmentation.dtype", "segmentation.sigma", "segmentation.normal_low", "segmentation.normal_high", "export",
+    "segmentation.dtype", "segmentation.sigma", "segmentation.normal_low", "segmentation.normal_high", "recipe",
+    "recipe.opset", "recipe.precision", "recipe.seed", "recipe.train_images", "recipe.bank", "recipe.augment",
+    "recipe.extended_by",
     "files", "files.model%onnx", "files.model%onnx.bytes", "files.model%onnx.sha256", "created_with",
     "format_version", "magic",
 ]  # fmt: skip
@@ -73,7 +83,7 @@ WRONG_TYPES = [
 WRONG_VALUES = [MISSING, None, True, [], "five", -1, 1.5, 10**100, {}]
 RIGHT = {
     "created_with": "five", "preprocessing.cover": 1.5, "segmentation.sigma": 1.5, "segmentation.normal_low": 1.5,
-    "segmentation.normal_high": 1.5, "method": {}, "backbone": {}, "export": {}, "files": {},
+    "segmentation.normal_high": 1.5, "method": {}, "backbone": {}, "recipe.bank": {}, "files": {},
     "levels.0": MISSING, "files.model%onnx": MISSING,
 }  # fmt: skip
 
@@ -85,7 +95,7 @@ def test_a_field_of_a_wrong_type_or_size_is_named(plain: dict[str, Any], path: s
             continue
         message = None
         try:
-            parse_manifest(changed(plain, path, value), "x.panda/manifest.json")
+            checked(changed(plain, path, value), "x.panda/manifest.json")
         except BundleError as error:
             message = str(error)
         assert message is not None, f"{value!r} is taken"
@@ -124,22 +134,22 @@ def test_a_field_of_a_wrong_type_or_size_is_named(plain: dict[str, Any], path: s
 )
 def test_values_out_of_range(plain: dict[str, Any], path: str, value: Any, expected: str) -> None:
     with pytest.raises(BundleError, match=expected):
-        parse_manifest(changed(plain, path, value), "m")
+        checked(changed(plain, path, value), "m")
 
 
 @pytest.mark.parametrize("value", [True, [], {}, "five", -1, 0, 1.5, 16, 2**62, 10**100])
 def test_a_rank_that_a_gaussian_bank_cannot_have(made_bundles: dict[str, Path], value: Any) -> None:
     gaussian = json.loads((made_bundles["gaussian"] / MANIFEST_NAME).read_text())  # 7 + 5 + 3 channels
     with pytest.raises(BundleError, match="segmentation: rank is") as caught:
-        parse_manifest(changed(gaussian, "segmentation.rank", value), "m")
+        checked(changed(gaussian, "segmentation.rank", value), "m")
     assert "\n" not in str(caught.value)
 
 
 def test_a_gaussian_bank_without_a_rank_keeps_all_directions(made_bundles: dict[str, Path]) -> None:
     gaussian = json.loads((made_bundles["gaussian"] / MANIFEST_NAME).read_text())
     assert gaussian["segmentation"]["rank"] is None
-    assert parse_manifest(changed(gaussian, "segmentation.rank", MISSING), "m").segmentation.rank is None
-    assert parse_manifest(changed(gaussian, "segmentation.rank", 15), "m").segmentation.rank == 15
+    assert checked(changed(gaussian, "segmentation.rank", MISSING), "m").segmentation.rank is None
+    assert checked(changed(gaussian, "segmentation.rank", 15), "m").segmentation.rank == 15
 
 
 @pytest.mark.parametrize(
@@ -149,14 +159,14 @@ def test_hostile_file_names(plain: dict[str, Any], name: str) -> None:
     hostile = copy.deepcopy(plain)
     hostile["files"][name] = {"bytes": 1, "sha256": "0" * 64}
     with pytest.raises(BundleError, match="not a file name inside the bundle") as caught:
-        parse_manifest(hostile, "m")
+        checked(hostile, "m")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 3, True, {}])
 def test_not_an_object_of_ours(value: Any) -> None:
     with pytest.raises(BundleError):
-        parse_manifest(value, "m")
+        checked(value, "m")
 
 
 CONTENTS = {
@@ -250,7 +260,7 @@ def test_any_change_gives_a_manifest_or_a_bundle_error(plain: dict[str, Any], da
             break
     message = "one line"
     try:
-        assert parse_manifest(mutated, "m").preprocessing.height <= 4096
+        assert checked(mutated, "m").preprocessing.height <= 4096
     except BundleError as error:
         message = str(error)
     assert len(message.splitlines()) == 1

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from fuzz.small_bundles import KINDS, LEVELS, write_small_bundle
 
+from panda_edge.banks import open_gallery
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import Query
 from panda_edge.bundle.folder import Bundle
-from panda_edge.search.gallery import SearchOptions, open_gallery
-from panda_edge.search.query import Query
 
 
 @pytest.mark.parametrize("kind", KINDS)

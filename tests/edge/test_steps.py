@@ -152,17 +152,17 @@ def test_what_is_made_by_default() -> None:
 @pytest.mark.parametrize(
     ("listed", "message"),
     [
-        ("context", "export: steps"),
-        ([{"step": "sharpen"}], r"export: steps\[0\] is .*sharpen.*expected one of leave-one-out"),
-        ([{"step": ["context"]}], r"export: steps\[0\] is .*context"),
+        ("context", "recipe: steps"),
+        ([{"step": "sharpen"}], r"recipe: steps\[0\] is .*sharpen.*expected one of leave-one-out"),
+        ([{"step": ["context"]}], r"recipe: steps\[0\] is .*context"),
         ([{"step": "leave-one-out", "share": 2}], "share is 2"),
         ([{"step": "context", "weight": -1, "share": 0.5}], "weight is -1"),
-        ([], "export.steps does not say how step leave-one-out is made; fit again"),
+        ([], "recipe.steps does not say how step leave-one-out is made; fit again"),
     ],
 )
 def test_wrong_recipes(exact_bundle: Path, tmp_path: Path, listed: Any, message: str) -> None:
     plain = json.loads((exact_bundle / MANIFEST_NAME).read_text())
-    plain["export"]["steps"] = listed
+    plain["recipe"]["steps"] = listed
     (tmp_path / MANIFEST_NAME).write_text(json.dumps(plain))
     with pytest.raises(PandaError, match=message):
         read_recipes(read_manifest(tmp_path), "m")

@@ -19,12 +19,13 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from bank_choice import settings_for
 from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 THREADS, CALLS = 8, 192
 
@@ -52,8 +53,9 @@ def tiled_bundle(made_bundles: dict[str, Path], tiled_images: list[Path], tiny_b
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panda_export.network, "write_onnx", copy_model)
         preprocessing = Preprocessing(64, 64, tiles=Tiling(0.25, 1.0))
-        bank = BankOptions(average=1, level_weights=(1.0, 1.0, 1.0), steps=(LeaveOneOutRecipe(),))
-        export_bundle(out, tiny_backbone(), tiled_images, preprocessing, ExportOptions({"name": "dn2"}, bank))
+        bank = settings_for(average=1, level_weights=(1.0, 1.0, 1.0))
+        options = ExportOptions({"name": "dn2"}, bank, (LeaveOneOutRecipe(),))
+        export_bundle(out, tiny_backbone(), tiled_images, preprocessing, options)
     return out
 
 

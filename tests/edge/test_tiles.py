@@ -16,6 +16,9 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from bank_choice import settings_for
+from panda_edge import kernel
+from panda_edge.banks.level_files import joint_descriptors, raster_order, unnest
 from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import parse_manifest, read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
@@ -25,12 +28,10 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.inspect.verify import verify
-from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
-from panda_edge.search.level_files import joint_descriptors, raster_order, unnest
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 SIDE, WIDTH, HEIGHT = 64, 200, 160
 Texture = Callable[..., np.ndarray]
@@ -74,9 +75,9 @@ def fit_tiles(
         held_out = options.pop("held_out", ())
         if bank in ("exact", "hnsw"):
             options = {"average": 1, "level_weights": (1.0, 1.0, 1.0), "steps": (LeaveOneOutRecipe(),), **options}
-        asked = ExportOptions(
-            {"name": "dn2"}, BankOptions(bank, means=9, vectors=300, **options), leave_one_out=bank == "exact"
-        )
+        steps = options.pop("steps", None)
+        settings = settings_for(bank, means=9, vectors=300, **options)
+        asked = ExportOptions({"name": "dn2"}, settings, steps, leave_one_out=bank == "exact")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(panda_export.network, "write_onnx", copy_model)
             export_bundle(out, tiny_backbone(), images or pictures, preprocessing, asked, held_out)
@@ -242,9 +243,9 @@ def test_a_budget_keeps_the_tiles_that_cover_the_others(fit_tiles: Fit, pictures
     tile = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 2 * 256 + 4 * 12
     manifest = read_manifest(fit_tiles("small", compare="anywhere", max_bank_mb=20.5 * tile / 1e6))
     assert manifest.detection.count == manifest.segmentation.count == 20
-    assert manifest.export["train_images"] == 8
-    assert "20 of" in manifest.export["max_bank_mb_chose"]
-    assert "tiles" in manifest.export["max_bank_mb_chose"]
+    assert manifest.recipe.train_images == 8
+    assert "20 of" in manifest.recipe.shrunk_to
+    assert "tiles" in manifest.recipe.shrunk_to
 
 
 def test_the_same_bytes_twice(fit_tiles: Fit, tiled: Path) -> None:
@@ -259,10 +260,10 @@ def test_the_default_leaves_the_finest_level_out(
 ) -> None:
     out = tmp_path / "x.panda"
     preprocessing = Preprocessing(SIDE, SIDE, tiles=Tiling(0.25, 1.0))
-    export_bundle(out, tiny_backbone(), pictures, preprocessing, ExportOptions({"name": "dn2"}, BankOptions()))
+    export_bundle(out, tiny_backbone(), pictures, preprocessing, ExportOptions({"name": "dn2"}, settings_for()))
     manifest = read_manifest(out)
     assert [level.stride for level in manifest.levels] == [16, 8]
-    assert (manifest.export["average"], manifest.export["level_weights"]) == (3, [1.0, 1.0, 0.0])
+    assert (manifest.recipe.bank["average"], manifest.recipe.bank["level_weights"]) == (3, [1.0, 1.0, 0.0])
     assert manifest.segmentation.neighbors == 20
     assert not (out / "bank" / "stride04.npy").exists()
     assert verify(out)["ok"]
@@ -297,7 +298,7 @@ class TestPicturesOfOtherSizes:
         Image.fromarray(texture(40, 40)).save(tmp_path / "small.png")
         bundle = fit_tiles("left", images=[tmp_path / "small.png", *pictures])
         assert capsys.readouterr().err.count("small.png") == 1
-        assert read_manifest(bundle).export["train_images"] == 8
+        assert read_manifest(bundle).recipe.train_images == 8
 
 
 HOSTILE = [
@@ -371,7 +372,7 @@ def test_pictures_that_are_fitted_in(
     tmp_path: Path, made_bundles: dict[str, Path], pictures: list[Path], tiny_backbone: Callable[..., Any]
 ) -> None:
     out = tmp_path / "fit.panda"
-    asked = ExportOptions({"name": "dn2"}, BankOptions(neighbors=8), leave_one_out=True)
+    asked = ExportOptions({"name": "dn2"}, settings_for(neighbors=8), leave_one_out=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             panda_export.network,

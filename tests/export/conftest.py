@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import panda_export.network
+from bank_choice import settings_for
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def export_bank(
         name: str = "x", images: int = 12, tiles: Tiling | None = None, leave_one_out: bool = False, **options: Any
     ) -> Path:
         out = tmp_path / f"{name}.panda"
-        bank = BankOptions(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
-        about = ExportOptions({"name": "dn2"}, bank, leave_one_out=leave_one_out)
+        steps = options.pop("steps", None)
+        bank = settings_for(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
+        about = ExportOptions({"name": "dn2"}, bank, steps, leave_one_out=leave_one_out)
         export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
         return out
 

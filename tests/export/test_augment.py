@@ -13,9 +13,10 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from bank_choice import settings_for
 from panda_edge.builder.extend import extend_bundle
 from panda_edge.builder.pictures import Pictures
-from panda_edge.builder.steps.leave_one_out import frames_of_pictures, similar_frames
+from panda_edge.builder.steps.leave_one_out import similar_frames
 from panda_edge.builder.turned import AUGMENTS, turned
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import read_manifest
@@ -25,9 +26,10 @@ from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
+from panda_edge.search.candidates import frames_of_pictures
 from panda_export.augment import turned_share
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 SIDE = 64
 Fit = Callable[..., Path]
@@ -44,12 +46,13 @@ def fit(
         name = f"{len(images)}-{augment}-{bank}-{sorted(more.items(), key=str)}"
         if name in made:
             return made[name]
-        tiles = more.pop("tiles", None)
+        tiles, steps = more.pop("tiles", None), more.pop("steps", None)
         if tiles is not None:
             more = {"average": 1, "level_weights": (1.0, 1.0, 1.0), **more}
         options = ExportOptions(
             {"name": "dn2"},
-            BankOptions(bank, **{"vectors": 300, "neighbors": 20, **more}),
+            settings_for(bank, **{"vectors": 300, "neighbors": 20, **more}),
+            steps,
             leave_one_out=bank == "exact",
             augment=augment,
         )
@@ -101,7 +104,7 @@ def test_a_picture_is_left_out_with_its_copies(fit: Fit, normal_images: list[Pat
     out, copies = fit(normal_images[:5], augment), AUGMENTS[augment]
     bundle = open_bundle(out)
     assert bundle.manifest.detection.count == 5 * copies
-    assert bundle.manifest.export["train_images"] == 5
+    assert bundle.manifest.recipe.train_images == 5
     pictures = frames_of_pictures(bundle)
     assert [len(frames) for frames in pictures] == [copies] * 5
     for frames, similar in zip(pictures, similar_frames(bundle, pictures), strict=True):
@@ -168,7 +171,7 @@ class TestAuto:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         out = fit(parts(tmp_path, texture, anyhow), "auto", window=0 if anyhow else 1)
-        assert read_manifest(out).export["augment"] == augment
+        assert read_manifest(out).recipe.augment == augment
         assert f"--augment auto: {augment}; turned copies change a left-out picture's distance by" in (
             capsys.readouterr().err
         )
@@ -178,7 +181,7 @@ class TestAuto:
         assert turned_share(normal_images[:1], Preprocessing(SIDE, SIDE), (4, 4), run) == 1.0
 
     def test_not_of_tiles(self, fit: Fit, normal_images: list[Path]) -> None:
-        assert read_manifest(fit(normal_images[:3], "auto", tiles=Tiling(0.25, 2.0))).export["augment"] == "none"
+        assert read_manifest(fit(normal_images[:3], "auto", tiles=Tiling(0.25, 2.0))).recipe.augment == "none"
 
 
 @pytest.mark.parametrize(

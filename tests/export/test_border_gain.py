@@ -10,9 +10,9 @@ import pytest
 
 import panda_edge
 from map_steps import NO_CONTEXT, steps_of
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.steps.border_gain import _gains
 from panda_edge.inspect.verify import verify
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.steps.border_gain import BorderGain
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
 

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 
 import panda_edge
-from panda_edge.builder.pyramids import keep_images, representative_images
+from bank_choice import settings_for
+from panda_edge.banks.bank import Building
+from panda_edge.banks.embeddings import Asked
+from panda_edge.banks.exact import Exact, keep_images, representative_images
+from panda_edge.banks.gaussian import FACTOR_FILE, Gaussian, packed_size
+from panda_edge.banks.settings import CHOICES as BANKS
+from panda_edge.banks.settings import BankSettings, Shrunk
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.search.gaussian import FACTOR_FILE, packed_size
-from panda_export.budget import fit_budget
-from panda_export.embedding_banks import write_embeddings
-from panda_export.gallery_banks import gallery_writer
-from panda_export.options import BANKS, BankOptions
 
 LEVELS = (Level(16, 2, 2, 8), Level(8, 4, 4, 6), Level(4, 8, 8, 5))
 SIZE, IMAGES = 32, 40
@@ -35,26 +36,31 @@ class FakeFeatures:
         self.levels = tuple(random.normal(size=shape).astype(np.float32) for shape in shapes)
 
 
-def bank_bytes(folder: Path, options: BankOptions, levels: tuple[Level, ...] = LEVELS) -> int:
+def shrunk(options: BankSettings, levels: tuple[Level, ...] = LEVELS, size: int = SIZE, images: int = IMAGES) -> Shrunk:
+    return options.shrunk(options.layout(levels), images, size)
+
+
+def bank_bytes(folder: Path, options: BankSettings, levels: tuple[Level, ...] = LEVELS) -> int:
     (folder / "bank").mkdir(parents=True)
-    budget = fit_budget(options, levels, SIZE, IMAGES)
+    budget = shrunk(options, levels)
     features = FakeFeatures(IMAGES, np.random.default_rng(0), levels)
-    writer = gallery_writer(folder, levels, budget.options, IMAGES, seed=0)
-    writer.add(features)
+    writer = budget.kind.writer(Building(folder, options.layout(levels), IMAGES, seed=0))
+    writer.add(features, [0] * IMAGES)
     writer.close()
     embeddings = features.embedding
-    if options.gallery == "exact":
+    if budget.kind.traits.stores_frames:
         kept = representative_images(embeddings, budget.images)
         keep_images(folder, levels, kept)
         embeddings = embeddings[kept]
-    write_embeddings(folder, embeddings, budget.options, seed=0)
+    kept_as = budget.kind.embeddings(options.embeddings, len(embeddings))
+    kept_as.write(folder, embeddings, Asked(None, 50, 0))
     return sum(path.stat().st_size for path in (folder / "bank").iterdir())
 
 
 @pytest.mark.parametrize("bank", ["exact", "kmeans", "kmeans-levels", "coreset"])
 @pytest.mark.parametrize("kilobytes", [8, 20, 50])
 def test_files_are_within_the_budget(bank: str, kilobytes: int, tmp_path: Path) -> None:
-    options = BankOptions(bank, means=1000, vectors=1000, max_bank_mb=kilobytes / 1000)
+    options = settings_for(bank, means=1000, vectors=1000, max_bank_mb=kilobytes / 1000)
     headers = 4 * 128  # an .npy header each
     assert bank_bytes(tmp_path, options) <= kilobytes * 1000 + headers
 
@@ -62,13 +68,18 @@ def test_files_are_within_the_budget(bank: str, kilobytes: int, tmp_path: Path) 
 @pytest.mark.parametrize("bank", ["hnsw", "joint-hnsw"])
 def test_graphs_are_near_the_budget(bank: str, tmp_path: Path) -> None:
     # hnswlib's upper layers are drawn at random, so that their size is known on average only.
-    options = BankOptions(bank, vectors=1000, max_bank_mb=0.03)
+    options = settings_for(bank, vectors=1000, max_bank_mb=0.03)
     assert bank_bytes(tmp_path, options) <= 1.1 * 30_000
 
 
 def test_the_whole_bank_stays_where_it_fits() -> None:
-    budget = fit_budget(BankOptions("exact", max_bank_mb=1000), LEVELS, SIZE, IMAGES)
+    budget = shrunk(settings_for("exact", max_bank_mb=1000))
     assert budget.images == IMAGES
+
+
+def rank_of(budget: Shrunk) -> int | None:
+    assert isinstance(budget.kind, Gaussian)
+    return budget.kind.rank
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -76,21 +87,21 @@ def test_a_gaussian_bank_is_of_the_largest_rank_that_fits(dtype: str, tmp_path: 
     headers = 3 * 128
     ranks: dict[int | None, int] = {}
     for rank in (16, 32, 48, None):
-        options = BankOptions("gaussian", dtype=dtype, rank=rank)
+        options = settings_for("gaussian", dtype=dtype, rank=rank)
         ranks[rank] = bank_bytes(tmp_path / f"{rank}", options, WIDE_LEVELS) - headers
     assert ranks[16] < ranks[32] < ranks[48] < ranks[None]
     for rank, exact in ranks.items():
-        at_most = BankOptions("gaussian", dtype=dtype, max_bank_mb=(exact + 1) / 1e6)
-        budget = fit_budget(at_most, WIDE_LEVELS, SIZE, IMAGES)
-        assert budget.options.rank == rank
+        at_most = settings_for("gaussian", dtype=dtype, max_bank_mb=(exact + 1) / 1e6)
+        budget = shrunk(at_most, WIDE_LEVELS)
+        assert rank_of(budget) == rank
         assert budget.said == f"rank {rank or 75} of 75"
         assert bank_bytes(tmp_path / f"fitted {rank}", at_most, WIDE_LEVELS) - headers == exact
     for below, expected in ((ranks[None], 48), (ranks[48], 32), (ranks[32], 16)):
-        options = BankOptions("gaussian", dtype=dtype, max_bank_mb=(below - 1) / 1e6)
-        assert fit_budget(options, WIDE_LEVELS, SIZE, IMAGES).options.rank == expected
-    options = BankOptions("gaussian", dtype=dtype, max_bank_mb=(ranks[16] - 1) / 1e6)
+        options = settings_for("gaussian", dtype=dtype, max_bank_mb=(below - 1) / 1e6)
+        assert rank_of(shrunk(options, WIDE_LEVELS)) == expected
+    options = settings_for("gaussian", dtype=dtype, max_bank_mb=(ranks[16] - 1) / 1e6)
     with pytest.raises(PandaError, match="too small for any gaussian bank; give more"):
-        fit_budget(options, WIDE_LEVELS, SIZE, IMAGES)
+        shrunk(options, WIDE_LEVELS)
 
 
 def test_a_gaussian_rank_never_exceeds_the_channels() -> None:
@@ -99,11 +110,11 @@ def test_a_gaussian_rank_never_exceeds_the_channels() -> None:
         whole = 16 * (2 * packed_size(channels) + 4 * channels)
         for most in range(whole + 64, 0, -61):
             try:
-                budget = fit_budget(BankOptions("gaussian", max_bank_mb=most / 1e6), levels, 0, 0)
+                rank = rank_of(shrunk(settings_for("gaussian", max_bank_mb=most / 1e6), levels, 0, 0))
             except PandaError:
                 continue
-            assert (budget.options.rank is None) == (most >= whole), f"{channels} channels, {most} bytes"
-            assert budget.options.rank is None or budget.options.rank < channels, f"{channels} channels, {most} bytes"
+            assert (rank is None) == (most >= whole), f"{channels} channels, {most} bytes"
+            assert rank is None or rank < channels, f"{channels} channels, {most} bytes"
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +141,7 @@ def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
     assert np.load(low_rank_bundle / FACTOR_FILE).shape == (144, 32 * 176)
     manifest = json.loads((low_rank_bundle / "manifest.json").read_text())
     assert manifest["segmentation"]["rank"] == 32
-    assert manifest["export"]["max_bank_mb_chose"] == "rank 32 of 176"
+    assert manifest["recipe"]["shrunk_to"] == "rank 32 of 176"
     verified = command("panda-edge", "verify", low_rank_bundle)
     assert verified.returncode == 0, verified.stderr
     odd = sample_data / "test" / "hole" / "brick-000.png"
@@ -167,13 +178,13 @@ def test_factors_of_another_rank_than_the_manifests_are_refused(
 def test_a_budget_too_small_for_anything_is_refused(bank: str) -> None:
     assert bank in BANKS
     with pytest.raises(PandaError, match="too small"):
-        fit_budget(BankOptions(bank, max_bank_mb=0.0001), LEVELS, SIZE, IMAGES)
+        shrunk(settings_for(bank, max_bank_mb=0.0001))
 
 
 def test_kept_images_are_those_that_were_stored(tmp_path: Path) -> None:
     (tmp_path / "bank").mkdir()
     features = FakeFeatures(IMAGES, np.random.default_rng(1))
-    writer = gallery_writer(tmp_path, LEVELS, BankOptions("exact", dtype="float32"), IMAGES, seed=0)
+    writer = Exact().writer(Building(tmp_path, settings_for(dtype="float32").layout(LEVELS), IMAGES, seed=0))
     writer.add(features)
     writer.close()
     kept = representative_images(features.embedding, 7)

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 import panda_edge
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.decide.calibration import CALIBRATION_FILE, Calibration, image_scores, open_calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 

@@ -12,15 +12,15 @@ from scipy import ndimage
 
 import panda_edge
 from map_steps import NO_CONTEXT, steps_of, with_context
+from panda_edge import kernel
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
+from panda_edge.banks.level_files import level_file, raster_order
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.steps.context import ContextRecipe
 from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.detector import Detector
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.verify import verify
-from panda_edge.search import kernel
-from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.level_files import level_file, raster_order
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.steps.context import CONTEXT_LEAVE_ONE_OUT_FILE, Context, context_levels
 
 K = 4

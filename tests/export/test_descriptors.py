@@ -13,14 +13,16 @@ import torch
 from scipy import ndimage
 
 import panda_edge
+from bank_choice import settings_for
+from panda_edge.banks.level_files import averaged_cells
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.descriptors import Descriptors, averaged_cells, channel_spreads, level_scales
+from panda_export.descriptors import Descriptors, channel_spreads, level_scales
 from panda_export.export import export_bundle
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph
 from panda_export.network import descriptors_of
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 
 @pytest.mark.parametrize(
@@ -67,10 +69,10 @@ def test_spreads_equal_numpy(tiny_backbone: Callable[..., Any]) -> None:
 def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(
     tiny_backbone: Callable[..., Any], normal_images: list[Path], tmp_path: Path
 ) -> None:
-    options = BankOptions("exact", neighbors=4, standardise=True, average=3)
+    options = settings_for("exact", neighbors=4, standardise=True, average=3)
     asked = ExportOptions({"name": "dn2"}, options)
     manifest = export_bundle(tmp_path / "x.panda", tiny_backbone(), normal_images, Preprocessing(64, 64), asked)
-    assert (manifest.export["standardise"], manifest.export["average"]) == (True, 3)
+    assert (manifest.recipe.bank["standardise"], manifest.recipe.bank["average"]) == (True, 3)
     detector = panda_edge.load(tmp_path / "x.panda")
     frames = np.stack([detector.preprocessing.apply(path) for path in normal_images])
     for level in detector.features(frames).levels:
@@ -83,7 +85,7 @@ def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(
 
 def test_a_coreset_averages_with_zeros_beyond_the_border() -> None:
     levels = [SimpleNamespace(stride=stride, channels=2) for stride in (16, 8, 4)]
-    found = descriptors_of(levels, BankOptions("coreset"))
+    found = descriptors_of(levels, settings_for("coreset"))
     assert found is not None
     assert (found.sides, found.padded) == ([3, 3, 1], True)
     (level,) = Descriptors([3], level_scales([1], None, None), padded=True)([torch.ones(1, 1, 4, 4)])

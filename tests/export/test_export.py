@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 import panda_edge
-import panda_export.options
-from panda_edge.builder.embeddings import write_hnsw
+import panda_edge.banks.embeddings
+from bank_choice import settings_for
+from panda_edge.banks.embeddings import HNSW_FILE, HnswBank, write_hnsw
+from panda_edge.banks.settings import BankSettings
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.errors import DataError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.inspect.verify import verify
-from panda_edge.search.embedding import HNSW_FILE, HnswBank
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from tiny import model_of
 
 SHARED = Path(__file__).parents[1] / "shared"
@@ -60,9 +61,9 @@ def test_two_processes_write_the_same_bytes(
 def export(tmp_path: Path, tiny_backbone: Callable[..., Any], made_bundles: dict[str, Path]) -> Callable[..., Path]:
     """Export a bundle of the tiny backbone. Where its model is one that `made_bundles` has, that file is copied."""
 
-    def call(images: list[Path], options: BankOptions | None = None, **more: Any) -> Path:
+    def call(images: list[Path], options: BankSettings | None = None, **more: Any) -> Path:
         out = tmp_path / "x.panda"
-        options = options or BankOptions(neighbors=4)
+        options = options or settings_for(neighbors=4)
         as_made = not {"preprocessing", "backbone"} & set(more)
         preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
         backbone = more.pop("backbone", None) or tiny_backbone()
@@ -97,7 +98,7 @@ def test_no_readable_image(export: Callable[..., Path], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bank", ["exact", "hnsw", "kmeans", "kmeans-levels"])
 def test_one_normal_image(export: Callable[..., Path], normal_images: list[Path], odd_image: Path, bank: str) -> None:
-    bundle = export(normal_images[:1], BankOptions(bank))
+    bundle = export(normal_images[:1], settings_for(bank))
     assert verify(bundle)["ok"]
     assert panda_edge.load(bundle).segment(odd_image).heatmap.max() > 0
 
@@ -106,7 +107,7 @@ def test_one_normal_image(export: Callable[..., Path], normal_images: list[Path]
 def test_more_asked_for_than_there_is(
     export: Callable[..., Path], normal_images: list[Path], odd_image: Path, bank: str
 ) -> None:
-    bundle = export(normal_images[:3], BankOptions(bank, neighbors=10**7, knn=1000))
+    bundle = export(normal_images[:3], settings_for(bank, neighbors=10**7, knn=1000))
     manifest = read_manifest(bundle)
     assert (manifest.detection.knn, manifest.segmentation.neighbors) == (3, 3)
     assert panda_edge.load(bundle).segment(odd_image).score > 0
@@ -135,10 +136,13 @@ def test_the_number_of_images_picks_the_search_of_embeddings(
     limit: int,
     expected: str,
 ) -> None:
-    monkeypatch.setattr(panda_export.options, "HNSW_FROM", limit)
-    bundle = export(normal_images[:6], BankOptions(bank, means=3, vectors=50, neighbors=4, embeddings=embeddings))
+    monkeypatch.setattr(panda_edge.banks.embeddings, "HNSW_FROM", limit)
+    bundle = export(normal_images[:6], settings_for(bank, means=3, vectors=50, neighbors=4, embeddings=embeddings))
     manifest = read_manifest(bundle)
-    assert (manifest.detection.bank, manifest.export["embeddings"]) == (expected, embeddings)
+    assert (manifest.detection.bank, manifest.recipe.bank["embeddings"]) == (
+        expected,
+        "hnsw" if bank == "hnsw" else embeddings,
+    )
     assert (bundle / HNSW_FILE).exists() == (expected == "hnsw")
     assert verify(bundle)["ok"]
 
@@ -147,9 +151,9 @@ def test_the_number_of_images_picks_the_search_of_embeddings(
 def test_a_budget_counts_the_images_that_are_kept(
     export: Callable[..., Path], normal_images: list[Path], monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(panda_export.options, "HNSW_FROM", limit)
+    monkeypatch.setattr(panda_edge.banks.embeddings, "HNSW_FROM", limit)
     image = 2 * (16 * 7 + 64 * 5 + 256 * 3) + 4 * 12 + 32
-    bundle = export(normal_images, BankOptions(neighbors=4, steps=(), max_bank_mb=5.5 * image / 1e6))
+    bundle = export(normal_images, settings_for(neighbors=4, max_bank_mb=5.5 * image / 1e6), steps=())
     detection = read_manifest(bundle).detection
     assert (detection.bank, detection.count) == ("hnsw" if limit == 5 else "exact", 5)
 
@@ -159,7 +163,7 @@ def test_leave_one_out_through_a_graph(
 ) -> None:
     # A dozen vectors are within its reach: the scores must be those of the exact search.
     expected = np.load(export(normal_images, leave_one_out=True) / CALIBRATION_FILE)
-    monkeypatch.setattr(panda_export.options, "HNSW_FROM", 12)
+    monkeypatch.setattr(panda_edge.banks.embeddings, "HNSW_FROM", 12)
     bundle = export(normal_images, leave_one_out=True)
     manifest = read_manifest(bundle)
     assert manifest.detection.bank == "hnsw"
@@ -178,7 +182,7 @@ def test_leave_one_out_through_a_graph(
 )
 def test_a_search_of_embeddings_that_the_bank_does_not_have(bank: str, embeddings: str, message: str) -> None:
     with pytest.raises(PandaError, match=message):
-        BankOptions(bank, embeddings=embeddings)
+        settings_for(bank, embeddings=embeddings)
 
 
 @pytest.mark.parametrize("k", [1, 50, 600])
@@ -223,5 +227,5 @@ def test_an_input_that_is_not_square(export: Callable[..., Path], normal_images:
 
 
 def test_an_unknown_bank() -> None:
-    with pytest.raises(PandaError, match="'flat'; expected one of exact, kmeans, kmeans-levels, hnsw"):
-        BankOptions("flat")
+    with pytest.raises(PandaError, match="'flat'; expected one of exact, kmeans, kmeans-levels"):
+        settings_for("flat")

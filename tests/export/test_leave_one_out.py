@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,20 @@ import numpy as np
 import pytest
 
 import panda_edge
+from bank_choice import settings_for
+from panda_edge import kernel
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
+from panda_edge.banks.level_files import joint_descriptors, level_file, unnest
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.inspect.verify import verify
-from panda_edge.search import kernel
 from panda_edge.search.candidates import PLACES_FILE
-from panda_edge.search.embedding import EMBEDDINGS_FILE
-from panda_edge.search.level_files import joint_descriptors, level_file, unnest
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
-from panda_export.options import BankOptions
+from panda_export.options import ExportOptions
 
 K = 4
 
@@ -113,9 +115,10 @@ def test_shares_that_are_none(share: float) -> None:
 
 
 def test_a_bank_without_matches_has_no_such_step() -> None:
+    options = partial(ExportOptions, {"name": "dn2"}, settings_for("gaussian"))
     with pytest.raises(PandaError, match="step leave-one-out of a gaussian bank; expected an exact or hnsw bank"):
-        BankOptions(bank="gaussian", steps=(LeaveOneOutRecipe(),))
-    assert BankOptions(bank="gaussian").resolved(False).steps == ()
+        options(steps=(LeaveOneOutRecipe(),)).resolved(False)
+    assert options().resolved(False).steps == ()
 
 
 def test_damaged_bundles(export_bank: Callable[..., Path], odd_image: Path, edit_manifest: Callable[..., None]) -> None:

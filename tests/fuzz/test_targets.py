@@ -17,10 +17,10 @@ from fuzz.seeds import seeds
 from fuzz.small_bundles import KINDS
 from PIL import Image
 
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 from panda_edge.images.reading import stored_image
-from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_edge.stream.sources.folder import FolderSource
 from panda_train.data.mask_pixels import read_mask
 

@@ -15,25 +15,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bank_choice import settings_for
+from panda_edge.banks.settings import BankSettings
 from panda_edge.builder import features
 from panda_edge.commands.console import run
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train.adapt.distributed import Workers, workers
 from tiny import TinyBackbone
 
 WHOLE, TILED = Preprocessing(64, 64), Preprocessing(32, 32, tiles=Tiling(0.25, 1.0))
 HELD_OUT = 5
 # Name → bank, preprocessing, whether pictures are held out.
-EXPORTS: dict[str, tuple[BankOptions, Preprocessing, bool]] = {
-    "exact": (BankOptions(neighbors=4, max_bank_mb=0.2), WHOLE, False),
-    "tiles": (BankOptions(neighbors=4, standardise=True), TILED, False),
-    "gaussian": (BankOptions("gaussian"), TILED, True),
-    "coreset": (BankOptions("coreset", vectors=200, knn=1), WHOLE, True),
-    "kmeans": (BankOptions("kmeans", means=5), WHOLE, True),
+EXPORTS: dict[str, tuple[BankSettings, Preprocessing, bool]] = {
+    "exact": (settings_for(neighbors=4, max_bank_mb=0.2), WHOLE, False),
+    "tiles": (settings_for(neighbors=4, standardise=True), TILED, False),
+    "gaussian": (settings_for("gaussian"), TILED, True),
+    "coreset": (settings_for("coreset", vectors=200, knn=1), WHOLE, True),
+    "kmeans": (settings_for("kmeans", means=5), WHOLE, True),
 }
 
 

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 import panda_export.export
 import panda_export.network
+from bank_choice import settings_for
+from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export.onnx_file import write_onnx
-from panda_export.options import BANKS, BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 SIDE = 64  # pixels a side of the test bundles' input
 
@@ -78,7 +80,7 @@ def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
                 TinyBackbone(),
                 images,
                 Preprocessing(SIDE, SIDE),
-                ExportOptions({"name": "dn2"}, BankOptions(bank, means=5, vectors=200, neighbors=4)),
+                ExportOptions({"name": "dn2"}, settings_for(bank, means=5, vectors=200, neighbors=4)),
             )
     return bundles
 

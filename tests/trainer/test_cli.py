@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-import panda_export.options
+import panda_edge.banks.embeddings
 from command_line import Done, Run, refused, runner
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME
@@ -50,20 +50,20 @@ class TestFit:
         assert done.code == 0
         manifest = read_manifest(out)
         assert done.report["bundle"] == str(out)
-        assert done.report["train_images"] == manifest.export["train_images"] == 12
+        assert done.report["train_images"] == manifest.recipe.train_images == 12
         assert done.report["bytes"] == sum(entry.bytes for entry in manifest.files.values())
         assert (manifest.detection.bank, manifest.detection.knn) == ("hnsw", 3)
         assert manifest.segmentation.neighbors == 12
         assert (manifest.preprocessing.height, manifest.preprocessing.resize) == (96, resize)
         assert manifest.preprocessing.cover == pytest.approx(1 if resize == "squash" else 256 / 224)
-        assert (manifest.export["seed"], manifest.method["name"]) == (5, "dn2")
+        assert (manifest.recipe.seed, manifest.method["name"]) == (5, "dn2")
         assert verify(out)["ok"]
 
     @pytest.mark.parametrize(("embeddings", "kind"), [("auto", "hnsw"), ("exact", "exact")])
     def test_many_images_get_a_graph_and_fit_says_so(
         self, run: Run, sample_data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, embeddings: str, kind: str
     ) -> None:
-        monkeypatch.setattr(panda_export.options, "HNSW_FROM", 12)
+        monkeypatch.setattr(panda_edge.banks.embeddings, "HNSW_FROM", 12)
         options = ["--input-size", "64", "--device", "cpu", "--embeddings", embeddings]
         done = run("fit", sample_data, "--out", out, *options)
         assert (done.code, read_manifest(out).detection.bank) == (0, kind)

@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import panda_edge
+from bank_choice import settings_for
 from panda_edge.images.preprocessing import Preprocessing
 from panda_export import export
-from panda_export.options import BankOptions
 from panda_train import backbones
 from panda_train.adapt import AdaptConfig, adaptation, fisher, trained_images
 from panda_train.adapt.adaptation import Adaptation, AdaptOptions
@@ -168,7 +168,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path, exposure
                 method,
                 resolution=Resolution(str(SIDE)),
                 device="cpu",
-                bank=BankOptions(neighbors=4),
+                bank=settings_for(neighbors=4),
                 adapt=adapt_options,
                 **options,
             ),  # type: ignore[arg-type]

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import panda_edge
+from bank_choice import settings_for
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
-from panda_export.options import BankOptions
 from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.fit import FitOptions, fit
 
@@ -57,10 +57,10 @@ def test_twins_change_nothing(
             Image.open(path).save(twins / f"{path.stem}.jpg", quality=70)
     bundles = [tmp_path / "alone.panda", tmp_path / "twins.panda"]
     for data, out in zip((alone, twins), bundles, strict=True):
-        fit(data, out, options(bank=BankOptions(bank, neighbors=4)))
+        fit(data, out, options(bank=settings_for(bank, neighbors=4)))
     said = capsys.readouterr().err
     assert "left out as copies: 12 of 24 normal pictures (00.jpg of 00.bmp, 01.bmp of 01 (1).bmp, 02.jpg of" in said
-    assert read_manifest(bundles[0]).export["train_images"] == read_manifest(bundles[1]).export["train_images"]
+    assert read_manifest(bundles[0]).recipe.train_images == read_manifest(bundles[1]).recipe.train_images
     np.testing.assert_array_equal(*(np.load(bundle / CALIBRATION_FILE) for bundle in bundles))
     one, other = (
         [panda_edge.load(bundle, fpr=0.1).segment(path).anomalous for path in pictures[12:]] for bundle in bundles

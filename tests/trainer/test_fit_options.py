@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.errors import PandaError
-from panda_export.options import BANKS
 from panda_train.adapt import EMBEDDINGS
 from panda_train.commands import app as cli
 from panda_train.commands.unread import READ_WITH, refuse_unread

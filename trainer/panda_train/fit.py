@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.bundle_writer import check_target
 from panda_edge.builder.progress import silent
+from panda_edge.builder.steps.recipe import Recipe as StepRecipe
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES, TILES_RULE
 from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
@@ -22,7 +24,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.printable import printable
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train import adapt, backbones
 from panda_train.adapt import AdaptOptions
 from panda_train.check.short import Seen, far_from_others, look_through
@@ -60,7 +62,8 @@ class FitOptions:
     seed: int = 0
     device: str = "auto"
     precision: str = "float32"
-    bank: BankOptions = field(default_factory=BankOptions)
+    bank: BankSettings = field(default_factory=BankSettings)
+    steps: tuple[StepRecipe, ...] | None = None
     held_out: int | None = None
     rule: str | None = None
     roi: Path | None = None
@@ -117,7 +120,7 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
         raise PandaError(f"{dataset.root}: process {group.rank} sees other pictures there; all need the same")
     seen = group.on_rank_zero(lambda: _looked_through(dataset.train))
     normal = seen.distinct
-    leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.gallery == "exact"
+    leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.kind.traits.stores_frames
     kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not group.is_rank_zero)
     active_cells = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
@@ -132,6 +135,7 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
         ExportOptions(
             method={"name": options.method, **facts},
             bank=options.bank,
+            steps=options.steps,
             rule=options.rule or (DEFAULT_RULE if preprocessing.tiles is None else TILES_RULE),
             leave_one_out=leave_one_out,
             seed=options.seed,

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from panda_edge.banks.settings import bank_settings
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_export.options import BankOptions
 from panda_train.choose import choosing
 from panda_train.choose.options import ChooseOptions, check
 from panda_train.choose.plain import in_numbers
@@ -52,7 +52,7 @@ def fit(
         PandaError: An option, or the place of the bundle, cannot be used.
     """
     options = FitOptions(
-        bank=BankOptions(bank, max_bank_mb=max_bank_mb),
+        bank=bank_settings(bank, max_bank_mb=max_bank_mb),
         resolution=Resolution(smallest_defect=smallest_defect),
         roi=None if roi is None else Path(roi),
         seed=seed,

@@ -23,8 +23,8 @@ from scipy import stats
 from benchmarks.lib import tables
 from benchmarks.lib.results_file import FOLDER, ResultsFile
 from benchmarks.lib.subject import say
+from panda_edge import kernel
 from panda_edge.bundle.model import default_threads
-from panda_edge.search import kernel
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone
 from panda_train import backbones

@@ -25,9 +25,9 @@ from benchmarks.lib.accuracy import accuracy
 from benchmarks.lib.conditions import commit, conditions
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
+from panda_edge import kernel
+from panda_edge.banks.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGrid
 from panda_edge.detector import Detector
-from panda_edge.search import kernel
-from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGrid
 
 RECALL = 0.99
 _SAME = 1e-3  # relative: faiss expands |q - g|² and loses digits where it is small

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.query import FrameFeatures
+from panda_edge.banks.settings import bank_settings, own_options
 from panda_edge.builder.pictures import Pictures
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import Features, default_threads
 from panda_edge.decide.calibration import image_scores
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.search.picture import FeatureFunction, joined
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 from panda_export.augment import augmented
-from panda_export.export import write_searchable
+from panda_export.export import build_of, searchable_bundle
 from panda_export.network import Network, write_network
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Sample
 from panda_train.data.mask_pixels import read_masks
@@ -63,9 +64,10 @@ class Bench:
     def row(self, kind: Kind, images: Sequence[Path], seed: int) -> dict[str, object]:
         """Fit a bank to these pictures and score the test pictures with it."""
         vectors = max(1, round(0.1 * _CELLS * len(images)))
-        options = ExportOptions({"name": "dn2"}, BankOptions(kind.bank, vectors=vectors).resolved(False), seed=seed)
+        own = {"vectors": vectors} if "vectors" in own_options(kind.bank) else {}
+        options = ExportOptions({"name": "dn2"}, bank_settings(kind.bank, **own), seed=seed).resolved(False)
         network = self._network(kind.bank, images, options)
-        augment = augmented(kind.augment, images, SHAPE, options.bank.gallery, network)
+        augment = augmented(kind.augment, images, SHAPE, options.bank.kind.traits.takes_copies, network)
         options = replace(options, augment=augment)
         asked = kind.bank, augment, *images
         if asked not in self._last:  # `auto` may have chosen what was just measured
@@ -77,7 +79,8 @@ class Bench:
             staging = Path(folder)
             (staging / "bank").mkdir()
             pictures = Pictures(images, SHAPE, options.augment)
-            manifest, _ = write_searchable(staging, self._backbone, network, pictures, options)
+            build = build_of(staging, network, pictures, options)
+            manifest, _ = searchable_bundle(build, self._backbone, options)
             scorer = Scorer(Bundle(staging, manifest), default_threads())
             return {"augment": options.augment, **self._figures(scorer, network.run)}
 

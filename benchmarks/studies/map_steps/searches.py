@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 import panda_edge
-from panda_edge.builder.stored import frames_of_pictures, read_sizes, stored_embeddings
+from panda_edge import kernel
+from panda_edge.banks.exact import frame_levels, stored_frames
+from panda_edge.banks.level_files import grid_of
+from panda_edge.builder.stored import read_sizes, stored_embeddings
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import default_threads
 from panda_edge.images.view import View
-from panda_edge.search import kernel
-from panda_edge.search.candidates import open_candidates, open_places
-from panda_edge.search.gallery import frame_levels, grid_of, stored_frames
+from panda_edge.search.candidates import frames_of_pictures, open_candidates, open_places
 from panda_train.data.folders import Dataset
 from panda_train.data.mask_pixels import read_masks
 from panda_train.progress import show

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.settings import BankSettings, bank_settings
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.errors import BundleError
-from panda_export.options import BankOptions
 from panda_train.data.folders import Dataset, open_dataset
 from panda_train.data.sample import make_sample
 from panda_train.fit import FitOptions, fit
 from panda_train.resolution import Resolution
 
-PLAIN = BankOptions(steps=())
+PLAIN = bank_settings("exact")
 _CIFAR_TRAIN, _CIFAR_GOOD, _CIFAR_OTHERS = 300, 100, 200
 
 
@@ -29,12 +29,12 @@ class Setting:
     data: str
     masks: bool = True
     resolution: Resolution = field(default_factory=Resolution)
-    bank: BankOptions = PLAIN
+    bank: BankSettings = PLAIN
     normal: str | None = None
 
 
 def _tiles(name: str, data: str, defect: float, **bank: object) -> Setting:
-    options = BankOptions(steps=(), **bank)  # type: ignore[arg-type]
+    options = bank_settings("exact", **bank)  # type: ignore[arg-type]
     return Setting(name, data, True, Resolution(smallest_defect=defect), options)
 
 
@@ -104,6 +104,8 @@ def bundle_of(setting: Setting, dataset: Dataset, work: Path) -> Bundle:
     try:
         return open_bundle(path)
     except BundleError:
-        options = FitOptions(resolution=setting.resolution, bank=setting.bank, normal=setting.normal, device="cpu")
+        options = FitOptions(
+            resolution=setting.resolution, bank=setting.bank, steps=(), normal=setting.normal, device="cpu"
+        )
         fit(dataset.root, path, options)
         return open_bundle(path)

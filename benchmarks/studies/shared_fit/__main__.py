@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import panda_export.banks
+import panda_edge.builder.banks
 import panda_export.export
 from benchmarks.lib.conditions import conditions
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
-from panda_export.normal_pictures import NormalPictures
-from panda_export.options import BankOptions
+from panda_edge.banks.settings import bank_settings
+from panda_edge.builder import assemble
 from panda_train.fit import FitOptions, fit
 
 BANKS = ("exact", "gaussian", "coreset", "kmeans")
@@ -73,11 +73,11 @@ def run_one(data: Path, out: Path, bank: str) -> None:
     stages = Stages()
     stages.end("imports")
     stages.around(panda_export.export, "write_network", "network")
-    stages.loop(panda_export.banks, "features_of_all", "features, sums")
-    stages.around(panda_export.export, "write_banks", "bank")  # what is left of it once features have been counted
-    stages.around(panda_export.export, "with_steps", "steps of the map")
-    stages.around(NormalPictures, "calibrated", "calibration")
-    fit(data, out, FitOptions(bank=BankOptions(bank), device="cpu"))
+    stages.loop(panda_edge.builder.banks, "features_of", "features, sums")
+    stages.around(assemble, "write_banks", "bank")  # what is left of it once features have been counted
+    stages.around(assemble, "with_steps", "steps of the map")
+    stages.around(panda_export.export, "calibrated", "calibration")
+    fit(data, out, FitOptions(bank=bank_settings(bank), device="cpu"))
     stages.end("other")
     rank = os.environ.get("RANK", "0")
     out.with_suffix(f".{rank}.json").write_text(json.dumps(stages.seconds))

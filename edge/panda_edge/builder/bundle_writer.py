@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from panda_edge.builder.space import NO_ROOM
 from panda_edge.bundle.folder import sha256
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME, FileEntry, Manifest
 from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME
+from panda_edge.bundle.space import NO_ROOM
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.whole_file import sync_to_disk
 

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from panda_edge.builder.pictures import Picture
+from panda_edge.builder.network import Network
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.calibration import CALIBRATION_FILE, SCORES, image_scores
 from panda_edge.decide.local import NORMAL_MAP_FILE, Cells, local_scores, normal_map
 from panda_edge.images.view import View
-from panda_edge.search.picture import FeatureFunction, PictureScorer, Scored
+from panda_edge.search.picture import PictureScorer, Scored
 from panda_edge.search.scoring import Scorer
 
 USUAL = (0.9, 0.999)  # quantiles of normal heat maps, between which the overlays' colours begin
 SCALE_IMAGES = 64  # heat maps that set the colours
 _SCALE_VALUES = 50_000  # of a map, that set the colours
-
-NormalPicture = tuple[int | None, Picture]
-"""A normal picture with its number in the bank, None where it is not stored."""
-
-
-class Network(Protocol):
-    """What gives features. run: of frames; worker: makes a `run` that several threads may call at once."""
-
-    @property
-    def run(self) -> FeatureFunction: ...
-    @property
-    def worker(self) -> Callable[[], FeatureFunction]: ...
-
 
 ScoredPicture = tuple[View, Scored]
 """What a normal picture scores as if it were new."""
@@ -83,16 +69,6 @@ def calibrate(staging: Path, manifest: Manifest, scored: Iterable[NormalScores],
     np.save(staging / CALIBRATION_FILE, columns, allow_pickle=False)
     np.save(staging / NORMAL_MAP_FILE, normal_map([one.mean for one in cells]), allow_pickle=False)
     return dataclasses.replace(manifest, calibration={"images": len(scores), "kind": kind})
-
-
-def scored_pictures(
-    staging: Path, manifest: Manifest, normal: Iterable[NormalPicture], network: Network
-) -> Iterator[ScoredPicture]:
-    """Score normal pictures with the banks as they are now, each without itself."""
-    scorer = picture_scorer(staging, manifest, network)
-    stored = manifest.detection.bank != "kmeans" and manifest.detection.count > 1
-    for number, picture in normal:
-        yield picture.view, scorer.score(picture.view, picture.canvas, exclude=number if stored else None)
 
 
 def picture_scorer(staging: Path, manifest: Manifest, network: Network) -> PictureScorer:

@@ -5,28 +5,31 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from panda_edge import __version__
-from panda_edge.builder.bundle_writer import check_target, staged_bundle, write_manifest
-from panda_edge.builder.calibrate import SCALE_IMAGES, calibrate, normal_scores, scored_pictures, set_color_scale
-from panda_edge.builder.copies import read_looks, without_copies, write_looks
-from panda_edge.builder.extend_banks import check_extendable, extend_banks, held_out_kind
-from panda_edge.builder.held_out import keep_held_out, read_held_out
-from panda_edge.builder.pictures import Picture, Pictures
+from panda_edge.banks import BANKS, check_banks, traits_of
+from panda_edge.banks.embeddings import EMBEDDING_KINDS, EMBEDDINGS_FILE, HNSW_FILE
+from panda_edge.banks.settings import read_settings
+from panda_edge.builder.assemble import calibrated, coloured, sealed, searchable
+from panda_edge.builder.banks import Banks
+from panda_edge.builder.build import LEAVE_ONE_OUT_IMAGES, Build
+from panda_edge.builder.bundle_writer import check_target, staged_bundle
+from panda_edge.builder.calibrate import SCALE_IMAGES
+from panda_edge.builder.copies import LOOKS_FILE, read_looks, without_copies, write_looks
+from panda_edge.builder.held_out import HELD_OUT_FILE
+from panda_edge.builder.normal_pictures import HeldOut, held_out_scores, quality_of, stored_scores
+from panda_edge.builder.pictures import Pictures
 from panda_edge.builder.progress import Progress, silent
-from panda_edge.builder.selftest import write_selftest
 from panda_edge.builder.spread import evenly_spread
-from panda_edge.builder.steps import read_recipes, with_steps
-from panda_edge.builder.stored import read_sizes, scored_without_itself
+from panda_edge.builder.steps import read_recipes
+from panda_edge.builder.stored import are_whole, read_sizes
 from panda_edge.bundle.folder import Bundle, open_bundle
-from panda_edge.bundle.manifest import Manifest, check_seal
+from panda_edge.bundle.manifest import MANIFEST_NAME, Level, Manifest, check_seal
 from panda_edge.bundle.model import Model, default_threads
 from panda_edge.bundle.roi_file import open_roi
 from panda_edge.bundle.selftest import read_selftest
@@ -35,11 +38,10 @@ from panda_edge.decide.calibration import open_calibration
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.quality import QualityRange, measure_quality
 from panda_edge.images.roi_mask import Rois
+from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.picture import FeatureFunction
-
-LEAVE_ONE_OUT_IMAGES = 400  # stored images that calibrate: p-values down to 1 / 401
+from panda_edge.search.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,6 @@ class Extended:
     held_out: int
     copies: int
     said: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class _Network:
-    run: FeatureFunction
-    worker: Callable[[], FeatureFunction]
 
 
 def extend_bundle(
@@ -87,96 +83,129 @@ def extend_bundle(
         bundle.checked_file(name)
     roi = open_roi(bundle)
     preprocessing = dataclasses.replace(bundle.manifest.preprocessing, rois=None if roi is None else Rois(roi))
-    check_extendable(bundle, preprocessing)
-    recipes = read_recipes(bundle.manifest, str(path))
+    _check_extendable(bundle, preprocessing)
+    steps = read_recipes(bundle.manifest, str(path))
+    settings = read_settings(bundle.manifest.recipe.bank, f"{path}: recipe: bank")
     open_calibration(bundle)
     with staged_bundle(out) as staging:
         for name in bundle.manifest.files:
             if name == MODEL_FILE or name.startswith("roi."):
                 shutil.copyfile(bundle.checked_file(name), staging / name)
-        network = _Network(
-            Model(staging / MODEL_FILE, default_threads()).run, lambda: Model(staging / MODEL_FILE, 1).run
-        )
         seen = read_looks(bundle)
         distinct = without_copies(new, progress, seen, preprocessing.white)
         if not distinct.paths:
             raise PandaError(f"{path}: it has every picture given already; there is nothing to add")
-        pictures = Pictures(distinct.paths, preprocessing, bundle.manifest.export.get("augment", "none"))
+        pictures = Pictures(distinct.paths, preprocessing, bundle.manifest.recipe.augment)
         given = range(0, len(pictures), pictures.copies)
         if preprocessing.tiles is None:  # large ones would fill the disk
             pictures.keep(given)
         unseen = [picture.number for picture in pictures.read(given)]
         write_looks(staging, np.concatenate([seen, distinct.looks]))
         banked, held = _split(bundle, unseen, hold_out)
-        manifest, said = extend_banks(staging, bundle, network.run, pictures, banked, max_bank_mb)
-        manifest = write_manifest(staging, _renewed(bundle, manifest, pictures, unseen))
-        manifest = with_steps(staging, manifest, recipes, progress)
-        manifest = _calibrated(staging, bundle, manifest, preprocessing, pictures, held, network, progress)
-        manifest = write_manifest(staging, manifest)
-        write_selftest(staging, manifest, read_selftest(bundle).frames, network.run)
-        manifest = write_manifest(staging, manifest)
-        return Extended(manifest, len(banked), len(held), len(distinct.copies), (distinct.said, said))
+        limit = settings.max_bank_mb if max_bank_mb is None else max_bank_mb
+        build = Build(
+            staging,
+            _Network(staging / MODEL_FILE, bundle.manifest),
+            pictures,
+            banked,
+            dataclasses.replace(settings, max_bank_mb=limit),
+            steps,
+            bundle.manifest.recipe.seed,
+            bundle,
+            extendable=True,
+            progress=progress,
+        )
+        manifest, banks = searchable(build, lambda banks: _renewed(build, bundle.manifest, banks, unseen))
+        manifest = _calibrated(build, bundle, manifest, held)
+        manifest = sealed(build, manifest, lambda: read_selftest(bundle).frames)
+        return Extended(manifest, len(banked), len(held), len(distinct.copies), (distinct.said, banks.said))
+
+
+class _Network:
+    """The bundle's own model."""
+
+    def __init__(self, model: Path, manifest: Manifest) -> None:
+        self.levels: tuple[Level, ...] = manifest.levels
+        self.embedding_size = manifest.embedding_size
+        self.run: FeatureFunction = Model(model, default_threads()).run
+        self.worker: Callable[[], FeatureFunction] = lambda: Model(model, 1).run
+
+
+def _is_held_out(manifest: Manifest) -> bool:
+    """Whether the bundle is calibrated by pictures that are not in its bank."""
+    return manifest.calibration is not None and manifest.calibration.get("kind") == "held-out"
+
+
+def _check_extendable(bundle: Bundle, preprocessing: Preprocessing) -> None:
+    """Raise PandaError, saying what to do, where pictures cannot be added to the bundle's banks."""
+    manifest, files = bundle.manifest, bundle.manifest.files
+    check_banks(manifest, str(bundle.path / MANIFEST_NAME))
+    bank, again = BANKS[manifest.segmentation.bank], "fit again with all pictures"
+    if manifest.detection.scoring == "graph":
+        raise PandaError(f"{bundle.path}: the model itself holds what is normal (scoring graph); {again}")
+    needed = bank.traits.extend_files
+    if needed is None or not EMBEDDING_KINDS[manifest.detection.bank].of_images:
+        able = ", ".join(name for name, one in BANKS.items() if one.traits.extend_files is not None)
+        raise PandaError(f"{bundle.path}: a {bank.name} bank cannot take pictures in; {again}, or use one of {able}")
+    steps = {name for step in STEPS.values() for name in step.files(manifest.levels)}
+    known = bank.files(manifest.levels) | steps | {EMBEDDINGS_FILE, HNSW_FILE, PLACES_FILE}
+    if unknown := {name for name in files if name.startswith("bank/")} - known:
+        raise PandaError(f"{bundle.path}: {min(unknown)} cannot be brought up to date here; {again}")
+    needed = (*needed, LOOKS_FILE, *((HELD_OUT_FILE,) if _is_held_out(manifest) else ()))
+    if any(name not in files for name in needed):
+        raise PandaError(f"{bundle.path}: fitted without what extend needs; {again} and --extendable")
+    if bank.traits.stores_frames and not are_whole(bundle, preprocessing):
+        raise PandaError(f"{bundle.path}: --max-bank-mb has dropped tiles or copies of its pictures; {again}")
 
 
 def _split(bundle: Bundle, numbers: Sequence[int], hold_out: int | None) -> tuple[list[int], list[int]]:
     """(for the bank, to calibrate with): drawn at random, as the promise needs; none where the bank's own calibrate."""
-    facts = bundle.manifest.calibration
-    if not held_out_kind(bundle):
+    facts, recipe = bundle.manifest.calibration, bundle.manifest.recipe
+    if not _is_held_out(bundle.manifest):
         if hold_out:
             raise PandaError(f"--hold-out {hold_out}: this bundle is not calibrated by pictures held out; leave it out")
         return list(numbers), []
     assert facts is not None
-    share = facts["images"] / (facts["images"] + bundle.manifest.export["train_images"])
+    share = facts["images"] / (facts["images"] + recipe.train_images)
     count = (max(1, round(share * len(numbers))) if len(numbers) > 1 else 0) if hold_out is None else hold_out
     if count >= len(numbers):
         raise PandaError(f"--hold-out {count} of {len(numbers)} new pictures: leave at least one for the bank")
-    drawn = np.random.default_rng(bundle.manifest.export["seed"]).permutation(len(numbers))[:count]
+    drawn = np.random.default_rng(recipe.seed).permutation(len(numbers))[:count]
     held = sorted(numbers[i] for i in drawn)
     return [number for number in numbers if number not in held], held
 
 
-def _renewed(bundle: Bundle, manifest: Manifest, pictures: Pictures, unseen: Sequence[int]) -> Manifest:
+def _renewed(build: Build, before: Manifest, banks: Banks, unseen: Sequence[int]) -> Manifest:
     """The manifest of the larger banks, with what is known of the new pictures; not calibrated yet."""
-    normal = bundle.manifest.normal_pictures
-    if normal is not None:
-        frame = Preprocessing(manifest.preprocessing.height, manifest.preprocessing.width)
-        found = []
-        for picture in pictures.read(unseen):
-            width, height = picture.view.scaled
-            found.append(measure_quality(Image.fromarray(picture.canvas[:height, :width]), frame))
-        normal = normal.joined(QualityRange.of(found))
+    normal, found = before.normal_pictures, quality_of(build, unseen)
+    recipe = dataclasses.replace(
+        before.recipe,
+        train_images=banks.pictures,
+        extended_by=before.recipe.extended_by + banks.pictures - before.recipe.train_images,
+        bank=build.settings.plain(),
+        shrunk_to=banks.said,
+    )
     return dataclasses.replace(
-        manifest,
+        before,
+        detection=dataclasses.replace(banks.detection, scoring=before.detection.scoring),
+        segmentation=banks.segmentation,
+        recipe=recipe,
         calibration=None,
         evaluation=None,  # its figures are of the smaller bank
-        normal_pictures=normal,
+        normal_pictures=normal if normal is None or found is None else normal.joined(found),
         created_with=f"panda-edge {__version__}",
     )
 
 
-def _calibrated(
-    staging: Path,
-    bundle: Bundle,
-    manifest: Manifest,
-    preprocessing: Preprocessing,
-    pictures: Pictures,
-    held: Sequence[int],
-    network: _Network,
-    progress: Progress,
-) -> Manifest:
+def _calibrated(build: Build, bundle: Bundle, manifest: Manifest, held: Sequence[int]) -> Manifest:
     facts = bundle.manifest.calibration
-    if held_out_kind(bundle):
+    if _is_held_out(bundle.manifest):
         assert facts is not None
-        new = pictures.read(held) if held else iter(())
-        kept: Iterable[Picture] = keep_held_out(staging, chain(read_held_out(bundle, preprocessing), new))
-        kept = progress(kept, "calibrate", facts["images"] + len(held))
-        scored = scored_pictures(staging, manifest, ((None, picture) for picture in kept), network)
-        return calibrate(staging, manifest, (normal_scores(*one) for one in scored), facts["kind"])
-    if manifest.segmentation.bank != "exact":
+        held_out = HeldOut(bundle, build.pictures, held)
+        return calibrated(build, manifest, held_out_scores(build, manifest, held_out, keep=True), facts["kind"])
+    if not traits_of(manifest).stores_frames:
         return manifest  # not calibrated, and nothing to show colours by but what there was
-    count = len(read_sizes(Bundle(staging, manifest)))
     most = SCALE_IMAGES if facts is None else LEAVE_ONE_OUT_IMAGES
-    numbers = evenly_spread(count, most).tolist()
-    shown = progress(numbers, "calibrate", len(numbers))
-    found = (normal_scores(*one) for one in scored_without_itself(staging, manifest, preprocessing, shown))
-    return set_color_scale(manifest, found) if facts is None else calibrate(staging, manifest, found, facts["kind"])
+    numbers = evenly_spread(len(read_sizes(Bundle(build.staging, manifest))), most).tolist()
+    scores = stored_scores(build, manifest, numbers)
+    return coloured(build, manifest, scores) if facts is None else calibrated(build, manifest, scores, facts["kind"])

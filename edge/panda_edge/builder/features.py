@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 
 from panda_edge.builder.pictures import Picture, Pictures
-from panda_edge.builder.process_group import ALONE, ProcessGroup, shared
 from panda_edge.builder.progress import Progress, silent
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
+from panda_edge.process_group import ALONE, ProcessGroup, shared
 from panda_edge.search.picture import FeatureFunction
 
 T = TypeVar("T")
@@ -40,22 +40,23 @@ class SeenFrame:
 Batch = tuple[list[SeenFrame], Features]
 
 
-def features_of_all(
+def features_of(
     pictures: Pictures,
+    wanted: Sequence[int],
     numbers: Callable[[View], Sequence[int]],
     run: FeatureFunction,
     group: ProcessGroup = ALONE,
     everyone: bool = False,
     progress: Progress = silent,
 ) -> Iterator[Batch]:
-    """Features of those frames of all pictures, in their order, shared by the group (see `shared`).
+    """Features of those frames of the wanted pictures, in their order, shared by the group (see `shared`).
 
     Batches do not reach from one group of pictures into the next, so that they are the same whoever runs them.
     """
     size = _PICTURES if pictures.preprocessing.tiles is None else 1
-    groups = [range(begin, min(begin + size, len(pictures))) for begin in range(0, len(pictures), size)]
+    groups = [wanted[begin : begin + size] for begin in range(0, len(wanted), size)]
 
-    def work(own: Sequence[range]) -> Iterator[list[Batch]]:
+    def work(own: Sequence[Sequence[int]]) -> Iterator[list[Batch]]:
         read = pictures.each(number for group in own for number in group)
         for group in own:
             frames = single_frames((picture for picture in islice(read, len(group)) if picture is not None), numbers)

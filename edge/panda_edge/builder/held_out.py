@@ -43,24 +43,15 @@ def png_of(picture: Picture) -> bytes:
     return stream.getvalue()
 
 
-def keep_held_out(staging: Path, pictures: Iterable[Picture]) -> Iterator[Picture]:
-    """The same pictures, each kept in the bundle as it passes."""
-    kept = HeldOutWriter(staging)
-    for picture in pictures:
-        kept.add(picture.view.picture, png_of(picture))
-        yield picture
-    kept.close()
-
-
-def read_held_out(bundle: Bundle, preprocessing: Preprocessing) -> Iterator[Picture]:
-    """The pictures kept in a bundle, numbered from 0. Raises BundleError."""
+def read_held_out(bundle: Bundle, preprocessing: Preprocessing, numbers: Iterable[int]) -> Iterator[Picture]:
+    """Pictures kept in a bundle, by their numbers from 0. Raises BundleError."""
     assert bundle.manifest.calibration is not None
     path = bundle.checked_file(HELD_OUT_FILE)
     sizes = np.array(bundle.array(HELD_OUT_FILE, (bundle.manifest.calibration["images"], 2), "int32"))
     if sizes.min(initial=1) < 1:
         raise BundleError(f"{path}: sizes below 1; export the bundle again")
-    for number, (width, height) in enumerate(sizes.tolist()):
-        name = _file(number)
+    for number in numbers:
+        name, (width, height) = _file(number), sizes[number].tolist()
         try:
             view = preprocessing.view((width, height))
             with Image.open(io.BytesIO(image_bytes(bundle.checked_file(name)))) as image:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.builder.space import temporary_room
 from panda_edge.builder.spread import evenly_spread
-from panda_edge.builder.turned import AUGMENTS, turned
+from panda_edge.builder.turned import turned
+from panda_edge.bundle.recipe import AUGMENTS
+from panda_edge.bundle.space import temporary_room
 from panda_edge.errors import DataError, ImageError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
@@ -112,15 +113,19 @@ class Pictures:
                     self._store(picture)
                     yield picture
 
-    def frame_count(self, numbers: Callable[[View], Sequence[int]] = every_frame) -> int:
-        """Those frames of all pictures together, by their files' headers."""
+    def frame_count(
+        self, wanted: Sequence[int] | None = None, numbers: Callable[[View], Sequence[int]] = every_frame
+    ) -> int:
+        """Those frames of the wanted pictures together, or of all, by their files' headers."""
+        wanted = range(len(self)) if wanted is None else wanted
         if self.preprocessing.tiles is None:
-            return len(self)
+            return len(wanted)
         total = 0
-        for size in self._sizes:
+        for number in wanted:
+            size = self._sizes[number // self.copies]
             with suppress(ImageError):  # `read` will name it
-                total += len(numbers(self.preprocessing.view(size)))
-        return total * self.copies
+                total += 0 if size is None else len(numbers(self.preprocessing.view(size)))
+        return total
 
     def first(self) -> Picture:
         """The first picture that can be read. Raises DataError."""
@@ -133,15 +138,17 @@ class Pictures:
 
     def of_one_size(self) -> bool:
         """Whether all are, by their files' headers."""
-        return len(set(self._sizes)) == 1
+        return len({size for size in self._sizes if size is not None}) == 1
 
     @cached_property
-    def _sizes(self) -> list[tuple[int, int]]:
-        """(width, height) of those whose headers can be read."""
-        sizes = []
+    def _sizes(self) -> list[tuple[int, int] | None]:
+        """(width, height) of each path; None where its header cannot be read."""
+        sizes: list[tuple[int, int] | None] = []
         for path in self._paths:
-            with suppress(ImageError):  # `read` will name it
+            try:
                 sizes.append(image_size(path))
+            except ImageError:  # `read` will name it
+                sizes.append(None)
         return sizes
 
     def with_same_tiles(self) -> Preprocessing:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.pictures import Picture
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
 from panda_edge.bundle.selftest import SELFTEST_FILE
 from panda_edge.search.picture import FeatureFunction, joined
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 FRAMES = 3

@@ -8,22 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.embeddings import open_embedding_bank
+from panda_edge.banks.exact import PICTURES_FILE, frame_levels, stored_frames
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.builder.calibrate import ScoredPicture
-from panda_edge.builder.turned import AUGMENTS
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
+from panda_edge.bundle.recipe import AUGMENTS
 from panda_edge.errors import BundleError
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.search.candidates import PLACES_FILE, open_places
-from panda_edge.search.embedding import open_embedding_bank
-from panda_edge.search.gallery import frame_levels, stored_frames
+from panda_edge.search.candidates import PLACES_FILE, frames_of_pictures, open_places
 from panda_edge.search.picture import joined
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import FrameScore, Scorer
-
-PICTURES_FILE = "bank/pictures.npy"
-"""int32 (pictures, 2): width and height of each stored picture."""
 
 
 def write_sizes(staging: Path, sizes: Sequence[tuple[int, int]]) -> None:
@@ -40,19 +37,17 @@ def read_sizes(bundle: Bundle) -> list[tuple[int, int]]:
     return [(width, height) for width, height in sizes.tolist()]
 
 
+def read_places(bundle: Bundle) -> np.ndarray:
+    """Of each stored frame its picture's number, row and column, int32 (N, 3). Raises BundleError."""
+    places, count = open_places(bundle), bundle.manifest.detection.count
+    if places is not None:
+        return places.rows
+    return np.stack([np.arange(count), np.zeros(count), np.zeros(count)], axis=1).astype(np.int32)
+
+
 def stored_embeddings(bundle: Bundle) -> np.ndarray:
     """float32 (count, D), of an exact bank or out of its graph. Raises BundleError."""
     return open_embedding_bank(bundle, 1).vectors()
-
-
-def frames_of_pictures(bundle: Bundle) -> list[np.ndarray]:
-    """Numbers of the stored frames of each stored picture, in their order there. Raises BundleError."""
-    places = open_places(bundle)
-    count = bundle.manifest.detection.count
-    if places is None:
-        return [np.array([number]) for number in range(count)]
-    order = np.lexsort(places.rows.T[::-1])
-    return np.split(order, np.flatnonzero(np.diff(places.rows[order, 0])) + 1)
 
 
 def scored_without_itself(
@@ -96,7 +91,7 @@ def are_whole(bundle: Bundle, preprocessing: Preprocessing) -> bool:
 
 def copies_of(manifest: Manifest) -> int:
     """How many turned copies of each picture are stored, itself among them."""
-    return AUGMENTS.get(manifest.export.get("augment", "none"), 1)
+    return AUGMENTS[manifest.recipe.augment]
 
 
 def _pictures(bundle: Bundle) -> int:

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from PIL import Image
 
-ANGLES = 12
-AUGMENTS = {"none": 1, "rotate": ANGLES, "flip": 4}
-"""How → how many copies of a picture go into the bank, itself among them, which is the first."""
+from panda_edge.bundle.recipe import AUGMENTS
+
+ANGLES = AUGMENTS["rotate"]
 
 
 def turned(image: Image.Image, how: str, number: int) -> Image.Image:

@@ -34,6 +34,10 @@ def choice(*names: str) -> Reader[str]:
     return _value(" or ".join(names), lambda value: isinstance(value, str) and value in names)
 
 
+def flag() -> Reader[bool]:
+    return _value("true or false", lambda value: isinstance(value, bool))
+
+
 def text(pattern: str = ".*", expected: str = "a string") -> Reader[str]:
     """A string that matches the whole pattern; expected: what an error calls it."""
     return _value(expected, lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.S) is not None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from panda_edge.bundle.fields import any_table, by_name, choice, number, optional, rows, short, table, text, whole
+from panda_edge.bundle.recipe import Recipe, read_recipe
 from panda_edge.bundle.sealed_json import parsed, read_text, sealed
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.images.depth import LEAST_WHITE, MOST_WHITE
@@ -121,7 +122,7 @@ class Manifest:
     detection: Detection
     segmentation: Segmentation
     decision: DecisionRule
-    export: dict[str, Any]
+    recipe: Recipe
     calibration: dict[str, Any] | None
     evaluation: dict[str, Any] | None
     files: dict[str, FileEntry]
@@ -242,7 +243,7 @@ _MANIFEST = table(
     detection=_DETECTION,
     segmentation=_SEGMENTATION,
     decision=table(DecisionRule, score=choice(*SCORE_RULES), sigma=number(0, 100)),
-    export=any_table(),
+    recipe=read_recipe,
     calibration=optional(any_table()),
     evaluation=optional(any_table()),
     files=by_name(_FILE_NAME, "a file name inside the bundle", _FILE),
@@ -301,30 +302,11 @@ def _check_levels(manifest: Manifest, where: str) -> None:
 
 
 def _check_banks(manifest: Manifest, where: str) -> None:
-    """What one field of a bank says about another."""
+    """What goes for every kind of bank; `panda_edge.banks` checks the rest."""
     found, maps = manifest.detection, manifest.segmentation
     whole(1, found.count)(found.knn, f"{where}: detection: knn")
-    for name, bank in (("detection", found), ("segmentation", maps)):
-        if bank.bank == "hnsw":
-            whole(1, MAX_EF)(bank.ef, f"{where}: {name}: ef")
-    if maps.average % 2 == 0:
-        raise BundleError(f"{where}: segmentation: average is {maps.average}, expected an odd number")
-    if maps.window is not None and maps.bank != "exact":
-        raise BundleError(
-            f"{where}: segmentation: window is {maps.window} of a {maps.bank} bank; expected an exact one"
-        )
     if len(maps.steps) > MAX_STEPS:
         raise BundleError(f"{where}: segmentation: {len(maps.steps)} steps; expected at most {MAX_STEPS}")
-    if maps.dtype == "uint8" and maps.bank in ("coreset", "gaussian", "hnsw"):
-        raise BundleError(f"{where}: segmentation: dtype is 'uint8' of a {maps.bank} bank; expected float16 or float32")
-    if maps.rank is not None:
-        whole(1, sum(level.channels for level in manifest.levels))(maps.rank, f"{where}: segmentation: rank")
-    # Where similar images are searched, the detection bank's numbers are the gallery's images.
-    if maps.bank == "exact" and (found.bank == "kmeans" or found.count != maps.count):
-        raise BundleError(
-            f"{where}: segmentation: count is {maps.count} images beside {found.count} of a {found.bank} detection "
-            "bank; expected the same images in both"
-        )
 
 
 def _check_tiles(manifest: Manifest, where: str) -> None:
@@ -349,5 +331,5 @@ def _check_tiles(manifest: Manifest, where: str) -> None:
             frame.view((tiles.width, tiles.height))
         except PandaError as error:
             raise BundleError(f"{where}: preprocessing: tiles: {error}") from None
-    if not fixed and (maps.bank == "gaussian" or maps.compare != COMPARE[0]):
-        raise BundleError(f"{where}: preprocessing: tiles: a {maps.bank} bank by place needs a height and a width")
+    if not fixed and maps.compare != COMPARE[0]:
+        raise BundleError(f"{where}: preprocessing: tiles: comparing by place needs a height and a width")

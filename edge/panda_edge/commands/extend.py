@@ -68,7 +68,7 @@ def extend(
     if copies:
         print_remark(copies)
     if kept:
-        print_remark(f"--max-bank-mb {manifest.export['max_bank_mb']:g} keeps {kept}")
+        print_remark(f"--max-bank-mb {manifest.recipe.bank['max_bank_mb']:g} keeps {kept}")
     if not dry_run and (bundle / SIGNATURE_NAME).exists():
         print_remark(f"{out}: not signed, as {bundle} is; sign it with `panda-train sign` where devices require it")
     calibration = manifest.calibration or {"images": 0}
@@ -76,7 +76,7 @@ def extend(
         "bundle": None if dry_run else str(out),
         "added": done.added,
         "held_out": done.held_out,
-        "train_images": manifest.export["train_images"],
+        "train_images": manifest.recipe.train_images,
         "calibration_images": calibration["images"],
         "bytes": sum(entry.bytes for entry in manifest.files.values()),
     }

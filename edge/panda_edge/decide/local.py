@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panda_edge import kernel
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
-from panda_edge.search import kernel
 
 GRID = 28
 NORMAL_MAP_FILE = "normal_map.npy"

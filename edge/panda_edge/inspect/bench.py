@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from panda_edge import kernel
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.model import checked_threads
 from panda_edge.bundle.selftest import read_selftest
@@ -20,7 +21,6 @@ from panda_edge.detector import STAGES, Detector, load
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import ImageLike
 from panda_edge.inspect.machine import cpu_name, memory_mb
-from panda_edge.search import kernel
 
 _WARM_UP = 5
 _BESIDE = 50  # images that are timed beside the bare model
@@ -91,7 +91,7 @@ def _model(detector: Detector) -> dict[str, Any]:
     """What the backbone's milliseconds are of, so that machines can be compared by them."""
     manifest = detector.bundle.manifest
     frame = manifest.preprocessing
-    facts = {"backbone": manifest.backbone.get("name"), "precision": manifest.export.get("precision", "float32")}
+    facts = {"backbone": manifest.backbone.get("name"), "precision": manifest.recipe.precision}
     return {**facts, "height": frame.height, "width": frame.width}
 
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from panda_edge import __version__
+from panda_edge import __version__, kernel
+from panda_edge.banks import check_banks
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.model import checked_threads
 from panda_edge.decide.calibration import promise_in_words
@@ -14,7 +15,6 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.images.view import LEAST_SPAN
 from panda_edge.inspect.machine import cpu_name
 from panda_edge.printable import printable
-from panda_edge.search import kernel
 from panda_edge.search.steps import checked_steps, read_steps
 
 
@@ -27,6 +27,7 @@ def describe(
     """
     bundle = open_bundle(path, require_signature)
     manifest, plain = bundle.manifest, bundle.manifest.plain()
+    check_banks(manifest, str(path))
     checked_steps(manifest, str(path))
     return {
         "bundle": str(path),
@@ -42,7 +43,7 @@ def describe(
         "roi": plain.get("roi"),
         "calibration": manifest.calibration,
         "evaluation": manifest.evaluation,
-        "export": manifest.export,
+        "recipe": plain["recipe"],
         "signature": None if bundle.signature is None else bundle.signature.facts(),
         "bytes": bundle.total_bytes(),
         "files": {name: entry.bytes for name, entry in manifest.files.items()},

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.bundle.manifest import check_seal
 from panda_edge.bundle.model import checked_threads
 from panda_edge.bundle.selftest import read_selftest
 from panda_edge.detector import Detector
 from panda_edge.search.picture import joined
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import Scorer
 
 # Relative to the largest expected magnitude. The heat map may also differ where two normal images are equally similar.

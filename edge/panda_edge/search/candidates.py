@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from panda_edge import kernel
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE, EmbeddingBank, open_embedding_bank
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
-from panda_edge.search import kernel
-from panda_edge.search.embedding import EMBEDDINGS_FILE, EmbeddingBank, open_embedding_bank
 
 PLACES_FILE = "bank/places.npy"
 REACH = {"near": 1, "place": 0}  # tiles up, down, left and right of a tile's own place
@@ -127,3 +127,15 @@ def open_places(bundle: Bundle) -> Places | None:
     if rows.min(initial=0) < 0 or rows.max(initial=0) > 1 << 24:
         raise BundleError(f"{bundle.path / PLACES_FILE}: numbers out of range; export the bundle again")
     return Places(rows)
+
+
+def frames_of_pictures(bundle: Bundle) -> list[range]:
+    """The stored frames of each stored picture, which lie together, row by row, copies after it. Raises BundleError."""
+    places, count = open_places(bundle), bundle.manifest.detection.count
+    if places is None:
+        return [range(number, number + 1) for number in range(count)]
+    steps = np.diff(places.pictures(), prepend=-1)
+    if steps.min(initial=0) < 0:
+        raise BundleError(f"{bundle.path / PLACES_FILE}: pictures out of order; export the bundle again")
+    begins = np.flatnonzero(steps).tolist()
+    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], count], strict=True)]

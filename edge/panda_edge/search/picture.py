@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from panda_edge.banks.query import FrameFeatures
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.bundle.model import Features
 from panda_edge.images.view import View
 from panda_edge.search.per_process import PerProcess
-from panda_edge.search.query import FrameFeatures
 from panda_edge.search.scoring import FrameScore, Scorer, check_finite
 from panda_edge.search.stitch import Stitcher
 

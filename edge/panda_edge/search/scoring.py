@@ -8,14 +8,15 @@ from threading import BoundedSemaphore
 
 import numpy as np
 
+from panda_edge import kernel
+from panda_edge.banks import open_gallery
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import FrameFeatures, Query
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import default_threads
 from panda_edge.errors import PandaError
-from panda_edge.search import kernel
 from panda_edge.search.candidates import Candidates, NearbyCandidates, Similar, open_candidates
-from panda_edge.search.gallery import SearchOptions, open_gallery
 from panda_edge.search.per_process import PerProcess
-from panda_edge.search.query import FrameFeatures, Query
 from panda_edge.search.steps import open_steps
 
 

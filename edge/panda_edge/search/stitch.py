@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from panda_edge import kernel
 from panda_edge.images.view import View
-from panda_edge.search import kernel
 
 
 class Stitcher:

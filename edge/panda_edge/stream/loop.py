@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock
 from typing import Any
 
+from panda_edge.banks import traits_of
 from panda_edge.detector import Detector
 from panda_edge.errors import PandaError
 from panda_edge.images.quality import QualityRange
@@ -29,9 +30,6 @@ _DEPTH_DROPPING, _DEPTH_WAITING = 2, 4  # frames that may wait: as fresh as can 
 _TURN = 0.5  # seconds after which the loop looks around though no frame came
 _LONGEST_BURST = 64  # frames that are judged in one pipelined run, before the loop looks around again
 _FAREWELL = 2.0  # seconds that a source's thread is given to end
-
-# Where search is short beside the model, running both at once gains (docs/decisions/0017-threads.md).
-_PIPELINED_BANKS = frozenset({"gaussian"})
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ class Loop:
     def _burst(self, frame: Frame, dropped: int) -> Iterator[Outcome]:
         """The outcome of a frame; where more wait and that is faster, of those too, in one pipelined run. A run never
         waits for a frame, so that none comes later for it than by the next one's search."""
-        if self.detector.bundle.manifest.segmentation.bank not in _PIPELINED_BANKS or self._inbox.empty:
+        if not traits_of(self.detector.bundle.manifest).pipelined or self._inbox.empty:
             yield self._judged(self._checked(frame, dropped))
             return
         waiting = deque([self._checked(frame, dropped)])

@@ -12,13 +12,22 @@ from PIL import Image
 from torch.nn import functional
 
 import panda_edge
-from panda_edge.builder.coreset import CoresetWriter, order_of_space, principal_directions
+from panda_edge import kernel
+from panda_edge.banks.bank import Building, Layout
+from panda_edge.banks.coreset import (
+    BASIS_FILE,
+    CORESET_FILE,
+    MEAN_FILE,
+    CoresetGallery,
+    CoresetGrid,
+    CoresetWriter,
+    order_of_space,
+    principal_directions,
+)
+from panda_edge.banks.level_files import raster_order
+from panda_edge.banks.query import Query
 from panda_edge.bundle.manifest import Level, read_manifest
 from panda_edge.bundle.model import Features
-from panda_edge.search import kernel
-from panda_edge.search.coreset import BASIS_FILE, CORESET_FILE, MEAN_FILE, CoresetGallery, CoresetGrid
-from panda_edge.search.level_files import raster_order
-from panda_edge.search.query import Query
 from panda_export.descriptors import Descriptors
 
 LEVELS = (Level(16, 2, 3, 5), Level(8, 4, 6, 3), Level(4, 8, 12, 4))
@@ -46,7 +55,7 @@ def by_torch(levels: list[np.ndarray], grids: tuple[Level, ...] = LEVELS) -> np.
 def write(folder: Path, batches: list[Features], vectors: int, dtype: str = "float32") -> CoresetGallery:
     (folder / "bank").mkdir(exist_ok=True)
     images = sum(len(batch.embedding) for batch in batches)
-    writer = CoresetWriter(folder, LEVELS, vectors, dtype, images, seed=0)
+    writer = CoresetWriter(Building(folder, Layout(LEVELS, dtype), images, seed=0), vectors)
     for batch in batches:
         writer.add(batch, [0] * len(batch.embedding))
     assert writer.close() == min(vectors, images * 24)

@@ -18,6 +18,7 @@ from PIL import Image
 
 import panda_edge
 import panda_export.network
+from bank_choice import settings_for
 from panda_edge.builder.extend import extend_bundle
 from panda_edge.builder.held_out import HELD_OUT_FILE
 from panda_edge.bundle.manifest import Manifest, read_manifest
@@ -32,7 +33,7 @@ from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
 SIDE, OLD = 64, 8
@@ -65,13 +66,15 @@ def fit(
         out = made[name] = folder / f"{len(made)}.panda"
         tiles, roi = more.pop("tiles", None), more.pop("roi", None)
         extendable, calibrated = more.pop("extendable", True), more.pop("calibrated", True)
+        steps = more.pop("steps", None)
         if tiles is not None and bank in ("exact", "hnsw"):
             more = {"average": 1, "level_weights": (1.0, 1.0, 1.0), **more}
         if bank == "coreset":
             more = {"vectors": 300, **more}
         options = ExportOptions(
             {"name": "dn2"},
-            BankOptions(bank, means=5, **{"neighbors": 6, **more}),
+            settings_for(bank, means=5, **{"neighbors": 6, **more}),
+            steps,
             leave_one_out=calibrated and bank in ("exact", "hnsw") and not held_out,
             extendable=extendable,
         )
@@ -145,8 +148,8 @@ def test_a_bundle_can_be_extended_again_and_in_its_own_place(fit: Fit, many: lis
     extended(bundle, many[OLD:12], bundle)
     found = extended(bundle, many[12:16], bundle)
     expected = read_manifest(fit(many[:16]))
-    assert found.export["extended_by"] == 8
-    assert found.export["train_images"] == 16
+    assert found.recipe.extended_by == 8
+    assert found.recipe.train_images == 16
     for name in expected.files:
         if name.startswith("bank/"):
             assert found.files[name] == expected.files[name]
@@ -236,7 +239,7 @@ def test_a_limit_of_megabytes_holds(fit: Fit, many: list[Path], tmp_path: Path, 
     assert done.said[1]
     assert verify(tmp_path / "small.panda")["ok"]
     again = extend_bundle(tmp_path / "small.panda", many[16:20], tmp_path / "again.panda")
-    assert again.manifest.export["max_bank_mb"] == limit
+    assert again.manifest.recipe.bank["max_bank_mb"] == limit
     assert sum(e.bytes for n, e in again.manifest.files.items() if n.startswith("bank/")) <= limit * 1e6 + 1200
     with pytest.raises(PandaError, match="too small"):
         extend_bundle(bundle, many[OLD:16], tmp_path / "none.panda", max_bank_mb=1e-4)
@@ -372,8 +375,8 @@ class TestCommand:
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert verify(bundle)["ok"]
-            assert read_manifest(bundle).export["train_images"] in (OLD, 20)
+            assert read_manifest(bundle).recipe.train_images in (OLD, 20)
             if read_manifest(bundle) != before:
                 break  # it was done
         subprocess.run(command, capture_output=True)
-        assert read_manifest(bundle).export["train_images"] == 20
+        assert read_manifest(bundle).recipe.train_images == 20

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import panda_edge
 from command_line import Run, refused
+from panda_edge import kernel
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.detector import STAGES
-from panda_edge.search import kernel
 
 
 class TestInfoVerifyBench:

@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 import panda_export.network
+from bank_choice import settings_for
 from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi import Roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 
 SIDE = 64
 
@@ -48,7 +49,7 @@ def fit_roi(
         asked = {"average": 1, "level_weights": (1.0, 1.0, 1.0)} if exact and tiles is not None else {}
         options = ExportOptions(
             {"name": "dn2"},
-            BankOptions(bank, means=5, vectors=200, neighbors=4, **asked),
+            settings_for(bank, means=5, vectors=200, neighbors=4, **asked),
             leave_one_out=exact,
             rule=rule,
         )

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import panda_edge
+from panda_edge import kernel
+from panda_edge.banks.query import FrameFeatures
+from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.images.roi import Roi
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.verify import verify
-from panda_edge.search import kernel
-from panda_edge.search.query import FrameFeatures
-from panda_export.options import BANKS
 
 SIDE = 64
 

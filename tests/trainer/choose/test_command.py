@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import panda_edge
-from panda_export.options import BankOptions
+from bank_choice import settings_for
 from panda_train import backbones
 from panda_train.choose import candidates, choosing, halving
 from panda_train.commands import app as cli
@@ -27,8 +27,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tin
     rungs = (halving.Rung(6, 4, 7, 2), halving.Rung(12, 4, 14, 1))
     monkeypatch.setattr(halving, "RUNGS", rungs)
     monkeypatch.setattr(choosing, "RUNGS", rungs)
-    banks = {"exact": (BankOptions("exact"), None), "coreset": (BankOptions("coreset"), 0.1)}
-    monkeypatch.setattr(candidates, "_BANKS", {**banks, "gaussian": (BankOptions("gaussian"), None)})
+    banks = {"exact": (settings_for("exact"), None), "coreset": (settings_for("coreset"), 0.1)}
+    monkeypatch.setattr(candidates, "_BANKS", {**banks, "gaussian": (settings_for("gaussian"), None)})
 
     def command(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["panda-train", *map(str, arguments)])

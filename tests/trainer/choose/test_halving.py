@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bank_choice import settings_for
 from panda_edge.decide.local import Cells
 from panda_edge.errors import PandaError
-from panda_export.options import BankOptions
 from panda_train.choose import halving
 from panda_train.choose.candidates import Candidate, Look, candidates, looks
 from panda_train.choose.chart import draw, frontier
@@ -59,7 +59,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         looks: dict[str, Look] | None = None,
     ) -> list[Row]:
         pictures = Judged([], [], (10, 10))
-        made = [Candidate(name, (looks or {}).get(name, LOOK), BankOptions()) for name in names]
+        made = [Candidate(name, (looks or {}).get(name, LOOK), settings_for()) for name in names]
         return Halving(lambda look: fake, pictures, ms, 1.0, 0.01, state or State(None, {})).run(made)  # type: ignore[arg-type,return-value]
 
     return go
@@ -180,7 +180,7 @@ def test_figures_of_what_was_seen() -> None:
 
 def test_the_frontier_is_of_the_last_rung() -> None:
     def row(name: str, score: float, ms: float, rung: int = 3) -> Row:
-        return Row(Candidate(name, LOOK, BankOptions()), rung, verdict_of(score, ms), "")
+        return Row(Candidate(name, LOOK, settings_for()), rung, verdict_of(score, ms), "")
 
     rows = [row("c", 0.9, 20), row("a", 0.7, 5), row("b", 0.6, 8), row("early", 0.99, 1, rung=1), row("d", 0.8, 12)]
     assert [found.candidate.name for found in frontier(rows)] == ["a", "d", "c"]
@@ -190,7 +190,7 @@ def test_the_frontier_is_of_the_last_rung() -> None:
 def test_the_chart(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     check_chart(path)
-    rows = [Row(Candidate(f"c{i}", LOOK, BankOptions()), 3 - i, verdict_of(0.5 + i / 10, 5 + i), "") for i in range(3)]
+    rows = [Row(Candidate(f"c{i}", LOOK, settings_for()), 3 - i, verdict_of(0.5 + i / 10, 5 + i), "") for i in range(3)]
     draw(rows, 30.0, path)
     assert path.stat().st_size > 1000
     with pytest.raises(PandaError, match=r"ends in .png or .svg"):
@@ -200,9 +200,9 @@ def test_the_chart(tmp_path: Path, suffix: str) -> None:
 
 
 def test_the_command_names_what_differs_from_the_defaults() -> None:
-    plain = Candidate("exact", LOOK, BankOptions(max_bank_mb=100))
+    plain = Candidate("exact", LOOK, settings_for(max_bank_mb=100))
     assert arguments(plain, verdict_of(1)) == ["--bank", "exact", "--max-bank-mb", "100"]
-    bank = BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0), window=2, neighbors=15)
+    bank = settings_for("exact", average=3, level_weights=(1.0, 1.0, 0.0), window=2, neighbors=15)
     look = Look("int8", Resolution(input_size="320"), "int8")
     line = command(Path("/data/my parts"), ["--seed", "3"], arguments(Candidate("x", look, bank), verdict_of(1)))
     assert line == (
@@ -210,11 +210,11 @@ def test_the_command_names_what_differs_from_the_defaults() -> None:
         "--level-weights 1,1,0 --window 2 --input-size 320 --precision int8"
     )
     lost = dataclasses.replace(verdict_of(1), rule="embedding", lost=True)
-    assert arguments(Candidate("x", LOOK, BankOptions()), lost)[-4:] == [
+    assert arguments(Candidate("x", LOOK, settings_for()), lost)[-4:] == [
         "--score",
         "embedding",
         "--embedding",
         "rooted",
     ]
-    coreset = arguments(Candidate("x", LOOK, BankOptions("coreset"), share=0.1), verdict_of(1))
+    coreset = arguments(Candidate("x", LOOK, settings_for("coreset"), share=0.1), verdict_of(1))
     assert coreset == ["--bank", "coreset"]  # 5,000, as by default

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import panda_edge
+from bank_choice import settings_for
+from panda_edge.banks.coreset import Coreset
 from panda_edge.builder.pictures import Pictures
 from panda_edge.decide.calibration import image_scores
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.network import descriptors_of, write_network
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train.choose.candidates import Candidate, Look
 from panda_train.choose.feature_cache import FeatureCache, with_descriptors
 from panda_train.choose.trial import OpenLook, Shown
@@ -24,12 +26,12 @@ from panda_train.resolution import Resolution
 
 WHOLE, TILES = Look("64²", Resolution("64")), Look("tiles", Resolution("32", tiles="auto", scale=1.0))
 BANKS = {
-    "exact": BankOptions("exact", neighbors=4),
-    "averaged": BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)),
-    "standardised": BankOptions("exact", standardise=True),
-    "gaussian": BankOptions("gaussian", average=5),
-    "coreset": BankOptions("coreset", vectors=100),
-    "kmeans": BankOptions("kmeans", means=5),
+    "exact": settings_for("exact", neighbors=4),
+    "averaged": settings_for("exact", average=3, level_weights=(1.0, 1.0, 0.0)),
+    "standardised": settings_for("exact", standardise=True),
+    "gaussian": settings_for("gaussian", average=5),
+    "coreset": settings_for("coreset", vectors=100),
+    "kmeans": settings_for("kmeans", means=5),
 }
 
 
@@ -70,17 +72,17 @@ def test_tiles_are_tried_as_they_run(
     normal_images: list[Path], odd_image: Path, tiny_backbone: Callable[..., Any], tmp_path: Path
 ) -> None:
     with OpenLook(TILES, tiny_backbone(), normal_images) as look:
-        tried = look.try_out(Candidate("tiles", TILES, BankOptions("exact")), 12, [Shown(odd_image, "hole")])
+        tried = look.try_out(Candidate("tiles", TILES, settings_for("exact")), 12, [Shown(odd_image, "hole")])
     preprocessing = Preprocessing(32, 32, tiles=Tiling(scale=1.0))
-    options = ExportOptions({"name": "dn2"}, BankOptions("exact"))
+    options = ExportOptions({"name": "dn2"}, settings_for("exact"))
     export_bundle(tmp_path / "x.panda", tiny_backbone(), normal_images, preprocessing, options)
     result = panda_edge.load(tmp_path / "x.panda").segment(odd_image)
     assert tried.seen[0].raw["max"] == pytest.approx(result.heatmap.max(), rel=2e-3)
 
 
 def test_a_share_of_the_cells_is_so_many_vectors(opened: OpenLook, odd_image: Path) -> None:
-    tried = opened.try_out(Candidate("x", WHOLE, BankOptions("coreset"), share=0.1), 5, [Shown(odd_image, "hole")])
-    assert tried.bank.vectors == 32  # of 5 pictures of 8 × 8 cells
+    tried = opened.try_out(Candidate("x", WHOLE, settings_for("coreset"), share=0.1), 5, [Shown(odd_image, "hole")])
+    assert tried.bank.kind == Coreset(32)  # of 5 pictures of 8 × 8 cells
 
 
 def test_the_model_sees_a_frame_once(
@@ -112,7 +114,7 @@ def test_descriptors_after_the_model_are_those_in_the_graph(
     pictures, backbone = Pictures(normal_images[:2], Preprocessing(64, 64)), tiny_backbone()
     frames = np.stack([picture.canvas for picture in pictures.read()])
     plain = write_network(tmp_path, backbone, pictures, ExportOptions({"name": "dn2"}))
-    bank = BankOptions("exact", average=3, level_weights=(1.0, 0.5, 0.0))
+    bank = settings_for("exact", average=3, level_weights=(1.0, 0.5, 0.0))
     (tmp_path / "graph").mkdir()
     inside = write_network(tmp_path / "graph", backbone, pictures, ExportOptions({"name": "dn2"}, bank))
     after = with_descriptors(plain, descriptors_of(backbone.levels, bank), bank.kept_levels(3))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from panda_edge.builder.space import reserve, reserved_array, temporary_room
+from panda_edge.bundle.space import reserve, reserved_array, temporary_room
 from panda_edge.errors import PandaError
 from panda_edge.whole_file import whole_file
 from panda_train.backbones import Backbone

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.embeddings import EMBEDDINGS_FILE
 from panda_edge.builder.copies import Distinct, taken_once
 from panda_edge.bundle.folder import open_bundle
-from panda_edge.search.embedding import EMBEDDINGS_FILE
 from panda_train.check.findings import quality_findings
 from panda_train.check.looks import Look, Place, looks_at
 from panda_train.check.unlike import NEIGHBOURS, apart, far

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge import kernel
 from panda_edge.bundle.model import default_threads
 from panda_edge.decide.drift import DriftMartingale
-from panda_edge.search import kernel
 from panda_train.check.findings import Finding
 from panda_train.check.looks import Look
 

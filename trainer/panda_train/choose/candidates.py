@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from panda_export.options import BankOptions
+from panda_edge.banks.coreset import Coreset
+from panda_edge.banks.settings import BankSettings, bank_settings
 from panda_train.resolution import SIDE, Resolution, input_shape
 
 
@@ -27,46 +28,51 @@ class Candidate:
 
     name: str
     look: Look
-    bank: BankOptions
+    bank: BankSettings
     share: float | None = None
 
     @property
     def usual(self) -> bool:
         """Whether it is what `fit` makes when nothing is said of banks."""
-        return self.bank == BankOptions(max_bank_mb=self.bank.max_bank_mb) and self.look.usual
+        return self.bank == BankSettings(max_bank_mb=self.bank.max_bank_mb) and self.look.usual
 
-    def of_cells(self, cells: int) -> BankOptions:
+    def of_cells(self, cells: int) -> BankSettings:
         """The bank's options where normal pictures have so many cells at stride 8 in all."""
         if self.share is None:
             return self.bank
-        return dataclasses.replace(self.bank, vectors=max(1, round(self.share * min(cells, MOST_DESCRIPTORS))))
+        return with_vectors(self.bank, max(1, round(self.share * min(cells, MOST_DESCRIPTORS))))
+
+
+def with_vectors(bank: BankSettings, vectors: int) -> BankSettings:
+    """The same coreset with so many descriptors."""
+    return dataclasses.replace(bank, kind=Coreset(vectors))
 
 
 MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
 
 
-_BANKS: dict[str, tuple[BankOptions, float | None]] = {
-    "exact": (BankOptions("exact"), None),
-    "exact, average 3": (BankOptions("exact", average=3), None),
-    "exact, coarse two levels, average 3": (BankOptions("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
-    "exact, K 15": (BankOptions("exact", neighbors=15), None),
-    "exact, window 2": (BankOptions("exact", window=2), None),
-    "gaussian, average 3": (BankOptions("gaussian"), None),
-    "gaussian, average 5": (BankOptions("gaussian", average=5), None),
-    "gaussian, average 7": (BankOptions("gaussian", average=7), None),
-    "coreset 1 %": (BankOptions("coreset"), 0.01),
-    "coreset 10 %": (BankOptions("coreset"), 0.1),
-    "coreset 10 %, average 5": (BankOptions("coreset", average=5), 0.1),
-    "k-means 200": (BankOptions("kmeans", means=200), None),
-    "k-means of levels 200": (BankOptions("kmeans-levels", means=200), None),
+_BANKS: dict[str, tuple[BankSettings, float | None]] = {
+    "exact": (bank_settings("exact"), None),
+    "exact, average 3": (bank_settings("exact", average=3), None),
+    "exact, coarse two levels, average 3": (bank_settings("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
+    "exact, K 15": (bank_settings("exact", neighbors=15), None),
+    "exact, window 2": (bank_settings("exact", window=2), None),
+    "gaussian, average 3": (bank_settings("gaussian"), None),
+    "gaussian, average 5": (bank_settings("gaussian", average=5), None),
+    "gaussian, average 7": (bank_settings("gaussian", average=7), None),
+    "coreset 1 %": (bank_settings("coreset"), 0.01),
+    "coreset 10 %": (bank_settings("coreset"), 0.1),
+    "coreset 10 %, average 5": (bank_settings("coreset", average=5), 0.1),
+    "k-means 200": (bank_settings("kmeans", means=200), None),
+    "k-means of levels 200": (bank_settings("kmeans-levels", means=200), None),
 }
 # Of tiles, whose own defaults are averages over 3, the two coarse levels, and 20 neighbours.
-_TILED: dict[str, tuple[BankOptions, float | None]] = {
-    "exact": (BankOptions("exact"), None),
-    "exact, average 1": (BankOptions("exact", average=1), None),
-    "exact, K 50": (BankOptions("exact", neighbors=50), None),
-    "coreset 1 %": (BankOptions("coreset"), 0.01),
-    "coreset 10 %": (BankOptions("coreset"), 0.1),
+_TILED: dict[str, tuple[BankSettings, float | None]] = {
+    "exact": (bank_settings("exact"), None),
+    "exact, average 1": (bank_settings("exact", average=1), None),
+    "exact, K 50": (bank_settings("exact", neighbors=50), None),
+    "coreset 1 %": (bank_settings("coreset"), 0.01),
+    "coreset 10 %": (bank_settings("coreset"), 0.1),
 }
 SIDES = (SIDE, 320, 448)  # of a square of as many pixels as the input has
 

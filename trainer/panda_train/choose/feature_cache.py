@@ -13,10 +13,10 @@ from threading import Lock
 import numpy as np
 import torch
 
-from panda_edge.builder.space import reserve, temporary_room
+from panda_edge.banks.level_files import raster_order
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
-from panda_edge.search.level_files import raster_order
+from panda_edge.bundle.space import reserve, temporary_room
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors
 from panda_export.graph import nest

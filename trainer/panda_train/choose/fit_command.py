@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from pathlib import Path
 
-from panda_export.options import BankOptions
-from panda_train.choose.candidates import Candidate
+from panda_edge.banks.settings import BankSettings, own_options
+from panda_train.choose.candidates import Candidate, with_vectors
 from panda_train.choose.judge import Verdict
 
 
-def bank_of(candidate: Candidate, verdict: Verdict) -> BankOptions:
+def bank_of(candidate: Candidate, verdict: Verdict) -> BankSettings:
     """The options of its bank, with as many descriptors of a coreset as were tried."""
-    return candidate.bank if candidate.share is None else dataclasses.replace(candidate.bank, vectors=verdict.vectors)
+    return candidate.bank if candidate.share is None else with_vectors(candidate.bank, verdict.vectors)
 
 
 def arguments(candidate: Candidate, verdict: Verdict) -> list[str]:
     """The options of `fit` that make the candidate's bundle; those that hold their defaults are left out."""
-    bank, usual, resolution = bank_of(candidate, verdict), BankOptions(), candidate.look.resolution
+    bank, resolution = bank_of(candidate, verdict), candidate.look.resolution
+    usual = type(bank.kind)()
+    own = ((name, getattr(bank.kind, name), getattr(usual, name)) for name in own_options(bank.title))
     pairs: list[tuple[str, object, object]] = [
-        ("--bank", bank.bank, None),
-        ("--vectors", bank.vectors, usual.vectors),
-        ("--means", bank.means, usual.means),
+        ("--bank", bank.title, None),
+        *((f"--{name}", value, left_out) for name, value, left_out in own),
         ("--neighbors", bank.neighbors, None),
         ("--average", bank.average, None),
         ("--level-weights", bank.level_weights and ",".join(f"{weight:g}" for weight in bank.level_weights), None),
-        ("--window", bank.window, None),
         ("--max-bank-mb", None if bank.max_bank_mb is None else f"{bank.max_bank_mb:g}", None),
         ("--input-size", resolution.input_size, None),
         ("--tiles", resolution.tiles, None),

@@ -138,6 +138,6 @@ def verdict(tried: Tried, fpr: float, slowness: float = 1.0) -> Verdict:
         pro,
         tried.ms * slowness,
         tried.megabytes,
-        tried.bank.vectors,
+        getattr(tried.bank.kind, "vectors", 0),
         are_lost(image, *counts),
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.calibrate import picture_scorer
 from panda_edge.builder.pictures import Pictures
 from panda_edge.builder.spread import evenly_spread
@@ -21,10 +22,10 @@ from panda_edge.decide.local import Cells
 from panda_edge.images.reading import ImageLike
 from panda_edge.images.view import View
 from panda_edge.search.picture import Scored
-from panda_export.export import write_searchable
+from panda_export.export import build_of, searchable_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, descriptors_of, normal_spreads, write_network
-from panda_export.options import BankOptions, ExportOptions
+from panda_export.options import ExportOptions
 from panda_train.choose.candidates import Candidate, Look
 from panda_train.choose.feature_cache import FeatureCache, with_descriptors
 from panda_train.evaluate.pixel_scores import PixelScores
@@ -63,7 +64,7 @@ class Tried:
     seen: list[Seen]
     ms: float
     megabytes: float
-    bank: BankOptions
+    bank: BankSettings
 
 
 class OpenLook:
@@ -114,15 +115,18 @@ class OpenLook:
         numbers = evenly_spread(len(self._normal), images)
         pictures = Pictures([self._normal[number] for number in numbers], self.preprocessing)
         cells = pictures.frame_count() * (self.preprocessing.height // 8) * (self.preprocessing.width // 8)
-        bank = candidate.of_cells(cells).resolved(self.preprocessing.tiles is not None)
-        if bank.by_place:
+        asked = ExportOptions(
+            {"name": "dn2"}, candidate.of_cells(cells), seed=self._seed, precision=self.look.precision
+        )
+        options = asked.resolved(self.preprocessing.tiles is not None)
+        if options.bank.kind.by_place:
             pictures.preprocessing = pictures.with_same_tiles()
         with tempfile.TemporaryDirectory(prefix="panda-trial-") as folder:
             staging = Path(folder)
             (staging / "bank").mkdir()
-            network = self._network(bank, pictures)
-            options = ExportOptions({"name": "dn2"}, bank, seed=self._seed, precision=self.look.precision)
-            manifest, _ = write_searchable(staging, self._backbone, network, pictures, options)
+            network = self._network(options.bank, pictures)
+            build = build_of(staging, network, pictures, options)
+            manifest, _ = searchable_bundle(build, self._backbone, options)
             scorer = picture_scorer(staging, manifest, network)
             megabytes = sum(file.stat().st_size for file in (staging / "bank").iterdir()) / 1e6
             seen, times = [], []
@@ -131,9 +135,9 @@ class OpenLook:
                 scored = scorer.score(view, manifest.preprocessing.canvas(opened, view))
                 times.append(scored.stages_ms["search"] + scored.stages_ms["heatmap"])
                 seen.append(_seen(one, view, scored))
-        return Tried(seen, self.model_ms + float(np.quantile(times, QUIET)), megabytes, bank)
+        return Tried(seen, self.model_ms + float(np.quantile(times, QUIET)), megabytes, options.bank)
 
-    def _network(self, bank: BankOptions, pictures: Pictures) -> Network:
+    def _network(self, bank: BankSettings, pictures: Pictures) -> Network:
         count = len(self._backbone.levels)
         spreads = normal_spreads(pictures, self._plain.run) if bank.standardise else None
         return with_descriptors(

@@ -11,8 +11,7 @@ import typer
 
 from panda_edge.commands.console import print_json
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_train.commands.fit_options import SmallestDefect
-from panda_train.commands.options import Backbone, Data, Json, Normal, Seed, Weights
+from panda_train.commands.options import Backbone, Data, Json, Normal, Seed, SmallestDefect, Weights
 
 if TYPE_CHECKING:
     from panda_train.choose.halving import Row

@@ -16,6 +16,14 @@ Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal cl
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")]
 Fpr = Annotated[float, typer.Option(help="False-alarm rate of the decision that is judged.")]
 
+SmallestDefect = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PIXELS",
+        help="How many pixels, of your own pictures, the smallest defect to find spans; chooses scale and tiles.",
+    ),
+]
+
 # Of `fisher` and `paper`.
 Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
 Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]

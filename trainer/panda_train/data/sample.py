@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from panda_edge.builder.space import NO_ROOM
+from panda_edge.bundle.space import NO_ROOM
 from panda_edge.errors import DataError
 from panda_train.data import large_sample
 from panda_train.data.defects import DEFECTS

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from panda_edge.builder.bundle_writer import with_new_files
-from panda_edge.builder.process_group import ALONE, ProcessGroup
 from panda_edge.builder.progress import Progress
 from panda_edge.builder.steps.recipe import Recipe
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.process_group import ALONE, ProcessGroup
 from panda_edge.search.steps import STEPS, checked_steps, written
 from panda_edge.search.steps.step import Step
 
@@ -52,25 +52,24 @@ def check_recipes(recipes: Sequence[Recipe], bank: str, tiled: bool) -> None:
 
 
 def read_recipes(manifest: Manifest, where: str) -> tuple[Recipe, ...]:
-    """What the bundle was fitted with, of its `export.steps`. Raises BundleError, PandaError."""
+    """What the bundle was fitted with, of its `recipe.steps`. Raises BundleError, PandaError."""
     steps = checked_steps(manifest, where)
-    listed = manifest.export.get("steps") or []
     found: list[Recipe] = []
-    for i, one in enumerate(listed if isinstance(listed, list) else [listed]):
-        name = one.get("step") if isinstance(one, dict) else None
+    for i, one in enumerate(manifest.recipe.steps):
+        name = one.get("step")
         if not isinstance(name, str) or name not in RECIPES:
-            raise BundleError(f"{where}: export: steps[{i}] is {one!r:.60}, expected one of {', '.join(RECIPES)}")
-        found.append(RECIPES[name].read(one, f"{where}: export: steps[{i}]: {name}"))
+            raise BundleError(f"{where}: recipe: steps[{i}] is {one!r:.60}, expected one of {', '.join(RECIPES)}")
+        found.append(RECIPES[name].read(one, f"{where}: recipe: steps[{i}]: {name}"))
     check_recipes(found, manifest.segmentation.bank, manifest.preprocessing.tiles is not None)
     for step in steps:
         if step.name not in {recipe.name for recipe in found}:
-            raise PandaError(f"{where}: export.steps does not say how step {step.name} is made; fit again")
+            raise PandaError(f"{where}: recipe.steps does not say how step {step.name} is made; fit again")
     return tuple(found)
 
 
-def recipes_as_json(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
-    """For `export.steps`."""
-    return [{"step": recipe.name, **recipe.plain()} for recipe in recipes]
+def recipes_as_json(recipes: Sequence[Recipe]) -> tuple[dict[str, Any], ...]:
+    """For `recipe.steps`."""
+    return tuple({"step": recipe.name, **recipe.plain()} for recipe in recipes)
 
 
 def with_steps(

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from panda_edge.builder.process_group import ProcessGroup
 from panda_edge.builder.progress import Progress
 from panda_edge.bundle.fields import table
 from panda_edge.bundle.folder import Bundle
+from panda_edge.process_group import ProcessGroup
 from panda_edge.search.steps.border_gain import BorderGain, rings
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE, LeaveOneOut
 from panda_edge.search.steps.step import frame_array

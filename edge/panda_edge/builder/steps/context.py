@@ -8,15 +8,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from panda_edge import kernel
+from panda_edge.banks import open_gallery
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.exact import frame_levels, stored_frames
+from panda_edge.banks.level_files import grid_of
+from panda_edge.banks.query import Query
 from panda_edge.builder.bundle_writer import with_new_files
-from panda_edge.builder.process_group import ProcessGroup
 from panda_edge.builder.progress import Progress
-from panda_edge.builder.space import reserved_array
 from panda_edge.builder.spread import evenly_spread
 from panda_edge.builder.steps.leave_one_out import (
     DEFAULT_SHARE,
     check_share,
-    frames_of_pictures,
     similar_frames,
     write_leave_one_out,
 )
@@ -24,10 +27,10 @@ from panda_edge.bundle.fields import number, table
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.model import default_threads
+from panda_edge.bundle.space import reserved_array
 from panda_edge.errors import PandaError
-from panda_edge.search import kernel
-from panda_edge.search.gallery import SearchOptions, frame_levels, grid_of, open_gallery, stored_frames
-from panda_edge.search.query import Query
+from panda_edge.process_group import ProcessGroup
+from panda_edge.search.candidates import frames_of_pictures
 from panda_edge.search.steps import open_steps
 from panda_edge.search.steps.context import (
     CONTEXT_LEAVE_ONE_OUT_FILE,

@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from panda_edge.builder.process_group import ProcessGroup, shared
+from panda_edge import kernel
+from panda_edge.banks.exact import frame_levels, stored_frames
 from panda_edge.builder.progress import Progress
-from panda_edge.builder.space import reserved_array
 from panda_edge.builder.stored import stored_embeddings
 from panda_edge.bundle.fields import number, table
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.model import default_threads
+from panda_edge.bundle.space import reserved_array
 from panda_edge.errors import PandaError
-from panda_edge.search import kernel
-from panda_edge.search.candidates import open_candidates, open_places
-from panda_edge.search.gallery import frame_levels, stored_frames
+from panda_edge.process_group import ProcessGroup, shared
+from panda_edge.search.candidates import frames_of_pictures, open_candidates, open_places
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_DTYPE, LEAVE_ONE_OUT_FILE, LeaveOneOut
 
 DEFAULT_SHARE = 0.35  # chosen with one set left out: `benchmarks/studies/map_steps`
@@ -82,15 +82,6 @@ def write_leave_one_out(
         file.flush()
     else:
         deque(found, maxlen=0)
-
-
-def frames_of_pictures(bundle: Bundle) -> list[range]:
-    """The stored frames of each picture, which lie together."""
-    places, count = open_places(bundle), bundle.manifest.segmentation.count
-    if places is None:
-        return [range(number, number + 1) for number in range(count)]
-    begins = np.flatnonzero(np.diff(places.pictures(), prepend=-1)).tolist()
-    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], count], strict=True)]
 
 
 def similar_frames(bundle: Bundle, pictures: Sequence[range]) -> Iterator[list[np.ndarray]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol
 
-from panda_edge.builder.process_group import ProcessGroup
 from panda_edge.builder.progress import Progress
 from panda_edge.bundle.folder import Bundle
+from panda_edge.process_group import ProcessGroup
 from panda_edge.search.steps.step import Step
 
 

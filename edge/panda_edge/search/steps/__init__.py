@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import MANIFEST_NAME, Manifest
 from panda_edge.errors import BundleError
-from panda_edge.search.gallery import SearchOptions
-from panda_edge.search.query import Found, Query
 from panda_edge.search.steps.border_gain import BorderGain
 from panda_edge.search.steps.context import Context
 from panda_edge.search.steps.leave_one_out import LeaveOneOut

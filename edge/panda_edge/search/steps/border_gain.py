@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.fields import number, rows, table
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Manifest
 from panda_edge.errors import BundleError
-from panda_edge.search.gallery import SearchOptions
-from panda_edge.search.query import Found, Query
 from panda_edge.search.steps.step import Apply, FrameArray, needs_exact
 
 _MOST_GAINS = 64

@@ -14,13 +14,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from panda_edge import kernel
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.exact import PyramidGallery
+from panda_edge.banks.level_files import grid_of
+from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.fields import number, table
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Manifest
-from panda_edge.search import kernel
-from panda_edge.search.gallery import SearchOptions, grid_of
-from panda_edge.search.pyramid import PyramidGallery
-from panda_edge.search.query import Found, Query
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_DTYPE, LeaveOneOutDistances
 from panda_edge.search.steps.step import Apply, FrameArray, frame_array, needs_exact
 

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.fields import number, table
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Manifest
-from panda_edge.search.gallery import SearchOptions
-from panda_edge.search.query import Found, Query
 from panda_edge.search.steps.step import Apply, FrameArray, frame_array, needs_exact
 
 LEAVE_ONE_OUT_FILE = "bank/leave_one_out.npy"

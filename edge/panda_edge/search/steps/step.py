@@ -7,11 +7,11 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from panda_edge.banks.bank import SearchOptions
+from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Manifest
 from panda_edge.errors import BundleError
-from panda_edge.search.gallery import SearchOptions
-from panda_edge.search.query import Found, Query
 
 Apply = Callable[[np.ndarray, Found, Query], np.ndarray]
 """L2 distances of a frame's cells after the steps before, float32 (height, width); what the search found; what it was
