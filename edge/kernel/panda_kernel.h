@@ -137,10 +137,10 @@ enum { PANDA_AVERAGE_LEVELS = 2 };
  * border, in two levels at most: those finer than the second-coarsest averaged over its cells, behind its own channels.
  * levels[l]: (grid cells * 4^l, channels[l]), out[l]: as many cells, both in nested order. */
 panda_status panda_averages(const float *const *levels, const size_t *channels, int level_count, size_t grid_h,
-                         size_t grid_w, float *const *out);
+                            size_t grid_w, float *const *out);
 /* The same of all frames of a gallery, rounded to halves. */
 panda_status panda_gallery_averages(const panda_level *levels, int level_count, size_t images, size_t grid_h,
-                                 size_t grid_w, int threads, uint16_t *const *out);
+                                    size_t grid_w, int threads, uint16_t *const *out);
 
 /* --- heat maps ------------------------------------------------------------------------------------------- */
 
