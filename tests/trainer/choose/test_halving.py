@@ -206,8 +206,8 @@ def test_the_command_names_what_differs_from_the_defaults() -> None:
     look = Look("int8", Resolution(input_size="320"), "int8")
     line = command(Path("/data/my parts"), ["--seed", "3"], arguments(Candidate("x", look, bank), verdict_of(1)))
     assert line == (
-        "panda-train fit '/data/my parts' --out 'my parts.panda' --seed 3 --bank exact --neighbors 15 --average 3 "
-        "--level-weights 1,1,0 --window 2 --input-size 320 --precision int8"
+        "panda-train fit '/data/my parts' --out 'my parts.panda' --seed 3 --bank exact --window 2 --neighbors 15 "
+        "--average 3 --level-weights 1,1,0 --input-size 320 --precision int8"
     )
     lost = dataclasses.replace(verdict_of(1), rule="embedding", lost=True)
     assert arguments(Candidate("x", LOOK, settings_for()), lost)[-4:] == [
