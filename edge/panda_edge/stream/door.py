@@ -26,6 +26,7 @@ _BACKLOG = 64
 
 @dataclass
 class _Visitor:
+    connection: socket.socket
     transport: asyncio.BaseTransport
     until: float  # when it is sent away, by `time.monotonic()`
     since: float
@@ -33,8 +34,7 @@ class _Visitor:
 
     @property
     def gone(self) -> bool:
-        connection = self.transport.get_extra_info("socket")  # of TLS none once it is lost
-        return connection is None or connection.fileno() < 0
+        return self.connection.fileno() < 0
 
 
 class Door:
@@ -133,7 +133,7 @@ class Door:
             connection.close()
             raise
         now = time.monotonic()
-        self._visitors[peer[:2]] = _Visitor(transport, now + _REQUEST_SECONDS, now)
+        self._visitors[peer[:2]] = _Visitor(connection, transport, now + _REQUEST_SECONDS, now)
 
     async def _has_room(self) -> bool:
         """Send one away where it is full; False where every other is being answered."""
@@ -163,7 +163,10 @@ class Door:
 
 def _unread(visitor: _Visitor) -> int:
     transport: Any = visitor.transport
-    return 0 if visitor.gone else int(transport.get_write_buffer_size())
+    try:
+        return 0 if visitor.gone else int(transport.get_write_buffer_size())
+    except AttributeError:  # asyncio's TLS, closed twice: it sends no more
+        return 0
 
 
 def _abort(visitor: _Visitor) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from panda_edge.builder.trial import figures, unlike
 from panda_edge.commands import app as cli
+from panda_edge.printable import rounded
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_dry_run_writes_nothing(
     code, said, _ = run(monkeypatch, capsys, *wanted, "--out", tmp_path / "more.panda")
     done = json.loads(said)
     assert {**done, "bundle": None} == dry
-    assert done["threshold_before"] == figures(bundle, 0.01)["threshold"]
-    assert done["threshold"] == figures(tmp_path / "more.panda", 0.01)["threshold"]
+    assert done["threshold_before"] == rounded(figures(bundle, 0.01)["threshold"])
+    assert done["threshold"] == rounded(figures(tmp_path / "more.panda", 0.01)["threshold"])
     code, _, why = run(monkeypatch, capsys, bundle, normal[0])
     assert (code, "--dry-run" in why) == (2, True)

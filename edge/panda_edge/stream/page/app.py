@@ -49,19 +49,39 @@ _MOST_BODY = 4096  # bytes
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tokens: Tokens) -> ASGIApp:
-    """The ASGI application."""
+class _Answers:
+    """What the page's addresses answer, an async method each: Request → Response."""
 
-    async def file(request: Request) -> Response:
+    def __init__(self, board: Board, decisions: Decisions, metrics: Callable[[], str]) -> None:
+        self._board, self._decisions, self._metrics = board, decisions, metrics
+
+    def routes(self) -> list[Route]:
+        """Every address, what answers it, and by which method."""
+        return [
+            *(_route(path, self.file) for path in _FILES),
+            _route("/state", self.state),
+            _route("/live/{source}.jpg", self.live),
+            _route("/anomaly/{identity}.jpg", self.anomaly),
+            _route("/anomaly/{identity}/small.jpg", self.small),
+            _route("/normal/{identity}", self.normal, "POST"),
+            _route("/normal/{identity}/undo", self.undo, "POST"),
+            _route("/frames", self.frames),
+            _route("/frame/{identity}", self.frame),
+            _route("/minutes", self.minutes),
+            _route("/fpr", self.fpr, "POST"),
+            _route("/metrics", self.counters),
+        ]
+
+    async def file(self, request: Request) -> Response:
         path = _HERE / _FILES[request.url.path]
         return Response(path.read_bytes(), media_type=f"{_KINDS[path.suffix]}; charset=utf-8")
 
-    async def state(request: Request) -> Response:
+    async def state(self, request: Request) -> Response:
         visitor = request.scope["visitor"]
         may = {"may_decide": visitor.role == DECIDE, "visitor": visitor.name}
-        return _json({**board.state(_number(request.query_params.get("since", ""))), **may})
+        return _json({**self._board.state(_number(request.query_params.get("since", ""))), **may})
 
-    async def frames(request: Request) -> Response:
+    async def frames(self, request: Request) -> Response:
         asked = request.query_params
         verdict = asked.get("verdict")
         wanted = Wanted(
@@ -71,34 +91,36 @@ def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tok
             _seconds(asked.get("until")),
         )
         most, skip = _number(asked.get("most", ""), 30), _number(asked.get("skip", ""))
-        return await _done(lambda: board.frames(wanted, most, asked.get("order") == "worst", skip))
+        return await _done(lambda: self._board.frames(wanted, most, asked.get("order") == "worst", skip))
 
-    async def frame(request: Request) -> Response:
-        return await _done(lambda: board.frame(request.path_params["identity"]))
+    async def frame(self, request: Request) -> Response:
+        return await _done(lambda: self._board.frame(request.path_params["identity"]))
 
-    async def minutes(request: Request) -> Response:
+    async def minutes(self, request: Request) -> Response:
         asked = request.query_params
         source, now = _number(asked.get("source", ""), -1), time.time()
         since, until = _seconds(asked.get("since")) or now - 3600, _seconds(asked.get("until")) or now
-        return await _done(lambda: board.minutes(source, since, until))
+        return await _done(lambda: self._board.minutes(source, since, until))
 
-    async def live(request: Request) -> Response:
-        return _picture(await run_in_threadpool(board.live, _number(request.path_params["source"], -1)))
+    async def live(self, request: Request) -> Response:
+        return _picture(await run_in_threadpool(self._board.live, _number(request.path_params["source"], -1)))
 
-    async def anomaly(request: Request) -> Response:
+    async def anomaly(self, request: Request) -> Response:
         plain = "plain" in request.query_params
-        return _picture(await run_in_threadpool(board.anomaly, request.path_params["identity"], plain), _FOR_GOOD)
+        return _picture(await run_in_threadpool(self._board.anomaly, request.path_params["identity"], plain), _FOR_GOOD)
 
-    async def small(request: Request) -> Response:
-        return _picture(await run_in_threadpool(board.small_anomaly, request.path_params["identity"]), _FOR_GOOD)
+    async def small(self, request: Request) -> Response:
+        return _picture(await run_in_threadpool(self._board.small_anomaly, request.path_params["identity"]), _FOR_GOOD)
 
-    async def normal(request: Request) -> Response:
-        return await _done(lambda: decisions.normal(request.scope["visitor"], request.path_params["identity"]))
+    async def normal(self, request: Request) -> Response:
+        return await _done(lambda: self._decisions.normal(request.scope["visitor"], request.path_params["identity"]))
 
-    async def undo(request: Request) -> Response:
-        return await _done(lambda: decisions.undo_normal(request.scope["visitor"], request.path_params["identity"]))
+    async def undo(self, request: Request) -> Response:
+        return await _done(
+            lambda: self._decisions.undo_normal(request.scope["visitor"], request.path_params["identity"])
+        )
 
-    async def fpr(request: Request) -> Response:
+    async def fpr(self, request: Request) -> Response:
         body = await _body(request)
         if body is None:
             return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
@@ -106,34 +128,24 @@ def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tok
             rate = float(json.loads(body)["fpr"])
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return _json({"error": "expected a number"}, 400)
-        return await _done(lambda: decisions.rate(request.scope["visitor"], rate))
+        return await _done(lambda: self._decisions.rate(request.scope["visitor"], rate))
 
-    async def counters(request: Request) -> Response:
-        return PlainTextResponse(metrics(), media_type=CONTENT_TYPE)
+    async def counters(self, request: Request) -> Response:
+        return PlainTextResponse(self._metrics(), media_type=CONTENT_TYPE)
 
-    def guarded(answer: Answer) -> Answer:
-        async def guard(request: Request) -> Response:
-            response = await answer(request)
-            response.headers.update({**_HEADERS, **response.headers})
-            return response
 
-        return guard
+def _route(path: str, answer: Answer, method: str = "GET") -> Route:
+    async def guarded(request: Request) -> Response:
+        response = await answer(request)
+        response.headers.update({**_HEADERS, **response.headers})
+        return response
 
-    routes = [
-        *(Route(path, guarded(file)) for path in _FILES),
-        Route("/state", guarded(state)),
-        Route("/live/{source}.jpg", guarded(live)),
-        Route("/anomaly/{identity}.jpg", guarded(anomaly)),
-        Route("/anomaly/{identity}/small.jpg", guarded(small)),
-        Route("/normal/{identity}", guarded(normal), methods=["POST"]),
-        Route("/normal/{identity}/undo", guarded(undo), methods=["POST"]),
-        Route("/frames", guarded(frames)),
-        Route("/frame/{identity}", guarded(frame)),
-        Route("/minutes", guarded(minutes)),
-        Route("/fpr", guarded(fpr), methods=["POST"]),
-        Route("/metrics", guarded(counters)),
-    ]
-    page = Starlette(routes=routes)
+    return Route(path, guarded, methods=[method])
+
+
+def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tokens: Tokens) -> ASGIApp:
+    """The ASGI application: who is let in is answered by the page."""
+    page = Starlette(routes=_Answers(board, decisions, metrics).routes())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

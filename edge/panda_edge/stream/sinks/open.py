@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -105,35 +105,52 @@ def open_sinks(
         segmentation = partial(lambda: loop.detector.bundle.manifest.segmentation)
         tell = (lambda identity, name: None) if history is None else history.saved
         add("save", SavedFrames(options.save, options.quota_bytes, segmentation, partial(say, str(options.save)), tell))
+    deliveries = _open_deliveries(options, may_wait, say)
+    if deliveries is not None:
+        add("spool", deliveries)
+    if options.jsonl == "-" or not sinks.keys() - {"triggers"}:
+        add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
+    if options.metrics is not None or options.http is not None:
+        sinks |= _open_counters(options, loop, sinks, drift, closing)
+    if drift is not None:
+        add("drift", drift)
+    return list(sinks.values())
+
+
+def _open_deliveries(
+    options: SinkOptions, may_wait: Callable[[], bool], say: Callable[[str, str], None]
+) -> Deliveries | None:
+    """What hands events to a broker and an address; None where neither was asked for."""
     receivers: list[Receiver] = []
     if options.mqtt is not None:
         receivers.append(Mqtt(options.mqtt))
     if options.webhook is not None:
         receivers.append(Webhook(options.webhook))
-    if receivers:
-        if options.spool_events < 1:
-            raise PandaError("--spool-events: at least 1 is needed")
-        names = [receiver.name for receiver in receivers]
-        spool = Spool(options.spool or default_spool(), names, options.spool_events)
-        add("spool", Deliveries(spool, receivers, options.send == "all", may_wait, say))
-    if options.jsonl == "-" or not sinks.keys() - {"triggers"}:
-        add("stdout", JsonLines(write_to_stdout, partial(say, "stdout"), may_wait, lambda: None))
-    if options.metrics is not None or options.http is not None:
-        drifts: Callable[[], dict[str, SourceDrift]] = dict if drift is None else lambda: drift.sources
-        losing = {name: sink for name, sink in sinks.items() if hasattr(sink, "lost")}
-        metrics = Metrics(
-            lambda: loop.states,
-            lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()},
-            drifts,
-        )
-        sinks["metrics"] = metrics
-        if options.metrics is not None:
-            closing.callback(MetricsServer(options.metrics, metrics.text).close)
-        if options.http is not None:
-            sinks["page"] = _open_page(options, options.http, loop, metrics, drifts, closing)
-    if drift is not None:
-        add("drift", drift)
-    return list(sinks.values())
+    if not receivers:
+        return None
+    if options.spool_events < 1:
+        raise PandaError("--spool-events: at least 1 is needed")
+    names = [receiver.name for receiver in receivers]
+    spool = Spool(options.spool or default_spool(), names, options.spool_events)
+    return Deliveries(spool, receivers, options.send == "all", may_wait, say)
+
+
+def _open_counters(
+    options: SinkOptions, loop: Loop, sinks: Mapping[str, Sink], drift: Drift | None, closing: ExitStack
+) -> dict[str, Sink]:
+    """Counters, their server, and the page that shows them, as far as they were asked for."""
+    drifts: Callable[[], dict[str, SourceDrift]] = dict if drift is None else lambda: drift.sources
+    losing = {name: sink for name, sink in sinks.items() if hasattr(sink, "lost")}
+    metrics = Metrics(
+        lambda: loop.states,
+        lambda: {name: int(getattr(s, "lost", 0)) for name, s in losing.items()},
+        drifts,
+    )
+    if options.metrics is not None:
+        closing.callback(MetricsServer(options.metrics, metrics.text).close)
+    if options.http is None:
+        return {"metrics": metrics}
+    return {"metrics": metrics, "page": _open_page(options, options.http, loop, metrics, drifts, closing)}
 
 
 def _rotated(options: SinkOptions, path: Path, head: bytes = b"") -> RotatedFile:
