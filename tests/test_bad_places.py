@@ -29,7 +29,8 @@ def one_line(*command: str | Path, before: Sequence[str] = ()) -> str:
     """What a command says, in one line, as it ends with 2."""
     done = subprocess.run([*before, BIN / command[0], *map(str, command[1:])], capture_output=True, text=True)
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    (line,) = done.stderr.splitlines()
+    *looked, line = done.stderr.splitlines()
+    assert all(one.startswith("check: ") for one in looked)  # what `fit` saw of the pictures
     assert line.startswith("error: ")
     return line
 

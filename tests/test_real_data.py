@@ -17,7 +17,7 @@ from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Dataset, Sample, open_dataset
-from panda_train.evaluate.evaluation import evaluate
+from panda_train.evaluation.evaluation import evaluate
 
 pytestmark = pytest.mark.slow
 

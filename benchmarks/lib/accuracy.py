@@ -1,4 +1,4 @@
-"""Figures of merit of any method on a subject, all made by `panda_train.evaluate.metrics` on the same masks."""
+"""Figures of merit of any method on a subject, all made by `panda_train.evaluation.metrics` on the same masks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import open_image
 from panda_train.data.folders import Sample
 from panda_train.data.mask_pixels import read_masks
-from panda_train.evaluate import metrics
-from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.evaluation import metrics
+from panda_train.evaluation.pixel_scores import PixelScores
 
 Method = Callable[[Path], tuple[float, np.ndarray]]
 """Path of an image → image score, heat map float (height, width)."""

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.studies.choose.__main__ import regret, write
 
-from panda_train.choose.judge import best_rule
+from panda_train.choosing.judge import best_rule
 
 
 def row(real: tuple[float, float], **painted: float) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from panda_edge.images.reading import image_header, open_image, open_image_bytes
 from panda_edge.stream.sources.folder import FolderSource
 from panda_train.data.folders import open_dataset
 from panda_train.data.headers import headers_of
-from panda_train.evaluate.scored import score_images
+from panda_train.evaluation.scored import score_images
 
 
 def _zoo() -> ModuleType:

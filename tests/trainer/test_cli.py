@@ -143,7 +143,11 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("option", "value", "expected"),
         [
-            ("--bank", "flat", "unknown --bank 'flat'; expected one of exact, kmeans, kmeans-levels, hnsw"),
+            (
+                "--bank",
+                "flat",
+                "unknown --bank 'flat'; expected one of exact, kmeans, kmeans-levels, coreset, gaussian, hnsw",
+            ),
             ("--backbone", "alexnet", "no backbone 'alexnet'; there are efficientnet-lite0"),
             ("--method", "magic", "unknown method 'magic'"),
             ("--resize", "stretch", "unknown --resize 'stretch'; expected squash, crop, fit"),

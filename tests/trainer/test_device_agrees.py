@@ -26,7 +26,7 @@ from panda_train.adapt.adaptation import Adaptation, AdaptOptions
 from panda_train.backbones import Backbone
 from panda_train.backbones.backbone import Stages
 from panda_train.data.sample import make_sample
-from panda_train.fit import FitOptions, fit
+from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
 TOLERANCE = 1e-4

@@ -15,7 +15,7 @@ from panda_edge.errors import DataError, ImageError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.view import View
 from panda_train.data.folders import open_dataset
-from panda_train.evaluate.evaluation import evaluate, in_words
+from panda_train.evaluation.evaluation import evaluate, in_words
 
 SIDE = 32
 

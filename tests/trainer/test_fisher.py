@@ -17,7 +17,7 @@ from panda_train import backbones
 from panda_train.adapt import AdaptConfig, fisher
 from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.data import natural_images
-from panda_train.fit import FitOptions, fit
+from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
 T = TypeVar("T")

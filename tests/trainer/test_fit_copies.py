@@ -17,7 +17,7 @@ from bank_choice import settings_for
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_train.adapt.adaptation import AdaptOptions
-from panda_train.fit import FitOptions, fit
+from panda_train.fitting import FitOptions, fit
 
 SIDE = 128
 

@@ -11,7 +11,7 @@ from panda_edge.errors import PandaError
 from panda_train.adapt import EMBEDDINGS
 from panda_train.commands import app as cli
 from panda_train.commands.unread import READ_WITH, refuse_unread
-from panda_train.fit import METHODS
+from panda_train.fitting import METHODS
 
 FIT = typer.main.get_command(cli.app).commands["fit"]  # type: ignore[attr-defined]
 PARAMETERS = {parameter.name: parameter for parameter in FIT.params}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from panda_edge.errors import PandaError
-from panda_train.evaluate.pixel_scores import PixelScores
-from panda_train.fit import FitOptions, fit
+from panda_train.evaluation.pixel_scores import PixelScores
+from panda_train.fitting import FitOptions, fit
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from panda_train.evaluate.metrics import (
+from panda_train.evaluation.metrics import (
     auroc,
     average_precision,
     best_f1,

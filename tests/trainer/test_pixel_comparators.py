@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from panda_train.evaluate.metrics import auroc
+from panda_train.evaluation.metrics import auroc
 from panda_train.paper import deep_svdd, mhrot
 
 

@@ -10,7 +10,7 @@ import pytest
 from skimage import measure
 from sklearn import metrics as sk
 
-from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
+from panda_train.evaluation.pixel_scores import PixelScores, pixel_intervals
 
 RNG = np.random.default_rng(7)
 
@@ -91,7 +91,7 @@ def test_merging_and_settling_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
     heat, masks = some_maps()
     whole, halves = counted(heat, masks), counted(heat[:3], masks[:3])
     halves.merge(counted(heat[3:], masks[3:]))
-    monkeypatch.setattr("panda_train.evaluate.pixel_scores._PENDING_CODES", 100)
+    monkeypatch.setattr("panda_train.evaluation.pixel_scores._PENDING_CODES", 100)
     eager = counted(heat, masks)
     for other in (halves, eager):
         assert other.images == whole.images == len(heat)

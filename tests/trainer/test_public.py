@@ -24,10 +24,12 @@ def test_to_import_it_costs_no_torch() -> None:
     assert run("import sys, panda_train; print('torch' in sys.modules, 'numpy' in sys.modules)") == "False False\n"
 
 
-@pytest.mark.parametrize("first", ["panda_train.fit", "panda_train.evaluate.metrics", "panda_train.choose.paint"])
+@pytest.mark.parametrize(
+    "first", ["panda_train.fitting", "panda_train.evaluation.metrics", "panda_train.choosing.paint"]
+)
 def test_the_functions_are_there_whatever_was_imported(first: str) -> None:
     code = f"import {first}\nimport panda_train\nfrom panda_train import choose, evaluate, fit\n"
-    code += "from panda_train.fit import FitOptions\n"
+    code += "from panda_train.fitting import FitOptions\n"
     code += "print(*(f.__module__ for f in (fit, evaluate, choose, panda_train.fit, panda_train.choose)))"
     assert run(code).split() == ["panda_train.public"] * 5
 

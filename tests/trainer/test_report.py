@@ -17,11 +17,11 @@ from PIL import Image
 
 from panda_edge.printable import rounded
 from panda_train.data.folders import open_dataset
-from panda_train.evaluate.charts import BLUE, Line, curves, histogram
-from panda_train.evaluate.evaluation import evaluate
-from panda_train.evaluate.examples import part_around
-from panda_train.evaluate.report import write_report
-from panda_train.evaluate.scored import score_images
+from panda_train.evaluation.charts import BLUE, Line, curves, histogram
+from panda_train.evaluation.evaluation import evaluate
+from panda_train.evaluation.examples import part_around
+from panda_train.evaluation.report import write_report
+from panda_train.evaluation.scored import score_images
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage import measure
 
-from panda_train.evaluate.true_regions import faintest, labelled
+from panda_train.evaluation.true_regions import faintest, labelled
 
 RNG = np.random.default_rng(3)
 

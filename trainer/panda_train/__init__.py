@@ -1,6 +1,5 @@
 """The workstation side: adapt features with PANDA, export bundles, evaluate them.
 
-import panda_train
 panda_train.fit("parts", "parts.panda")
 panda_train.evaluate("parts.panda", "parts")["image_auroc"]
 panda_train.choose("parts", ms=30)["command"]
@@ -8,9 +7,6 @@ panda_train.choose("parts", ms=30)["command"]
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,23 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["choose", "evaluate", "fit"]
 
 
-class _Package(ModuleType):
-    """`panda_train.fit` is the function, though a module has that name, too; so are `evaluate` and `choose`.
+def __getattr__(name: str) -> Any:
+    """The functions, imported when one is asked for: torch takes seconds."""
+    if name in __all__:
+        from panda_train import public
 
-    torch is only imported by the first who asks for one.
-    """
-
-
-def _function(name: str) -> property:
-    def get(package: ModuleType) -> Any:
-        return getattr(import_module("panda_train.public"), name)
-
-    def ignore(package: ModuleType, module: ModuleType) -> None:
-        """The import system hands in the module of that name, which `import_module` finds without."""
-
-    return property(get, ignore)
-
-
-for _name in __all__:
-    setattr(_Package, _name, _function(_name))
-sys.modules[__name__].__class__ = _Package
+        return getattr(public, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 from panda_edge.banks.settings import bank_settings
 from panda_edge.bundle.manifest import Manifest
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_train.choose import choosing
-from panda_train.choose.options import ChooseOptions, check
-from panda_train.choose.plain import in_numbers
+from panda_train.choosing import choosing
+from panda_train.choosing.options import ChooseOptions, check
+from panda_train.choosing.plain import in_numbers
 from panda_train.data.folders import open_dataset
-from panda_train.evaluate.evaluation import evaluate as evaluate_dataset
-from panda_train.fit import FitOptions
-from panda_train.fit import fit as fit_bundle
+from panda_train.evaluation.evaluation import evaluate as evaluate_dataset
+from panda_train.fitting import FitOptions
+from panda_train.fitting import fit as fit_bundle
 from panda_train.resolution import Resolution
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -74,7 +74,7 @@ def evaluate(
 
     Returns:
         image_auroc, pixel_auroc, pro (0 to 1, None where not defined), kinds, at_threshold and more; see
-        `panda_train.evaluate.evaluation.evaluate`.
+        `panda_train.evaluation.evaluation.evaluate`.
 
     Raises:
         DataError: Nothing to test.

@@ -24,7 +24,7 @@ from panda_edge.images.reading import ImageLike
 from panda_train import backbones
 from panda_train.adapt import Source, adapt, config_of, embeddings
 from panda_train.data import augment
-from panda_train.evaluate.metrics import auroc
+from panda_train.evaluation.metrics import auroc
 from panda_train.paper import comparators
 from panda_train.paper.datasets import Protocol, open_protocol
 

@@ -29,15 +29,15 @@ from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone
 from panda_train import backbones
 from panda_train.adapt.whitening import RIDGES, before_whitening, whiten
-from panda_train.choose.candidates import candidates, looks
-from panda_train.choose.halving import DOUBT
-from panda_train.choose.judge import Figures, are_lost, best_rule, figures
-from panda_train.choose.pictures import judged
-from panda_train.choose.trial import OpenLook, Shown
+from panda_train.choosing.candidates import candidates, looks
+from panda_train.choosing.halving import DOUBT
+from panda_train.choosing.judge import Figures, are_lost, best_rule, figures
+from panda_train.choosing.pictures import judged
+from panda_train.choosing.trial import OpenLook, Shown
 from panda_train.data.folders import Dataset, Sample, open_dataset
 from panda_train.data.held_out import split_normal
 from panda_train.data.mask_pixels import read_masks
-from panda_train.evaluate import metrics
+from panda_train.evaluation import metrics
 
 FPR = 0.05
 _FITTED, _PAINTED = 400, 140  # normal pictures of a bank; painted ones

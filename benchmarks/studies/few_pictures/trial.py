@@ -26,8 +26,8 @@ from panda_export.options import ExportOptions
 from panda_train import backbones
 from panda_train.data.folders import Sample
 from panda_train.data.mask_pixels import read_masks
-from panda_train.evaluate.metrics import auroc
-from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.evaluation.metrics import auroc
+from panda_train.evaluation.pixel_scores import PixelScores
 
 SHAPE = Preprocessing(224, 224)
 _CELLS = 28 * 28  # of a coreset's descriptors in a frame

@@ -12,8 +12,8 @@ from scipy import ndimage, stats
 from benchmarks.studies.map_steps.searches import Searched
 from benchmarks.studies.map_steps.variants import Maps, cell_means, statistics
 from panda_edge.images.view import View
-from panda_train.evaluate import metrics
-from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
+from panda_train.evaluation import metrics
+from panda_train.evaluation.pixel_scores import PixelScores, pixel_intervals
 
 FPR = 0.05
 DECISION_SIGMAS = (2.0, 3.0, 4.0)

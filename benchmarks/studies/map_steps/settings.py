@@ -14,7 +14,7 @@ from panda_edge.bundle.folder import Bundle, open_bundle
 from panda_edge.errors import BundleError
 from panda_train.data.folders import Dataset, open_dataset
 from panda_train.data.sample import make_sample
-from panda_train.fit import FitOptions, fit
+from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
 PLAIN = bank_settings("exact")

@@ -27,7 +27,7 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
 from panda_edge.banks.settings import bank_settings
 from panda_edge.builder import assemble
-from panda_train.fit import FitOptions, fit
+from panda_train.fitting import FitOptions, fit
 
 BANKS = ("exact", "gaussian", "coreset", "kmeans")
 

@@ -21,7 +21,7 @@ from benchmarks.lib.intervals import difference, mean_and_half
 from benchmarks.lib.results_file import FOLDER, ResultsFile
 from benchmarks.studies.unadapted_rules.stage_means import CHUNK, HELD_FROM, file_of
 from panda_train.adapt import whiten
-from panda_train.evaluate.metrics import auroc
+from panda_train.evaluation.metrics import auroc
 from panda_train.paper import comparators
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

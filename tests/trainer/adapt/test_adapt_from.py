@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from panda_edge.errors import PandaError
-from panda_train import backbones, fit
+from panda_train import backbones, fitting
 from panda_train.adapt import AdaptConfig, AdaptedBackbone, Source, adapt, fisher, store
 from panda_train.adapt.adaptation import AdaptOptions
-from panda_train.fit import FitOptions
+from panda_train.fitting import FitOptions
 
 NAME = "efficientnet-lite0"
 
@@ -47,7 +47,7 @@ class TestAdaptedPyramid:
     OPTIONS = FitOptions(method="panda-early", adapt=AdaptOptions(pyramid="adapted"))
 
     def test_reaches_the_coarsest_level_and_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
-        backbone = fit._backbone(self.OPTIONS, speaks=True)
+        backbone = fitting._backbone(self.OPTIONS, speaks=True)
         assert (backbone.split, backbone.adapted_levels) == (5, 1)
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("--pyramid adapted: adaptation begins at stage 5")
@@ -56,12 +56,12 @@ class TestAdaptedPyramid:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(backbones, "load", lambda name, weights, adapt_from: backbones.untrained(name))
-        assert fit._backbone(replace(self.OPTIONS, backbone="resnet18"), speaks=True).split == 3
+        assert fitting._backbone(replace(self.OPTIONS, backbone="resnet18"), speaks=True).split == 3
         assert capsys.readouterr().err == ""
 
     def test_a_cut_that_changes_no_level_is_refused(self) -> None:
         with pytest.raises(PandaError, match=f"--adapt-from 6; {NAME} needs 5 or less"):
-            fit._backbone(replace(self.OPTIONS, adapt_from=6), speaks=True)
+            fitting._backbone(replace(self.OPTIONS, adapt_from=6), speaks=True)
 
     @pytest.mark.parametrize(("stage", "changed"), [(7, [False] * 3), (5, [True, False, False])])
     def test_changes_the_levels_behind_the_cut(self, stage: int, changed: list[bool]) -> None:
@@ -82,5 +82,5 @@ def test_fit_takes_it(tmp_path: Path) -> None:
     for number in range(20):
         Image.new("RGB", (32, 32), (number, 0, 0)).save(images / f"{number:02d}.png")
     with pytest.raises(PandaError, match="--adapt-from 99"):
-        fit.fit(images, tmp_path / "x.panda", replace(TestAdaptedPyramid.OPTIONS, adapt_from=99))
+        fitting.fit(images, tmp_path / "x.panda", replace(TestAdaptedPyramid.OPTIONS, adapt_from=99))
     assert not (tmp_path / "x.panda").exists()

@@ -15,7 +15,7 @@ import pytest
 import panda_edge
 from bank_choice import settings_for
 from panda_train import backbones
-from panda_train.choose import candidates, choosing, halving
+from panda_train.choosing import candidates, choosing, halving
 from panda_train.commands import app as cli
 
 Run = Callable[..., tuple[int, str, str]]

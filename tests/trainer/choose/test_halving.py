@@ -14,17 +14,17 @@ import pytest
 from bank_choice import settings_for
 from panda_edge.decide.local import Cells
 from panda_edge.errors import PandaError
-from panda_train.choose import halving
-from panda_train.choose.candidates import Candidate, Look, candidates, looks
-from panda_train.choose.chart import draw, frontier
-from panda_train.choose.fit_command import arguments, command
-from panda_train.choose.halving import RUNGS, Halving, Row
-from panda_train.choose.judge import Verdict, figures
-from panda_train.choose.options import check_chart
-from panda_train.choose.pictures import Judged
-from panda_train.choose.state import State
-from panda_train.choose.trial import Seen
-from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.choosing import halving
+from panda_train.choosing.candidates import Candidate, Look, candidates, looks
+from panda_train.choosing.chart import draw, frontier
+from panda_train.choosing.fit_command import arguments, command
+from panda_train.choosing.halving import RUNGS, Halving, Row
+from panda_train.choosing.judge import Verdict, figures
+from panda_train.choosing.options import check_chart
+from panda_train.choosing.pictures import Judged
+from panda_train.choosing.state import State
+from panda_train.choosing.trial import Seen
+from panda_train.evaluation.pixel_scores import PixelScores
 from panda_train.resolution import Resolution
 
 LOOK = Look("224²", Resolution())

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_train.choose.paint import FAMILIES, paint, spans_of
-from panda_train.choose.pictures import judged
+from panda_train.choosing.paint import FAMILIES, paint, spans_of
+from panda_train.choosing.pictures import judged
 from panda_train.data.small_defects import longest_side
 
 

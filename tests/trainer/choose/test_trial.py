@@ -19,9 +19,9 @@ from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.network import descriptors_of, write_network
 from panda_export.options import ExportOptions
-from panda_train.choose.candidates import Candidate, Look
-from panda_train.choose.feature_cache import FeatureCache, with_descriptors
-from panda_train.choose.trial import OpenLook, Shown
+from panda_train.choosing.candidates import Candidate, Look
+from panda_train.choosing.feature_cache import FeatureCache, with_descriptors
+from panda_train.choosing.trial import OpenLook, Shown
 from panda_train.resolution import Resolution
 
 WHOLE, TILES = Look("64²", Resolution("64")), Look("tiles", Resolution("32", tiles="auto", scale=1.0))

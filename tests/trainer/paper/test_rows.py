@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from panda_train.adapt import METHODS, AdaptedHead
-from panda_train.evaluate.metrics import auroc
+from panda_train.evaluation.metrics import auroc
 from panda_train.paper import adapted_scores as paper_scores
 from panda_train.paper.features import Features
 from panda_train.paper.options import ALL_METHODS, PaperOptions

@@ -14,7 +14,7 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_train.commands.options import Backbone, Data, Json, Normal, Seed, SmallestDefect, Weights
 
 if TYPE_CHECKING:
-    from panda_train.choose.halving import Row
+    from panda_train.choosing.halving import Row
 
 
 def choose(
@@ -48,7 +48,7 @@ def choose(
     json: Json = False,
 ) -> None:
     """Choose a bank, a resolution and a score by what they find of defects painted into normal pictures."""
-    from panda_train.choose.options import ChooseOptions, check, check_chart
+    from panda_train.choosing.options import ChooseOptions, check, check_chart
     from panda_train.progress import waiting
 
     asked = ChooseOptions(
@@ -58,9 +58,9 @@ def choose(
         check_chart(plot)
     check(data, asked)
     with waiting("loading torch"):
-        from panda_train.choose.chart import draw
-        from panda_train.choose.choosing import choose
-        from panda_train.choose.plain import fit_command, in_numbers
+        from panda_train.choosing.chart import draw
+        from panda_train.choosing.choosing import choose
+        from panda_train.choosing.plain import fit_command, in_numbers
     rows = choose(data, asked)
     if rows[0].verdict.lost:
         print("painted defects are lost in these pictures: whole ones are compared, by embeddings", file=sys.stderr)

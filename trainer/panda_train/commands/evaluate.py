@@ -35,8 +35,8 @@ def evaluate(
     open_bundle(bundle)
     dataset = open_dataset(data, normal)
     from panda_edge.visualise.csv_lines import CsvFile
-    from panda_train.evaluate.evaluation import figures, in_words
-    from panda_train.evaluate.scored import COLUMNS, score_images
+    from panda_train.evaluation.evaluation import figures, in_words
+    from panda_train.evaluation.scored import COLUMNS, score_images
 
     table = None if csv is None else CsvFile(csv, COLUMNS)
     scored = score_images(bundle, dataset, threads, fpr, native)

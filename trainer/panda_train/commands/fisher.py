@@ -28,7 +28,7 @@ def fisher(
 ) -> None:
     """Compute the Fisher diagonal that panda-ewc needs, once for a backbone. `fit` makes it, too, if missing."""
     from panda_train import backbones
-    from panda_train.fit import check_device, device_of
+    from panda_train.fitting import check_device, device_of
     from panda_train.progress import show, waiting
 
     check_device(device)

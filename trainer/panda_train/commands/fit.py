@@ -47,8 +47,8 @@ def fit(
     from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_train.commands.fit_summary import in_words, summary
     from panda_train.data.folders import open_dataset
-    from panda_train.fit import FitOptions
-    from panda_train.fit import fit as fit_bundle
+    from panda_train.fitting import FitOptions
+    from panda_train.fitting import fit as fit_bundle
     from panda_train.resolution import Resolution
 
     settings = _settings(main, bank, decision)
@@ -159,7 +159,7 @@ def _chosen(
     """Bank, resolution, score rule, precision and whether embeddings are rooted of `--bank auto`; says on stderr what
     was chosen."""
     from panda_edge.builder.bundle_writer import check_target
-    from panda_train.choose.options import ChooseOptions, check
+    from panda_train.choosing.options import ChooseOptions, check
     from panda_train.progress import waiting
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -176,8 +176,8 @@ def _chosen(
     check_target(main.out)  # before minutes of work
     check(data, asked)
     with waiting("loading torch"):
-        from panda_train.choose.choosing import choose
-        from panda_train.choose.fit_command import arguments, bank_of
+        from panda_train.choosing.choosing import choose
+        from panda_train.choosing.fit_command import arguments, bank_of
     best = choose(data, asked)[0]
     print(f"--bank auto: {' '.join(arguments(best.candidate, best.verdict))}", file=sys.stderr)
     look = best.candidate.look

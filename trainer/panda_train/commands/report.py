@@ -26,6 +26,6 @@ def report(
 
     open_bundle(bundle)
     dataset = open_dataset(data, normal)
-    from panda_train.evaluate.report import write_report
+    from panda_train.evaluation.report import write_report
 
     print_line(str(write_report(bundle, dataset, out, threads, fpr)))

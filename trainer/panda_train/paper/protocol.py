@@ -15,7 +15,7 @@ from panda_edge.builder.progress import Progress, silent
 from panda_edge.errors import PandaError
 from panda_train import backbones
 from panda_train.data import outliers
-from panda_train.fit import check_device, device_of
+from panda_train.fitting import check_device, device_of
 from panda_train.paper.datasets import open_protocol
 from panda_train.paper.options import ALL_METHODS, PaperOptions
 from panda_train.progress import waiting

@@ -13,7 +13,7 @@ import numpy as np
 
 from panda_edge.errors import PandaError
 from panda_edge.whole_file import whole_file
-from panda_train.evaluate.metrics import auroc
+from panda_train.evaluation.metrics import auroc
 
 Row = dict[str, Any]
 

@@ -16,8 +16,8 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.result import Result
 from panda_train.data.folders import Dataset, Sample
 from panda_train.data.mask_pixels import read_masks
-from panda_train.evaluate.pixel_scores import PixelScores
-from panda_train.evaluate.true_regions import TrueRegion, faintest
+from panda_train.evaluation.pixel_scores import PixelScores
+from panda_train.evaluation.true_regions import TrueRegion, faintest
 from panda_train.progress import show
 
 COLUMNS = (

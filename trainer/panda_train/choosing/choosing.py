@@ -13,13 +13,13 @@ from pathlib import Path
 from panda_edge import __version__
 from panda_edge.builder.copies import without_copies
 from panda_train import backbones
-from panda_train.choose.candidates import Look, candidates, looks
-from panda_train.choose.device_speed import slowness
-from panda_train.choose.halving import RUNGS, Halving, Row
-from panda_train.choose.options import ChooseOptions, check_enough
-from panda_train.choose.pictures import judged
-from panda_train.choose.state import State
-from panda_train.choose.trial import OpenLook
+from panda_train.choosing.candidates import Look, candidates, looks
+from panda_train.choosing.device_speed import slowness
+from panda_train.choosing.halving import RUNGS, Halving, Row
+from panda_train.choosing.options import ChooseOptions, check_enough
+from panda_train.choosing.pictures import judged
+from panda_train.choosing.state import State
+from panda_train.choosing.trial import OpenLook
 from panda_train.data.folders import open_dataset
 from panda_train.data.headers import headers_of
 from panda_train.data.held_out import split_normal

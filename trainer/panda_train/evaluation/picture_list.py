@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from panda_edge.printable import printable
-from panda_train.evaluate.scored import Scored, ScoredImage
+from panda_train.evaluation.scored import Scored, ScoredImage
 
 _HEADINGS = ("picture", "it is", "called", "score", "of threshold", "p")
 

@@ -10,10 +10,10 @@ import numpy as np
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.printable import printable
 from panda_train.data.folders import Dataset
-from panda_train.evaluate import metrics
-from panda_train.evaluate.operating_points import operating_points
-from panda_train.evaluate.pixel_scores import PixelScores, pixel_intervals
-from panda_train.evaluate.scored import Scored, ScoredImage, score_images
+from panda_train.evaluation import metrics
+from panda_train.evaluation.operating_points import operating_points
+from panda_train.evaluation.pixel_scores import PixelScores, pixel_intervals
+from panda_train.evaluation.scored import Scored, ScoredImage, score_images
 
 # The image scores that are judged, by the name that the report gives them.
 SCORES = {

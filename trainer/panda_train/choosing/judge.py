@@ -11,9 +11,9 @@ import numpy as np
 
 from panda_edge.decide.calibration import DEFAULT_RULE, RULES, SCORES, Calibration
 from panda_edge.decide.local import local_score, local_scores, normal_map
-from panda_train.choose.trial import Seen, Tried
-from panda_train.evaluate import metrics
-from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.choosing.trial import Seen, Tried
+from panda_train.evaluation import metrics
+from panda_train.evaluation.pixel_scores import PixelScores
 
 _MANY = 20  # normal pictures that judge
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from panda_edge.decide.calibration import Calibration
 from panda_edge.decide.false_alarms import images_needed
-from panda_train.evaluate import metrics
-from panda_train.evaluate.scored import ScoredImage
+from panda_train.evaluation import metrics
+from panda_train.evaluation.scored import ScoredImage
 
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from panda_edge.errors import PandaError
-from panda_train.choose.candidates import Candidate, Look
-from panda_train.choose.judge import Verdict, verdict
-from panda_train.choose.pictures import Judged
-from panda_train.choose.state import State
-from panda_train.choose.trial import OpenLook
+from panda_train.choosing.candidates import Candidate, Look
+from panda_train.choosing.judge import Verdict, verdict
+from panda_train.choosing.pictures import Judged
+from panda_train.choosing.state import State
+from panda_train.choosing.trial import OpenLook
 from panda_train.progress import show
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from panda_edge.errors import DataError, ImageError
 from panda_edge.images.reading import open_image
 from panda_edge.printable import printable
-from panda_train.choose.paint import FAMILIES, families, paint, spans_of
-from panda_train.choose.trial import Shown
+from panda_train.choosing.paint import FAMILIES, families, paint, spans_of
+from panda_train.choosing.trial import Shown
 
 _MOST_HELD_OUT = 100
 _MOST_PIXELS = 400_000_000  # of all pictures that are held in memory, 3 bytes each

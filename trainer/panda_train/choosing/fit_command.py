@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 from panda_edge.banks.settings import BankSettings, own_options
-from panda_train.choose.candidates import Candidate, with_vectors
-from panda_train.choose.judge import Verdict
+from panda_train.choosing.candidates import Candidate, with_vectors
+from panda_train.choosing.judge import Verdict
 
 
 def bank_of(candidate: Candidate, verdict: Verdict) -> BankSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from panda_train.choose.halving import RUNGS, Row
+from panda_train.choosing.halving import RUNGS, Row
 
 
 def frontier(rows: Sequence[Row]) -> list[Row]:

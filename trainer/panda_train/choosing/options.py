@@ -8,7 +8,7 @@ from pathlib import Path
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import DataError, PandaError
 from panda_train import backbones
-from panda_train.choose.device_speed import read_speed
+from panda_train.choosing.device_speed import read_speed
 from panda_train.data.folders import open_dataset
 
 CHART_SUFFIXES = (".png", ".svg")

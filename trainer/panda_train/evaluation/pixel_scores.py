@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from panda_train.evaluate.metrics import step_area
-from panda_train.evaluate.true_regions import labelled
+from panda_train.evaluation.metrics import step_area
+from panda_train.evaluation.true_regions import labelled
 
 PRO_LIMIT = 0.3  # largest false-positive rate that the PRO curve is integrated to
 

@@ -26,9 +26,9 @@ from panda_export.export import build_of, searchable_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, descriptors_of, normal_spreads, write_network
 from panda_export.options import ExportOptions
-from panda_train.choose.candidates import Candidate, Look
-from panda_train.choose.feature_cache import FeatureCache, with_descriptors
-from panda_train.evaluate.pixel_scores import PixelScores
+from panda_train.choosing.candidates import Candidate, Look
+from panda_train.choosing.feature_cache import FeatureCache, with_descriptors
+from panda_train.evaluation.pixel_scores import PixelScores
 from panda_train.resolution import preprocessing_of
 
 _TIMED = 9  # runs of the bare model

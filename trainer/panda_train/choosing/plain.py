@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from panda_train import backbones
-from panda_train.choose.fit_command import arguments, command
-from panda_train.choose.halving import Row
-from panda_train.choose.options import ChooseOptions
+from panda_train.choosing.fit_command import arguments, command
+from panda_train.choosing.halving import Row
+from panda_train.choosing.options import ChooseOptions
 
 
 def in_numbers(data: Path, asked: ChooseOptions, rows: Sequence[Row]) -> dict[str, Any]:

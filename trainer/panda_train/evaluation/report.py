@@ -18,14 +18,14 @@ from panda_edge.inspect.machine import cpu_name
 from panda_edge.printable import rounded
 from panda_edge.visualise.files import write_whole
 from panda_train.data.folders import Dataset
-from panda_train.evaluate import metrics
-from panda_train.evaluate.charts import BLUE, ORANGE, Line, curves, histogram
-from panda_train.evaluate.evaluation import figures
-from panda_train.evaluate.examples import examples
-from panda_train.evaluate.page_style import SORT, STYLE
-from panda_train.evaluate.picture_list import picture_list
-from panda_train.evaluate.pixel_scores import PRO_LIMIT, PixelScores
-from panda_train.evaluate.scored import Scored, score_images
+from panda_train.evaluation import metrics
+from panda_train.evaluation.charts import BLUE, ORANGE, Line, curves, histogram
+from panda_train.evaluation.evaluation import figures
+from panda_train.evaluation.examples import examples
+from panda_train.evaluation.page_style import SORT, STYLE
+from panda_train.evaluation.picture_list import picture_list
+from panda_train.evaluation.pixel_scores import PRO_LIMIT, PixelScores
+from panda_train.evaluation.scored import Scored, score_images
 
 PAGE = "report.html"
 FIGURES = "figures.json"

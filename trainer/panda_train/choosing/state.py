@@ -9,7 +9,7 @@ from typing import Any
 
 from panda_edge.errors import PandaError
 from panda_edge.whole_file import whole_file
-from panda_train.choose.judge import Verdict
+from panda_train.choosing.judge import Verdict
 
 
 class State:

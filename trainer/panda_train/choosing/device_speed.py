@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from panda_edge.errors import PandaError
-from panda_train.choose.candidates import Look
+from panda_train.choosing.candidates import Look
 from panda_train.resolution import Resolution
 
 

@@ -16,7 +16,7 @@ from panda_edge.printable import printable
 from panda_edge.result import Result
 from panda_edge.visualise.overlay import color_scale, outlined, overlay, tinted
 from panda_train.data.mask_pixels import read_masks
-from panda_train.evaluate.scored import Scored, ScoredImage, on_whole_image
+from panda_train.evaluation.scored import Scored, ScoredImage, on_whole_image
 
 _WORST = 6  # of each sort
 _STRIP_SIDE = 240  # pixels
