@@ -11,7 +11,7 @@ from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.history.row import Row
 from panda_edge.stream.history.store import HistoryStore
 from panda_edge.stream.sinks.jsonl import json_bytes
-from panda_edge.stream.sinks.worker import Worker, never
+from panda_edge.stream.sinks.worker import Worker, WorkerSink, never
 
 _LINGER = 1.0  # seconds that frames wait for others, so that a card is written once a second at most
 _CAPACITY, _BATCH = 20_000, 5000
@@ -27,7 +27,7 @@ class _Decision(NamedTuple):
     facts: str
 
 
-class History:
+class History(WorkerSink[Row | _Saved | _Decision]):
     """Writes rows from a thread of its own. Frames that come while the disk is full wait; then the oldest are lost."""
 
     def __init__(
@@ -43,19 +43,9 @@ class History:
         self._store = HistoryStore(path, most_days, most_bytes)
         self._bundle = bundle
         self._known: tuple[Bundle | None, str] = (None, "")
-        self._worker: Worker[Row | _Saved | _Decision] = Worker(
+        self._worker = Worker(
             "history", self._write, say, _weight, _CAPACITY, may_wait=may_wait, batch=_BATCH, linger=_LINGER
         )
-
-    @property
-    def lost(self) -> int:
-        """Frames not kept because the disk was full or too slow."""
-        return self._worker.lost
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether it still failed when it was closed."""
-        return self._worker.gave_up
 
     def outcome(self, outcome: Outcome) -> None:
         bundle = self._bundle()
@@ -72,7 +62,7 @@ class History:
             self._worker.put(_Decision(notice.at, json_bytes(notice.facts).decode()))
 
     def close(self, timeout: float) -> None:
-        self._worker.close(timeout)
+        super().close(timeout)
         if not self._worker.working:
             self._store.close()
 

@@ -14,10 +14,10 @@ from panda_edge.errors import PandaError
 from panda_edge.printable import rounded
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Worker, WorkerSink
 
 
-class JsonLines:
+class JsonLines(WorkerSink[bytes]):
     """One JSON object a line for every frame and notice."""
 
     def __init__(
@@ -28,18 +28,8 @@ class JsonLines:
         release: Callable[[], None],
     ) -> None:
         """write: takes whole lines, all or none of them. may_wait: see Worker."""
-        self._worker: Worker[bytes] = Worker("lines", lambda lines: write(b"".join(lines)), say, len, may_wait=may_wait)
+        self._worker = Worker("lines", lambda lines: write(b"".join(lines)), say, len, may_wait=may_wait)
         self._release = release
-
-    @property
-    def lost(self) -> int:
-        """Lines given up because what writes them failed or hung."""
-        return self._worker.lost
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether it still failed when it was closed."""
-        return self._worker.gave_up
 
     @property
     def broken(self) -> bool:
@@ -53,7 +43,7 @@ class JsonLines:
         self._worker.put(json_bytes(notice_line(notice)) + b"\n")
 
     def close(self, timeout: float) -> None:
-        self._worker.close(timeout)
+        super().close(timeout)
         self._release()
 
 

@@ -13,7 +13,7 @@ from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Worker, WorkerSink
 from panda_edge.stream.weight import lightened, outcome_bytes
 from panda_edge.visualise.files import make_results_folder, png_bytes, remove_leftovers, write_whole
 from panda_edge.visualise.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
@@ -23,7 +23,7 @@ _OURS = re.compile(r"(\d{9})_[\w.-]*\.\w+")
 _SUFFIXES = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif", b"RI": ".webp"}
 
 
-class SavedFrames:
+class SavedFrames(WorkerSink[Outcome]):
     """For each anomalous frame NUMBER_SOURCE_FRAME.png (or the source's own file), _overlay.png and .json.
 
     Numbers go on from what the folder holds, so that they tell the order whatever the clock says.
@@ -51,19 +51,9 @@ class SavedFrames:
         self._bytes = 0
         self._next = 1
         self._take_stock()
-        self._worker: Worker[Outcome] = Worker(
+        self._worker = Worker(
             "saved frames", self._save, say, outcome_bytes, capacity=32, most_bytes=_MOST_BYTES, batch=1
         )
-
-    @property
-    def lost(self) -> int:
-        """Frames not saved, because they came faster than the disk took them or it was full."""
-        return self._worker.lost
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether it still failed when it was closed."""
-        return self._worker.gave_up
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.anomalous:
@@ -73,9 +63,6 @@ class SavedFrames:
 
     def notice(self, notice: Notice) -> None:
         pass
-
-    def close(self, timeout: float) -> None:
-        self._worker.close(timeout)
 
     def _save(self, outcomes: list[Outcome]) -> None:
         for outcome in outcomes:

@@ -23,6 +23,25 @@ def never() -> bool:
     return False
 
 
+class WorkerSink(Generic[T]):
+    """A sink whose work one Worker does: what it says of it, and how it ends."""
+
+    _worker: Worker[T]
+
+    @property
+    def lost(self) -> int:
+        """Items given up: they came faster than they could be worked off, or the work failed or hung."""
+        return self._worker.lost
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it still failed when it was closed."""
+        return self._worker.gave_up
+
+    def close(self, timeout: float) -> None:
+        self._worker.close(timeout)
+
+
 class Worker(Generic[T]):
     """A bounded queue and a thread that works it off in batches; one that fails is tried again, with growing pauses.
 
