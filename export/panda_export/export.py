@@ -29,6 +29,7 @@ from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.process_group import ALONE, ProcessGroup
 from panda_export.augment import augmented
+from panda_export.centres import KMeansCentres
 from panda_export.compare import with_compare
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, write_network
@@ -132,6 +133,7 @@ def build_of(
         extendable=options.extendable,
         progress=progress,
         group=group,
+        centres=KMeansCentres(),
     )
 
 

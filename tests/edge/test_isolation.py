@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -53,6 +54,15 @@ def test_the_commands_run_on_a_device(
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(commands)
     assert len(list((tmp_path / "maps").glob("[!.]*"))) == 2
+
+
+def test_no_file_of_the_device_imports_a_workstations_packages() -> None:
+    for file in sorted(Path(panda_edge.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found = {name.partition(".")[0] for name in names} & set(WORKSTATION)
+            assert not found, f"{file}: imports {', '.join(found)}"
 
 
 def test_the_isolation_isolates() -> None:

@@ -21,6 +21,7 @@ from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.banks.settings import BankSettings, Shrunk
 from panda_edge.bundle.manifest import Level
 from panda_edge.errors import BundleError, PandaError
+from panda_export.centres import KMeansCentres
 
 LEVELS = (Level(16, 2, 2, 8), Level(8, 4, 4, 6), Level(4, 8, 8, 5))
 SIZE, IMAGES = 32, 40
@@ -44,7 +45,7 @@ def bank_bytes(folder: Path, options: BankSettings, levels: tuple[Level, ...] = 
     (folder / "bank").mkdir(parents=True)
     budget = shrunk(options, levels)
     features = FakeFeatures(IMAGES, np.random.default_rng(0), levels)
-    writer = budget.kind.writer(Building(folder, options.layout(levels), IMAGES, seed=0))
+    writer = budget.kind.writer(Building(folder, options.layout(levels), IMAGES, seed=0, centres=KMeansCentres()))
     writer.add(features, [0] * IMAGES)
     writer.close()
     embeddings = features.embedding
@@ -53,7 +54,7 @@ def bank_bytes(folder: Path, options: BankSettings, levels: tuple[Level, ...] = 
         keep_images(folder, levels, kept)
         embeddings = embeddings[kept]
     kept_as = budget.kind.embeddings(options.embeddings, len(embeddings))
-    kept_as.write(folder, embeddings, Asked(None, 50, 0))
+    kept_as.write(folder, embeddings, Asked(None, 50, 0, KMeansCentres()))
     return sum(path.stat().st_size for path in (folder / "bank").iterdir())
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from panda_edge.banks.centres import NO_CENTRES, Centres
 from panda_edge.banks.embeddings import EmbeddingKind
 from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.folder import Bundle
@@ -78,6 +79,7 @@ class Building:
         there: A bundle whose bank of the same kind is where the new one starts; None to start from nothing.
         extendable: Whether to store what a later start needs, where the bank itself does not hold it.
         group: Those who share the work.
+        centres: What makes k-means centres.
     """
 
     folder: Path
@@ -87,6 +89,7 @@ class Building:
     there: Bundle | None = None
     extendable: bool = False
     group: ProcessGroup = ALONE
+    centres: Centres = NO_CENTRES
 
 
 class Room(NamedTuple):

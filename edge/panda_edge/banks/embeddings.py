@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from panda_edge import kernel
+from panda_edge.banks.centres import NO_CENTRES, Centres
 from panda_edge.banks.hnsw_file import check_hnsw_file
 from panda_edge.bundle.fields import whole
 from panda_edge.bundle.folder import Bundle
@@ -95,11 +96,12 @@ class HnswBank:
 
 class Asked(NamedTuple):
     """knn: neighbours that the image score averages, None for the kind's own. neighbors: similar images that will be
-    searched, 0 for all. seed: of every random choice."""
+    searched, 0 for all. seed: of every random choice. centres: what makes k-means centres."""
 
     knn: int | None
     neighbors: int
     seed: int
+    centres: Centres = NO_CENTRES
 
 
 class EmbeddingKind(Protocol):
@@ -193,10 +195,8 @@ class MeanEmbeddings:
         return 4 * size
 
     def write(self, folder: Path, vectors: np.ndarray, asked: Asked) -> Detection:
-        from sklearn.cluster import KMeans  # of a workstation: `extend` has no means to make
-
         means = min(self.means, len(vectors))
-        _write_flat(folder, KMeans(means, n_init=4, random_state=asked.seed).fit(vectors).cluster_centers_)
+        _write_flat(folder, asked.centres.of_embeddings(vectors, means, asked.seed))
         return Detection(self.name, means, min(asked.knn or 1, means))
 
     @staticmethod

@@ -67,7 +67,7 @@ class KMeans:
     def writer(self, building: Building) -> Writer:
         def write(drawn: np.ndarray) -> int:
             means = min(self.means, len(drawn))
-            centres = centres_of(drawn, means, building.seed)
+            centres = building.centres.of_descriptors(drawn, means, building.seed)
             write_parts(building.folder, building.layout.levels, centres, building.layout.dtype)
             return means
 
@@ -100,11 +100,3 @@ class FlatGallery:
     def search(self, query: Query) -> Found:
         squared, _ = self._search.nearest(list(query.levels), query.active_cells)
         return Found(squared)
-
-
-def centres_of(drawn: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """K-means centres (count, channels) of (N, channels)."""
-    from sklearn.cluster import MiniBatchKMeans  # of a workstation: a device only searches centres
-
-    fit = MiniBatchKMeans(count, batch_size=4096, n_init=3, random_state=seed).fit(drawn.astype(np.float32))
-    return np.asarray(fit.cluster_centers_)

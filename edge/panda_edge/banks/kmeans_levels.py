@@ -10,7 +10,7 @@ import numpy as np
 
 from panda_edge import kernel
 from panda_edge.banks.bank import Building, SearchOptions
-from panda_edge.banks.kmeans import MOST_DRAWN, KMeans, centres_of
+from panda_edge.banks.kmeans import MOST_DRAWN, KMeans
 from panda_edge.banks.level_files import grid_of, mean_arrays, unnest, write_parts
 from panda_edge.banks.query import Found, Query
 from panda_edge.banks.samples import DescriptorSample
@@ -80,5 +80,6 @@ class LevelMeansWriter:
             return 0
         count, made = min(self._means, *(len(found) for found in drawn)), self._building
         for level, found in zip(made.layout.levels, drawn, strict=True):
-            write_parts(made.folder, (level,), centres_of(found, count, made.seed), made.layout.dtype)
+            centres = made.centres.of_descriptors(found, count, made.seed)
+            write_parts(made.folder, (level,), centres, made.layout.dtype)
         return count

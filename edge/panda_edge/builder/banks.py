@@ -59,7 +59,7 @@ def write_banks(build: Build) -> Banks:
     tiled = pictures.preprocessing.tiles is not None
     what = "tiles" if tiled else "images"
     shrunk = settings.shrunk(layout, seen.frames + coming, network.embedding_size, what)
-    told = Building(build.staging, layout, coming, build.seed, build.there, build.extendable, group)
+    told = Building(build.staging, layout, coming, build.seed, build.there, build.extendable, group, build.centres)
     writer = shrunk.kind.writer(told) if traits.all_write or group.is_rank_zero else None
     found = features_of(pictures, wanted, stored_frames, network.run, group, traits.all_write, build.progress)
     for frames, features in found:
@@ -130,7 +130,7 @@ def _finished(build: Build, shrunk: Shrunk, stored: int, seen: _Seen) -> Banks:
         write_sizes(build.staging, [seen.sizes[number] for number in np.unique(rows[:, 0]).tolist()])
     neighbors = settings.neighbors or 0
     embeddings = shrunk.kind.embeddings(settings.embeddings, len(vectors))
-    detection = embeddings.write(build.staging, vectors, Asked(settings.knn, neighbors, build.seed))
+    detection = embeddings.write(build.staging, vectors, Asked(settings.knn, neighbors, build.seed, build.centres))
     segmentation = dataclasses.replace(
         Segmentation(shrunk.kind.name, 0, 0, settings.dtype, SIGMA, 0.0, 0.0)
         if there is None

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from panda_edge.banks.centres import NO_CENTRES, Centres
 from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.network import Network
 from panda_edge.builder.pictures import Pictures
@@ -38,6 +39,7 @@ class Build:
         extendable: Whether to store what `extend` needs, where the bank itself does not hold it.
         progress: Where to tell of it.
         group: Those who share the work.
+        centres: What makes k-means centres.
     """
 
     staging: Path
@@ -51,3 +53,4 @@ class Build:
     extendable: bool = False
     progress: Progress = silent
     group: ProcessGroup = ALONE
+    centres: Centres = NO_CENTRES
