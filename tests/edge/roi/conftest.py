@@ -20,9 +20,7 @@ from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
-
-SIDE = 64
-
+from rois import SIDE
 
 Fit = Callable[..., Path]
 

@@ -18,18 +18,9 @@ from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.images.roi import Roi
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.verify import verify
-
-SIDE = 64
-
+from rois import half
 
 Texture = Callable[..., np.ndarray]
-
-
-def half(width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """A mask of the left half."""
-    mask = np.zeros((height, width), dtype=bool)
-    mask[:, : width // 2] = True
-    return mask
 
 
 Fit = Callable[..., Path]

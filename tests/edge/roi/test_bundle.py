@@ -20,19 +20,7 @@ from panda_edge.images.roi import Roi
 from panda_edge.inspect.info import describe, describe_in_words
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.drift import open_drift
-
-SIDE = 64
-
-
-LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
-
-
-def half(width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """A mask of the left half."""
-    mask = np.zeros((height, width), dtype=bool)
-    mask[:, : width // 2] = True
-    return mask
-
+from rois import LEFT, half
 
 Fit = Callable[..., Path]
 

@@ -15,25 +15,9 @@ from panda_edge.errors import ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi import Roi, parse_roi, read_roi
 from panda_edge.images.roi_mask import Rois
-
-SIDE = 64
-
-
-LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
-
+from rois import LEFT, SIDE, half, of_json
 
 Texture = Callable[..., np.ndarray]
-
-
-def half(width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """A mask of the left half."""
-    mask = np.zeros((height, width), dtype=bool)
-    mask[:, : width // 2] = True
-    return mask
-
-
-def of_json(plain: Any) -> Roi:
-    return parse_roi(json.dumps(plain).encode(), "roi.json", "roi.json")
 
 
 class TestReading:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 import pytest
 
 from panda_edge.images.preprocessing import Preprocessing
-from panda_edge.images.roi import Roi, parse_roi
+from panda_edge.images.roi import Roi
 from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
-
-SIDE = 64
-
-
-LEFT = [[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]]
-
-
-def half(width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """A mask of the left half."""
-    mask = np.zeros((height, width), dtype=bool)
-    mask[:, : width // 2] = True
-    return mask
-
-
-def of_json(plain: Any) -> Roi:
-    return parse_roi(json.dumps(plain).encode(), "roi.json", "roi.json")
+from rois import LEFT, SIDE, half, of_json
 
 
 class TestView:
