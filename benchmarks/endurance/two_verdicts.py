@@ -1,6 +1,6 @@
 """How many pictures get two verdicts, over every command that gives one.
 
-    python -m benchmarks.two_verdicts X.panda DATA [Y.panda DATA …]
+    python -m benchmarks.endurance.two_verdicts X.panda DATA [Y.panda DATA …]
 
 DATA: a data set that `panda-train evaluate` reads. Each test picture is judged by `detect` (JSON and CSV), `segment`,
 `watch`, `archive`, `evaluate` and `Detector.detect`, `segment`, `detect_batch` and `segment_stream`. A line a data set:
