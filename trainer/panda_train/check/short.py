@@ -24,7 +24,7 @@ _NAMED = 3  # pictures that a line names
 @dataclass(frozen=True)
 class Seen:
     """distinct: the pictures without copies. unreadable: those that cannot be read, which stay among them. lines: what
-    was seen, one of counts, and one of copies where there are any."""
+    was seen, one of counts where a picture is odd, and one of copies; none where nothing is."""
 
     distinct: Distinct
     unreadable: frozenset[Path]
@@ -37,17 +37,18 @@ def look_through(images: Sequence[Path]) -> Seen:
     looks = [look for look, _ in show(looks_at(places, headers_of(images).white), "look", len(places))]
     distinct = taken_once(images, [look.colours for look in looks])
     unreadable = frozenset(look.place.path for look in looks if look.error)
-    return Seen(distinct, unreadable, (_counted(looks), *([distinct.said] if distinct.said else [])))
+    return Seen(distinct, unreadable, tuple(line for line in (_counted(looks), distinct.said) if line))
 
 
 def _counted(looks: Sequence[Look]) -> str:
+    """Empty where nothing is odd: the summary of `fit` counts the pictures in any case."""
     readable = [look for look in looks if not look.error]
-    parts = [f"{len(looks)} pictures"]
+    parts = []
     if len(readable) < len(looks):
         parts.append(f"{len(looks) - len(readable)} cannot be read")
     for finding in quality_findings(readable):
         parts.append(f"{len(finding.paths)} {finding.kind} ({_named(finding.paths)})")
-    return f"check: {', '.join(parts)}"
+    return f"check: {', '.join([f'{len(looks)} pictures', *parts])}" if parts else ""
 
 
 def far_from_others(bundle: Path, images: Sequence[Path]) -> list[str]:
