@@ -34,12 +34,12 @@ def test_pixels_that_nobody_looks_at_do_not_count() -> None:
     random = np.random.default_rng(3)
     heat, mask = random.random((20, 24)).astype(np.float32), random.random((20, 24)) < 0.1
     heat[mask] += 0.5
-    active_cells = np.zeros((20, 24), dtype=bool)
-    active_cells[:, :12] = True
+    active = np.zeros((20, 24), dtype=bool)
+    active[:, :12] = True
     blind = heat.copy()
-    blind[~active_cells] = np.nan
+    blind[~active] = np.nan
     some, part = PixelScores(), PixelScores()
-    some.add(blind, mask, active_cells)
+    some.add(blind, mask, active)
     part.add(heat[:, :12], mask[:, :12])
     assert some.auroc() == part.auroc()
     assert some.pro() == part.pro()

@@ -123,7 +123,7 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
     leave_one_out = options.held_out is None and not _fits_scores(options) and options.bank.kind.traits.stores_frames
     kept, held_out = split_normal(normal.paths, 0 if leave_one_out else options.held_out, options.seed)
     preprocessing = preprocessing_of(options.resolution, normal.paths, quiet=not group.is_rank_zero)
-    active_cells = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
+    in_roi = preprocessing if roi is None else replace(preprocessing, rois=Rois(roi))
     torch.manual_seed(options.seed)
     device = device_of(options.device)
     backbone, facts = _adapted(kept, preprocessing, out, options, device, group)
@@ -131,7 +131,7 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
         out,
         backbone,
         kept,
-        active_cells,
+        in_roi,
         ExportOptions(
             method={"name": options.method, **facts},
             bank=options.bank,

@@ -35,10 +35,10 @@ class PixelScores:
         self._pending: list[tuple[np.ndarray, np.ndarray]] = []
         self._pending_codes = 0
 
-    def add(self, heatmap: np.ndarray, mask: np.ndarray, active_cells: np.ndarray | None = None) -> None:
+    def add(self, heatmap: np.ndarray, mask: np.ndarray, active: np.ndarray | None = None) -> None:
         """Count one image: heatmap float (H, W), mask bool (H, W) of its true pixels (all False for a normal image).
 
-        active_cells: the pixels that count, bool (H, W); None for all.
+        active: the pixels that count, bool (H, W); None for all.
 
         A map with a NaN, or without a pixel, leaves all figures undefined.
         """
@@ -47,8 +47,8 @@ class PixelScores:
         if heatmap.shape != mask.shape or heatmap.ndim != 2:
             raise ValueError(f"heat map {heatmap.shape} and mask {mask.shape} must have one shape (H, W)")
         self.images += 1
-        seen = heatmap.ravel() if active_cells is None else heatmap[active_cells]
-        mask = mask if active_cells is None else mask & active_cells
+        seen = heatmap.ravel() if active is None else heatmap[active]
+        mask = mask if active is None else mask & active
         if seen.size == 0 or np.isnan(seen.min()):
             self._nan = True
             return

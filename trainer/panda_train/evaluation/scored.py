@@ -105,8 +105,8 @@ def score_images(
             mask = None
         if mask is not None:
             where = result.view.roi_mask
-            active_cells = None if where is None else where.judged
-            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask), active_cells)
+            active = None if where is None else where.judged
+            pixels = _counted(result.heatmap, detector.preprocessing.apply_mask(mask), active)
             by_kind.setdefault(sample.kind, PixelScores()).merge(pixels)
             if native or sample.anomalous:
                 heatmap = on_whole_image(result)
@@ -179,7 +179,7 @@ def _active(result: Result) -> np.ndarray | None:
     return None if where is None else where.on_picture(np.arange(width) + 0.5, np.arange(height) + 0.5, (width, height))
 
 
-def _counted(heatmap: np.ndarray, mask: np.ndarray, active_cells: np.ndarray | None) -> PixelScores:
+def _counted(heatmap: np.ndarray, mask: np.ndarray, active: np.ndarray | None) -> PixelScores:
     pixels = PixelScores()
-    pixels.add(heatmap, mask, active_cells)
+    pixels.add(heatmap, mask, active)
     return pixels
