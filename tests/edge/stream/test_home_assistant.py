@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.lib.plc import free_port
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.sinks.mqtt import Mqtt
-
-sys.path.insert(0, str(Path(__file__).parent))
-from plc_server import free_port
 
 
 def test_one_retained_message(tmp_path: Path) -> None:

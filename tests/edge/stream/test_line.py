@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 import sys
@@ -14,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from benchmarks.lib.plc import Plc, free_port
 from PIL import Image
 
 import panda_edge
@@ -22,9 +24,6 @@ from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.line.address import Timing, parse_line
 from panda_edge.stream.line.line import Line
 from panda_edge.stream.line.signals import Limits, Signals, signals_of
-
-sys.path.insert(0, str(Path(__file__).parent))
-from plc_server import Plc, free_port
 
 
 def eventually(holds: Callable[[], Any], within: float = 20.0) -> Any:
@@ -226,6 +225,24 @@ class TestModbus:
         eventually(lambda: plc.coil(8)[0])
         line.close(10)
         assert plc.coil(8) == plc.coil(12) == [False] * 4
+
+    def test_no_count_is_seen_beside_the_ok_of_another(self, judged: dict[str, Outcome]) -> None:
+        """The PLC may look between any two requests: an OK that still stands must not meet the next one's count."""
+        pytest.importorskip("pymodbus", reason="needs pymodbus: pip install 'panda-edge[plc]'")
+        from panda_edge.stream.line.modbus import ModbusOutput
+
+        seen: list[tuple[bool, int, int]] = []
+        plc = Plc(lambda coils, registers: seen.append((coils[0], registers[1], registers[3])))
+        output = ModbusOutput(parse_line(f"modbus://127.0.0.1:{plc.port}"), 1)
+        told = [("ok", 1), ("ng", 2), ("ok", 3), ("ok", 4), ("odd", 5), ("ok", 6)]
+        for name, count in told:
+            output.write(0, signals_of(judged[name], Limits(), count))
+        output.close()
+        plc.stop()
+        assert {count for ok, count, _ in seen if ok} == {1, 3, 4, 6}
+        assert [state for ok, _, state in seen if ok and state != 1] == []
+        once = [count for was, now in itertools.pairwise(seen) for count in (now[1],) if was[0] and now[0]]
+        assert once == []  # between two OKs it is off
 
     def test_a_plc_that_starts_anew_is_told_again(
         self, plc: Plc, make_line: Callable[..., Any], judged: dict[str, Outcome]

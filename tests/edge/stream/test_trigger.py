@@ -7,7 +7,6 @@ import json
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.lib.plc import Plc, free_port
 from PIL import Image
 
 from panda_edge.detector import load
@@ -28,9 +28,6 @@ from panda_edge.stream.loop import Loop, LoopOptions
 from panda_edge.stream.trigger.address import parse_trigger
 from panda_edge.stream.trigger.open import listen
 from panda_edge.stream.trigger.triggers import Triggers
-
-sys.path.insert(0, str(Path(__file__).parent))
-from plc_server import Plc, free_port
 
 
 class Shown:

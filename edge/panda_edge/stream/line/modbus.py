@@ -17,7 +17,8 @@ class ModbusOutput:
     """Coils from `coil` on, four a source: OK, NG, not judged, warn. Holding registers from `register` on: a heartbeat
     that counts, then three a source: count of verdicts, 1000 × severity, state (0 nothing, 1 OK, 2 NG, 3 not judged).
 
-    The registers are written first, so that they hold when a coil rises; a source's coils change in one request.
+    A PLC may look between two requests. So a source's coils are taken back first, then its registers are written, then
+    the coils rise: no count is ever seen beside the OK of another product.
     """
 
     def __init__(self, address: LineAddress, sources: int) -> None:
@@ -30,15 +31,21 @@ class ModbusOutput:
         if max(self._coil + _COILS * sources, self._register + 1 + _REGISTERS * sources) > 65_536:
             raise PandaError("--line modbus: coils or registers beyond 65535; give smaller coil= and register=")
         self.name = f"modbus://{address.host}:{address.port}"
+        self._dark: set[int] = set()  # sources whose coils are known to be off: a run that was killed left some on
         client, self._error = imported("--line")
         self._client: Any = client(address.host, port=address.port, timeout=_SECONDS, retries=0)
 
     def write(self, source: int, signals: Signals) -> None:
         severity = min(round(signals.severity * 1000), 65_535)
-        first = self._register + 1 + _REGISTERS * source
-        self._ask("write_registers", first, [signals.count, severity, signals.state])
+        register, coil = self._register + 1 + _REGISTERS * source, self._coil + _COILS * source
+        if source not in self._dark:
+            self._ask("write_coils", coil, [False] * _COILS)
+            self._dark.add(source)
+        self._ask("write_registers", register, [signals.count, severity, signals.state])
         coils = [signals.ok, signals.ng, signals.not_judged, signals.warn]
-        self._ask("write_coils", self._coil + _COILS * source, coils)
+        if any(coils):
+            self._dark.discard(source)
+            self._ask("write_coils", coil, coils)
 
     def beat(self, count: int) -> None:
         self._ask("write_registers", self._register, [count])
