@@ -135,8 +135,8 @@ def measure(times: int, rows: ResultsFile) -> None:
 
 def add(rows: ResultsFile, row: dict[str, Any], answers: list[tuple[float, int] | None], own_ms: list[float]) -> None:
     """Put a part's answers into the row. beyond: by whole milliseconds, rounded up."""
-    beyond, states = Counter({int(ms): count for ms, count in row.get("beyond", {}).items()}), Counter(row.get("states"))
-    whole = Counter({int(ms): count for ms, count in row.get("whole", {}).items()})
+    beyond, whole = (Counter({int(ms): n for ms, n in row.get(name, {}).items()}) for name in ("beyond", "whole"))
+    states = Counter(row.get("states"))
     for answer, own in zip(answers, own_ms, strict=True):
         if answer is None or answer[1] == 3:
             states["unanswered" if answer is None else "not judged"] += 1
