@@ -13,15 +13,13 @@ import pytest
 from panda_edge.errors import PandaError
 from panda_edge.stream.sinks import jsonl, worker
 from panda_edge.stream.sinks.jsonl import RotatedFile
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Room, Worker
 
 
 class TestWorker:
     def test_everything_in_order(self) -> None:
         done: list[int] = []
-        work: Worker[int] = Worker(
-            "t", done.extend, lambda line: None, lambda item: 1, may_wait=lambda: True, capacity=3
-        )
+        work: Worker[int] = Worker("t", done.extend, lambda line: None, lambda item: 1, lambda: True, Room(3))
         for number in range(500):
             work.put(number)
         work.close(5)
@@ -35,7 +33,7 @@ class TestWorker:
             go.wait(5)
             done.extend(batch)
 
-        work: Worker[int] = Worker("t", hang, lambda line: None, lambda item: 1, capacity=10, batch=1)
+        work: Worker[int] = Worker("t", hang, lambda line: None, lambda item: 1, room=Room(10, batch=1))
         started = time.monotonic()
         for number in range(100):
             work.put(number)
@@ -70,7 +68,7 @@ class TestWorker:
         def fail(batch: list[int]) -> None:
             raise PandaError("never")
 
-        work: Worker[int] = Worker("t", fail, said.append, lambda item: 1, may_wait=lambda: True, capacity=2)
+        work: Worker[int] = Worker("t", fail, said.append, lambda item: 1, may_wait=lambda: True, room=Room(2))
         for number in range(7):
             work.put(number)
         started = time.monotonic()

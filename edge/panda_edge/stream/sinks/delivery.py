@@ -11,7 +11,7 @@ from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.spool import Event, Spool
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Room, Worker
 from panda_edge.stream.started import start
 from panda_edge.stream.why import why
 
@@ -51,8 +51,8 @@ class Deliveries:
             spool.add,
             lambda line: say("spool", line),
             lambda event: len(event[1]),
-            capacity=10_000,
-            may_wait=may_wait,
+            may_wait,
+            Room(10_000),
         )
         self._stop = Flag()
         self._receivers = receivers

@@ -18,7 +18,7 @@ from panda_edge.stream.drift import SourceDrift, Start
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import utc
 from panda_edge.stream.loop import Loop
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Room, Worker
 from panda_edge.visualise.files import write_whole
 
 DEFAULT_ALPHA = 0.01
@@ -96,7 +96,7 @@ class Drift:
                 lambda states: write_whole(file, states[-1]),
                 lambda line: say("sink", str(file), line),
                 len,
-                capacity=1,
+                room=Room(1),
             )
 
     def outcome(self, outcome: Outcome) -> None:

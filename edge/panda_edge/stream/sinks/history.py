@@ -11,7 +11,7 @@ from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.history.row import Row
 from panda_edge.stream.history.store import HistoryStore
 from panda_edge.stream.sinks.jsonl import json_bytes
-from panda_edge.stream.sinks.worker import Worker, WorkerSink, never
+from panda_edge.stream.sinks.worker import Room, Worker, WorkerSink, never
 
 _LINGER = 1.0  # seconds that frames wait for others, so that a card is written once a second at most
 _CAPACITY, _BATCH = 20_000, 5000
@@ -44,7 +44,7 @@ class History(WorkerSink[Row | _Saved | _Decision]):
         self._bundle = bundle
         self._known: tuple[Bundle | None, str] = (None, "")
         self._worker = Worker(
-            "history", self._write, say, _weight, _CAPACITY, may_wait=may_wait, batch=_BATCH, linger=_LINGER
+            "history", self._write, say, _weight, may_wait, Room(_CAPACITY, batch=_BATCH, linger=_LINGER)
         )
 
     def outcome(self, outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
-from panda_edge.stream.sinks.worker import Worker, WorkerSink
+from panda_edge.stream.sinks.worker import Room, Worker, WorkerSink
 from panda_edge.stream.weight import lightened, outcome_bytes
 from panda_edge.visualise.files import make_results_folder, png_bytes, remove_leftovers, write_whole
 from panda_edge.visualise.overlay import MAX_OVERLAY_SIDE, color_scale, overlay
@@ -51,9 +51,7 @@ class SavedFrames(WorkerSink[Outcome]):
         self._bytes = 0
         self._next = 1
         self._take_stock()
-        self._worker = Worker(
-            "saved frames", self._save, say, outcome_bytes, capacity=32, most_bytes=_MOST_BYTES, batch=1
-        )
+        self._worker = Worker("saved frames", self._save, say, outcome_bytes, room=Room(32, _MOST_BYTES, batch=1))
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.anomalous:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
@@ -42,6 +43,17 @@ class WorkerSink(Generic[T]):
         self._worker.close(timeout)
 
 
+@dataclass(frozen=True)
+class Room:
+    """What may wait for a worker. items, bytes: at most so many; one item of more bytes waits alone. batch: items that
+    are worked on at once. linger: seconds that a first item waits for others of its batch."""
+
+    items: int = 1000
+    bytes: int = 16_000_000
+    batch: int = 256
+    linger: float = 0.0
+
+
 class Worker(Generic[T]):
     """A bounded queue and a thread that works it off in batches; one that fails is tried again, with growing pauses.
 
@@ -55,27 +67,20 @@ class Worker(Generic[T]):
         work: Callable[[list[T]], None],
         say: Callable[[str], None],
         weigh: Callable[[T], int],
-        capacity: int = 1000,
-        most_bytes: int = 16_000_000,
         may_wait: Callable[[], bool] = never,
-        batch: int = 256,
-        linger: float = 0.0,
+        room: Room = Room(),
     ) -> None:
         """work: raises OSError or PandaError where it failed, and did then nothing of the batch; BrokenPipeError ends
         the worker, as nobody reads any more; a batch that fails in another way is lost. say: one line, when it begins
-        to fail and when it works again. weigh: bytes of an item, of which `most_bytes` wait; a larger one waits alone.
-        may_wait: asked twice a second by a caller for whose item there is no room. linger: seconds that a first item
-        waits for others of its batch. Raises PandaError."""
+        to fail and when it works again. weigh: bytes of an item.
+        may_wait: asked twice a second by a caller for whose item there is no room. Raises PandaError."""
         self.lost = 0
         self.broken = self.gave_up = False
         self._work = work
         self._say = say
         self._weigh = weigh
-        self._capacity = capacity
-        self._most_bytes = most_bytes
         self._may_wait = may_wait
-        self._batch = batch
-        self._linger = linger
+        self._room = room
         self._queue: deque[T] = deque()
         self._bytes = 0
         self._changed = Condition()
@@ -117,7 +122,7 @@ class Worker(Generic[T]):
     def _has_room(self, size: int) -> bool:
         if not self._queue:
             return True
-        return len(self._queue) < self._capacity and self._bytes + size <= self._most_bytes
+        return len(self._queue) < self._room.items and self._bytes + size <= self._room.bytes
 
     def _take(self) -> T:
         item = self._queue.popleft()
@@ -130,8 +135,8 @@ class Worker(Generic[T]):
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 if not self._queue:
                     return
-                self._changed.wait_for(lambda: self._closing or len(self._queue) >= self._batch, self._linger)
-                batch = [self._take() for _ in range(min(self._batch, len(self._queue)))]
+                self._changed.wait_for(lambda: self._closing or len(self._queue) >= self._room.batch, self._room.linger)
+                batch = [self._take() for _ in range(min(self._room.batch, len(self._queue)))]
                 self._changed.notify_all()
             if not self._done(batch):
                 return
