@@ -28,7 +28,8 @@ from panda_edge.images.inputs import images_below
 from panda_edge.images.reading import open_image
 from panda_edge.inspect.machine import memory_mb
 from panda_edge.stream.frame import Picture
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.metrics import MetricsServer
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 
@@ -88,7 +89,7 @@ def main() -> None:
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     told: list[str] = []
-    options = LoopOptions(frozen_after=0)
+    options = FrameOptions(frozen_after=0)
     loop = Loop(lambda: load(given.bundle, 1), [Again(given.folder)], options, lambda notice: told.append(notice.text))
     rates: dict[bool, list[float]] = {False: [], True: []}
     costs: dict[bool, list[float]] = {False: [], True: []}

@@ -37,7 +37,8 @@ from panda_edge.detector import Detector, Result, load
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream import capture
 from panda_edge.stream.frame import Notice, Picture, SourceLost
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks import jsonl
 from panda_edge.stream.sinks.delivery import Deliveries
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
@@ -182,7 +183,7 @@ def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> Non
 
     sources = [Camera("one", images, True, times), Camera("two", images, True, times),
                Camera("three", images, False, times)]  # fmt: skip
-    loop = Loop(lambda: StandIn(load(path), result, random), sources, LoopOptions(frozen_after=0), notify)  # type: ignore[arg-type, return-value]
+    loop = Loop(lambda: StandIn(load(path), result, random), sources, FrameOptions(frozen_after=0), notify)  # type: ignore[arg-type, return-value]
     receiver = Visitors("receiver", 0, 0)
     stack.callback(receiver.close)
     lines = Lines()

@@ -26,7 +26,8 @@ from benchmarks.lib.subject import Subject, open_subject, say
 from panda_edge.detector import load
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.frame import Outcome, Picture, SourceLost
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.spool import Spool
 
 STREAM_SECONDS, FPS, SIZE = 30, 30, (640, 480)
@@ -94,7 +95,7 @@ def stream_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
     video = folder / "v.mp4"
     write_video(video, frames(subject, STREAM_SECONDS * FPS))
     detector = load(gaussian(subject))
-    loop = Loop(lambda: detector, [Paced(video)], LoopOptions(frozen_after=0))
+    loop = Loop(lambda: detector, [Paced(video)], FrameOptions(frozen_after=0))
     latencies, own, judged, dropped = [], [], 0, 0
     for outcome in loop.outcomes():
         dropped += outcome.dropped
@@ -153,14 +154,14 @@ def losses_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
                 raise SourceLost("list: broke off")
 
     runs, told = 0, []
-    loop = Loop(lambda: load(path), [Breaking(images, 10)], LoopOptions(frozen_after=0), lambda n: told.append(n.kind))
+    loop = Loop(lambda: load(path), [Breaking(images, 10)], FrameOptions(frozen_after=0), lambda n: told.append(n.kind))
     numbers = [outcome.frame.number for outcome in loop.outcomes()]
     rows.update("source broke off", times=told.count("source_lost"), back=told.count("source_back"),
                 frames=len(numbers), in_order=numbers == list(range(1, 10 * (LOSSES + 1) + 1)))  # fmt: skip
     told.clear()
     count, asked = 4000, 0
     loop = Loop(
-        lambda: load(path), [Endless(images, count)], LoopOptions(frozen_after=0), lambda n: told.append(n.kind)
+        lambda: load(path), [Endless(images, count)], FrameOptions(frozen_after=0), lambda n: told.append(n.kind)
     )
     numbers = []
     for outcome in loop.outcomes():

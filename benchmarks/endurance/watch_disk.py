@@ -22,7 +22,8 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import open_subject, say
 from panda_edge.detector import load
 from panda_edge.stream.frame import Notice
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sinks.spool import Spool
@@ -57,7 +58,7 @@ def run(disk: Path) -> None:
         for sink in sinks:
             sink.notice(notice)
 
-    loop = Loop(lambda: detector, [Endless(images, FRAMES)], LoopOptions(frozen_after=0), notify)
+    loop = Loop(lambda: detector, [Endless(images, FRAMES)], FrameOptions(frozen_after=0), notify)
     options = SinkOptions(
         jsonl=str(disk / "w.jsonl"), save=disk / "saved", quota_bytes=60_000_000, send="all",
         webhook="http://127.0.0.1:9/", spool=disk / "spool",

@@ -28,7 +28,8 @@ from benchmarks.endurance.watch import FPS, Endless, Paced, conditions, frames, 
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import open_subject, say
 from panda_edge.detector import Detector, load
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 
 TURNS = int(os.environ.get("PANDA_PAGE_TURNS", "5"))
@@ -105,7 +106,7 @@ class Measured:
 
 def measure(detector: Detector, source: Any, code: str | None, arguments: list[str]) -> Measured:
     told: list[str] = []
-    loop = Loop(lambda: detector, [source], LoopOptions(frozen_after=0), lambda notice: told.append(notice.text))
+    loop = Loop(lambda: detector, [source], FrameOptions(frozen_after=0), lambda notice: told.append(notice.text))
     with ExitStack() as stack:
         sinks = open_sinks(SinkOptions(http="127.0.0.1:0", jsonl="/dev/null"), loop, lambda: not source.live, stack)
         port = told[0].rpartition(" ")[2]

@@ -31,7 +31,8 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
 from panda_edge.detector import Detector, load
 from panda_edge.result import Result
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 
@@ -73,7 +74,7 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         files, threads = open_files(), threading.active_count()
         loop = Loop(
-            lambda: detector, [Endless(images, WARM[kind] + WANTED[kind] - before)], LoopOptions(frozen_after=0)
+            lambda: detector, [Endless(images, WARM[kind] + WANTED[kind] - before)], FrameOptions(frozen_after=0)
         )
         options = SinkOptions(
             jsonl=str(Path(folder) / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=Path(folder) / "saved",

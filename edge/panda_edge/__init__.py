@@ -16,14 +16,27 @@ from panda_edge.errors import BundleError, DataError, ImageError, PandaError
 if TYPE_CHECKING:
     from panda_edge.detector import Detector, load
     from panda_edge.result import Result
+    from panda_edge.stream.frame_options import FrameOptions
     from panda_edge.stream.watch import watch
 
 __version__ = "0.1.0"
-__all__ = ["BundleError", "DataError", "Detector", "ImageError", "PandaError", "Result", "__version__", "load", "watch"]
+__all__ = [
+    "BundleError",
+    "DataError",
+    "Detector",
+    "FrameOptions",
+    "ImageError",
+    "PandaError",
+    "Result",
+    "__version__",
+    "load",
+    "watch",
+]
 
 _LAZY = {
     "Detector": "panda_edge.detector",
     "Result": "panda_edge.result",
+    "FrameOptions": "panda_edge.stream.frame_options",
     "load": "panda_edge.detector",
     "watch": "panda_edge.stream.watch",
 }

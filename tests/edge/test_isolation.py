@@ -82,7 +82,7 @@ def test_an_import_pulls_in_nothing_heavy() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(panda_edge.__all__) <= {*dir(panda_edge), "Detector", "Result", "load", "watch"}
+    assert set(panda_edge.__all__) <= {*dir(panda_edge), "Detector", "FrameOptions", "Result", "load", "watch"}
     for name in panda_edge.__all__:
         assert getattr(panda_edge, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'segmenter'"):

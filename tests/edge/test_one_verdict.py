@@ -68,7 +68,11 @@ def test_every_command_and_function_says_the_same(
     for command in commands:
         found = lines(*command, "--fpr", FPR)
         assert [(pytest.approx(line["score"], rel=1e-6), line["anomalous"]) for line in found] == expected, command
-    watched = [o.result for o in panda_edge.watch(bundle, str(folder), once=True, fpr=FPR) if o.result is not None]
+    watched = [
+        o.result
+        for o in panda_edge.watch(panda_edge.load(bundle, fpr=FPR), str(folder), once=True)
+        if o.result is not None
+    ]
     assert verdicts(sorted(watched, key=lambda result: result.score)) == sorted(expected)
     kept = score_part(Archive(folder, bundle, FPR), sha256(bundle / MANIFEST_NAME), paths)
     assert [(pytest.approx(line["score"], rel=1e-6), line["anomalous"]) for line in kept] == expected

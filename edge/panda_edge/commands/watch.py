@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -224,6 +225,8 @@ def watch(
     from panda_edge.stream.asked import Asked, signals
 
     with signals(Asked()) as asked:  # from now on: a SIGHUP while the libraries are read must not end it
+        from panda_edge.detector import load
+        from panda_edge.stream.frame_options import FrameOptions
         from panda_edge.stream.run import RunOptions, run_watch
         from panda_edge.stream.sinks.open import SinkOptions
 
@@ -253,21 +256,12 @@ def watch(
             collect=collect,
         )
         options = RunOptions(
-            bundle=bundle,
+            load=partial(load, bundle, threads, provider, epsilon, fpr, require_signature, roi),
             sources=tuple(sources),
             once=once,
             new_only=new_only,
-            every=every,
-            max_fps=max_fps,
-            drop=None if drop is None else drop.value,
             raw=raw,
-            frozen_after=frozen_after,
-            fpr=fpr,
-            roi=roi,
-            epsilon=epsilon,
-            threads=threads,
-            provider=provider,
-            require_signature=require_signature,
+            frames=FrameOptions(every, max_fps, None if drop is None else drop.value, frozen_after),
             trigger=trigger,
             drift=drift,
             drift_state=drift_state,

@@ -20,8 +20,9 @@ from panda_edge.result import Result
 from panda_edge.stream.asked import Asked
 from panda_edge.stream.capture import Capture, SourceState
 from panda_edge.stream.frame import Frame, Gate, Notice, Outcome, Source
+from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.inbox import Inbox
-from panda_edge.stream.judgeable import FROZEN_AFTER, PictureCheck, normal_range
+from panda_edge.stream.judgeable import PictureCheck, normal_range
 from panda_edge.stream.pace import Pace
 from panda_edge.stream.started import started
 from panda_edge.stream.why import why
@@ -32,19 +33,6 @@ _LONGEST_BURST = 64  # frames that are judged in one pipelined run, before the l
 _FAREWELL = 2.0  # seconds that a source's thread is given to end
 
 
-@dataclass(frozen=True)
-class LoopOptions:
-    """drop: `old` gives up frames that newer ones overtake, `never` lets sources wait, None is `old` for cameras and
-    `never` for files. every, max_fps: see Pace. frozen_after: see PictureCheck. gate: says which of
-    the pictures that every and max_fps leave are judged."""
-
-    drop: str | None = None
-    every: int = 1
-    max_fps: float | None = None
-    frozen_after: float = FROZEN_AFTER
-    gate: Gate | None = None
-
-
 class Loop:
     """Judges what the sources give. `outcomes` is run by one thread; the other methods may be called from any."""
 
@@ -52,16 +40,16 @@ class Loop:
         self,
         load: Callable[[], Detector],
         sources: Sequence[Source],
-        options: LoopOptions = LoopOptions(),
+        options: FrameOptions = FrameOptions(),
         notify: Callable[[Notice], None] = lambda notice: None,
         beat: Callable[[], None] = lambda: None,
         asked: Asked | None = None,
+        gate: Gate | None = None,
     ) -> None:
         """load: opens the bundle, now and at every `reload`. notify: is told what is not of one frame, by any thread.
-        beat: is called at least twice a second, by the loop itself. asked: flags that are looked at as often.
-        Raises what `load` raises."""
+        beat: is called at least twice a second, by the loop itself. asked: flags that are looked at as often. gate:
+        says which of the pictures that `options` leave are judged. Raises what `load` raises."""
         self._load = load
-        self._options = options
         self._notify = notify
         self._beat = beat
         self._asked = asked or Asked()
@@ -78,20 +66,11 @@ class Loop:
         first = _Loaded.of(load())
         self.detector = first.detector
         self._check = PictureCheck(first.normal, first.detector.preprocessing, options.frozen_after)
-        drops = [options.drop == "old" if options.drop else source.live for source in sources]
+        drops = [options.drops(source.live) for source in sources]
         self._inbox = Inbox([_DEPTH_DROPPING if drop else _DEPTH_WAITING for drop in drops])
         self._live = {source.name: source.live for source in sources}
         self._captures = [
-            Capture(
-                i,
-                source,
-                self._inbox,
-                Pace(options.every, options.max_fps),
-                drops[i],
-                self.say,
-                self._stop,
-                options.gate,
-            )
+            Capture(i, source, self._inbox, Pace(options.every, options.max_fps), drops[i], self.say, self._stop, gate)
             for i, source in enumerate(sources)
         ]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from panda_edge.detector import Detector, load
+from panda_edge.detector import Detector
 from panda_edge.errors import PandaError
 from panda_edge.printable import printable
 from panda_edge.stream.asked import Asked, signals
 from panda_edge.stream.frame import Notice, Outcome
-from panda_edge.stream.loop import Loop, LoopOptions
-from panda_edge.stream.setup import check_options, open_sources
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
+from panda_edge.stream.setup import open_sources
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, check_drift, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
@@ -29,23 +31,14 @@ from panda_edge.stream.why import why
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the command line asked for; see `panda_edge.watch`."""
+    """What the command line asked for; see `panda_edge.watch`. load: opens the bundle, now and at every SIGHUP."""
 
-    bundle: Path
+    load: Callable[[], Detector]
     sources: tuple[str, ...]
-    once: bool
-    every: int
-    max_fps: float | None
-    drop: str | None
-    raw: str | None
-    frozen_after: float
-    fpr: float
-    roi: Path | None
-    epsilon: float
-    threads: int | None
-    provider: str
-    require_signature: str | None = None
+    once: bool = False
     new_only: bool = False
+    raw: str | None = None
+    frames: FrameOptions = FrameOptions()
     drift: float = DEFAULT_ALPHA
     drift_state: Path | None = None
     trigger: str | None = None
@@ -58,7 +51,6 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
     if asked is None:
         with signals(Asked()) as asked:
             return run_watch(options, asked)
-    check_options(options.every, options.max_fps, options.drop, options.frozen_after)
     check_drift(options.drift, options.drift_state)
     _check_save(options)
     trigger = None if options.trigger is None else parse_trigger(options.trigger)
@@ -85,25 +77,10 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
         for sink in sinks:
             sink.notice(notice)
 
-    loop = Loop(
-        lambda: load(
-            options.bundle,
-            options.threads,
-            options.provider,
-            options.epsilon,
-            options.fpr,
-            options.require_signature,
-            options.roi,
-        ),
-        sources,
-        LoopOptions(options.drop, options.every, options.max_fps, options.frozen_after, triggers),
-        notify,
-        systemd.beat,
-        asked,
-    )
+    loop = Loop(options.load, sources, options.frames, notify, systemd.beat, asked, triggers)
     loops.append(loop)
     _warn_of(loop.detector)
-    patient = options.drop == "never" if options.drop else not any(source.live for source in sources)
+    patient = not any(options.frames.drops(source.live) for source in sources)
     with ExitStack() as stack:
         drift = open_drift(loop, options.drift, options.drift_state)
         sinks += open_sinks(options.sinks, loop, lambda: patient and not asked.end, stack, drift, triggers)

@@ -12,18 +12,6 @@ from panda_edge.stream.sources.address import open_source
 from panda_edge.stream.sources.folder import FolderSource
 
 
-def check_options(every: int, max_fps: float | None, drop: str | None, frozen_after: float) -> None:
-    """Raise PandaError where an option of the loop is out of its range."""
-    if every < 1:
-        raise PandaError(f"--every {every}: give 1 (every frame) or more")
-    if max_fps is not None and not 0 < max_fps <= 10_000:
-        raise PandaError(f"--max-fps {max_fps:g}: expected a rate above 0")
-    if drop not in (None, "old", "never"):
-        raise PandaError(f"--drop {drop}: expected old or never")
-    if not 0 <= frozen_after <= 86_400:
-        raise PandaError(f"--frozen-after {frozen_after:g}: expected seconds, 0 for never")
-
-
 def open_sources(
     given: Sequence[str], once: bool, raw: tuple[int, int, int] | None, decode: Decode, new_only: bool = False
 ) -> list[Source]:

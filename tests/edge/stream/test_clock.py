@@ -51,7 +51,9 @@ def test_a_clock_set_back_loses_and_reorders_nothing(
             Spool(tmp_path / "s", ["receiver"]), [receiver], True, lambda: True, lambda name, line: said.append(line)
         ),
     ]
-    outcomes = panda_edge.watch(bundle_path, str(incoming), threads=1, fpr=0.999, notify=notices.append)
+    outcomes = panda_edge.watch(
+        panda_edge.load(bundle_path, threads=1, fpr=0.999), str(incoming), notify=notices.append
+    )
     taken = []
     for number, shift in enumerate([0.0, -YEAR, YEAR, -10 * YEAR]):
         ahead[0] = shift

@@ -221,11 +221,17 @@ def test_python_is_told(bundle_path: Path, sample_data: Path, tmp_path: Path) ->
         image = image + random.normal(0, 60 if number >= 60 else 2, image.shape)
         Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(tmp_path / f"{number}.png")
     notices: list[Notice] = []
-    outcomes = list(panda_edge.watch(bundle_path, str(tmp_path), once=True, threads=1, notify=notices.append))
+    outcomes = list(
+        panda_edge.watch(panda_edge.load(bundle_path, threads=1), str(tmp_path), once=True, notify=notices.append)
+    )
     assert len(outcomes) == 160
     drifts = [notice for notice in notices if notice.kind == "drift"]
     assert len(drifts) == 1
     assert drifts[0].source == str(tmp_path)
     notices.clear()
-    list(panda_edge.watch(bundle_path, str(tmp_path), once=True, threads=1, drift=0, notify=notices.append))
+    list(
+        panda_edge.watch(
+            panda_edge.load(bundle_path, threads=1), str(tmp_path), once=True, drift=0, notify=notices.append
+        )
+    )
     assert notices == []

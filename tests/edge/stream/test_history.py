@@ -43,7 +43,9 @@ def store(tmp_path: Path) -> HistoryStore:
 
 @pytest.fixture(scope="module")
 def outcome(bundle_path: Path, sample_data: Path) -> Outcome:
-    return next(iter(panda_edge.watch(bundle_path, str(sample_data / "test"), once=True, threads=1, fpr=0.9)))
+    return next(
+        iter(panda_edge.watch(panda_edge.load(bundle_path, threads=1, fpr=0.9), str(sample_data / "test"), once=True))
+    )
 
 
 @pytest.fixture

@@ -45,7 +45,9 @@ def plc() -> Iterator[Plc]:
 @pytest.fixture(scope="module")
 def judged(bundle_path: Path, sample_data: Path) -> dict[str, Outcome]:
     """An outcome of each verdict."""
-    outcomes = list(panda_edge.watch(bundle_path, str(sample_data / "test"), once=True, threads=1, fpr=0.3))
+    outcomes = list(
+        panda_edge.watch(panda_edge.load(bundle_path, threads=1, fpr=0.3), str(sample_data / "test"), once=True)
+    )
     ok, ng = ({o.anomalous: o for o in outcomes}[value] for value in (False, True))
     return {"ok": ok, "ng": ng, "odd": replace(ok, result=None, not_judged="black: 0")}
 

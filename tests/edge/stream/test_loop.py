@@ -17,7 +17,8 @@ from panda_edge.detector import Detector, load
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.stream import capture
 from panda_edge.stream.frame import Notice, Outcome, SourceLost
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def told() -> list[Notice]:
 def make_loop(bundle_path: Path, told: list[Notice]) -> Callable[..., Loop]:
     def make(*sources: Any, load_bundle: Callable[[], Detector] | None = None, **options: Any) -> Loop:
         opener = load_bundle or (lambda: load(bundle_path, threads=1))
-        return Loop(opener, sources, LoopOptions(**options), told.append)
+        return Loop(opener, sources, FrameOptions(**options), told.append)
 
     return make
 
@@ -213,7 +214,7 @@ def test_regions_are_in_pixels_of_the_whole_picture(
 ) -> None:
     big = Image.open(next((sample_data / "test" / "hole").glob("*.png"))).convert("RGB").resize((1000, 800))
     big.save(tmp_path / "big.jpg", quality=95)
-    (outcome,) = panda_edge.watch(bundle_path, str(tmp_path), once=True, threads=1, fpr=0.95)
+    (outcome,) = panda_edge.watch(load(bundle_path, threads=1, fpr=0.95), str(tmp_path), once=True)
     expected = load(bundle_path, threads=1, fpr=0.95).segment(tmp_path / "big.jpg")
     assert outcome.result is not None
     assert outcome.result.score == expected.score
@@ -226,7 +227,7 @@ def test_regions_are_in_pixels_of_the_whole_picture(
 
 def test_the_iterator_leaves_nothing_behind(bundle_path: Path, sample_data: Path) -> None:
     before = threading.active_count()
-    outcomes = panda_edge.watch(bundle_path, str(sample_data / "test"), threads=1, notify=lambda notice: None)
+    outcomes = panda_edge.watch(load(bundle_path, threads=1), str(sample_data / "test"), notify=lambda notice: None)
     first = next(outcomes)
     assert first.result is not None
     outcomes.close()
@@ -240,11 +241,13 @@ def test_the_iterator_leaves_nothing_behind(bundle_path: Path, sample_data: Path
         ({"max_fps": 0.0}, "--max-fps"),
         ({"drop": "new"}, "--drop"),
         ({"frozen_after": -1.0}, "--frozen-after"),
-        ({"fpr": 2.0}, "--fpr"),
     ],
 )
-def test_wrong_options_are_refused(bundle_path: Path, tmp_path: Path, options: dict[str, Any], said: str) -> None:
+def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(PandaError, match=said):
-        panda_edge.watch(bundle_path, str(tmp_path), **options)
+        panda_edge.FrameOptions(**options)
+
+
+def test_no_source_is_refused(bundle_path: Path) -> None:
     with pytest.raises(PandaError, match="no source"):
         panda_edge.watch(bundle_path)

@@ -145,7 +145,10 @@ def test_an_http_camera_that_hangs_up_is_taken_up_each_time(
     told = []
     one = camera(frames=5)
     outcomes = panda_edge.watch(
-        bundle_path, f"http://127.0.0.1:{one.port}/stream", threads=1, drop="never", notify=told.append
+        bundle_path,
+        f"http://127.0.0.1:{one.port}/stream",
+        frames=panda_edge.FrameOptions(drop="never"),
+        notify=told.append,
     )
     numbers = [next(outcomes).frame.number for _ in range(23)]
     outcomes.close()
@@ -158,7 +161,9 @@ def test_two_cameras_and_only_the_newest(camera: Callable[..., Camera], bundle_p
     import panda_edge
 
     addresses = [f"http://127.0.0.1:{camera(pause=0.002).port}/stream" for _ in range(2)]
-    outcomes = panda_edge.watch(bundle_path, *addresses, threads=1, max_fps=20, notify=lambda notice: None)
+    outcomes = panda_edge.watch(
+        bundle_path, *addresses, frames=panda_edge.FrameOptions(max_fps=20), notify=lambda notice: None
+    )
     found = [next(outcomes) for _ in range(30)]
     outcomes.close()
     for address in addresses:

@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from panda_edge.detector import load
+from panda_edge.detector import Detector, load
 from panda_edge.errors import PandaError
 from panda_edge.stream import capture
 from panda_edge.stream.asked import Asked, signals
 from panda_edge.stream.frame import Notice, Outcome
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.run import RunOptions, run_watch
-from panda_edge.stream.sinks.worker import Worker
+from panda_edge.stream.sinks.worker import Room, Worker
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def make_loop(bundle_path: Path, told: list[Notice]) -> Callable[..., Loop]:
             opened()
             return load(bundle_path, threads=1)
 
-        return Loop(open_it, sources, LoopOptions(frozen_after=0), told.append, asked=asked)
+        return Loop(open_it, sources, FrameOptions(frozen_after=0), told.append, asked=asked)
 
     return make
 
@@ -88,14 +89,13 @@ def test_a_sighup_while_starting_is_no_end(
     noise(1).save(tmp_path / "one.png")
     opened = []
 
-    def slow_load(*given: Any) -> Any:
-        opened.append(given)
+    def slow_load() -> Detector:
+        opened.append(None)
         os.kill(os.getpid(), signal.SIGHUP)
         return load(bundle_path, threads=1)
 
-    monkeypatch.setattr("panda_edge.stream.run.load", slow_load)
     before = signal.getsignal(signal.SIGHUP)
-    options = RunOptions(bundle_path, (str(tmp_path),), True, 1, None, None, None, 0.0, 0.1, None, 0.0, 1, "cpu")
+    options = RunOptions(slow_load, (str(tmp_path),), once=True)
     assert run_watch(options)
     assert signal.getsignal(signal.SIGHUP) == before
 
@@ -171,7 +171,7 @@ def test_a_bundle_that_is_replaced_under_it_changes_nothing(
     bundle = Path(shutil.copytree(calibrated_bundles[bank], tmp_path / "x.panda"))
     images = [noise(i) for i in range(4)]
     expected = [load(bundle, threads=1).segment(image).score for image in images]
-    loop = Loop(lambda: load(bundle, threads=1), [list_source(images)], LoopOptions(frozen_after=0), told.append)
+    loop = Loop(lambda: load(bundle, threads=1), [list_source(images)], FrameOptions(frozen_after=0), told.append)
     found = []
     for outcome in loop.outcomes():
         if outcome.frame.number == 1:
@@ -261,7 +261,7 @@ def test_work_that_fails_as_no_work_should_loses_its_batch_alone() -> None:
             raise MemoryError
         done.extend(batch)
 
-    worker: Worker[int] = Worker("t", work, said.append, lambda item: 1, batch=1, may_wait=lambda: True)
+    worker: Worker[int] = Worker("t", work, said.append, lambda item: 1, lambda: True, Room(batch=1))
     for number in range(6):
         worker.put(number)
     worker.close(5)
@@ -273,7 +273,7 @@ def test_a_sink_that_hangs_does_not_keep_the_loop_from_ending() -> None:
     go = threading.Event()
     asked = Asked()
     worker: Worker[int] = Worker(
-        "t", lambda batch: go.wait(20) and None, lambda line: None, lambda item: 1, 2, may_wait=lambda: not asked.end
+        "t", lambda batch: go.wait(20) and None, lambda line: None, lambda item: 1, lambda: not asked.end, Room(2)
     )
     for number in range(3):
         worker.put(number)

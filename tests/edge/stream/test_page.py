@@ -23,8 +23,9 @@ from panda_edge.decide.drift import DriftMartingale
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
 from panda_edge.stream.drift import Found, SourceDrift, Start
+from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.history.reader import HistoryReader, Wanted
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.page.board import Board
 from panda_edge.stream.page.past import Past
 from panda_edge.stream.page.tally import HOUR, SHIFT, Counts, Tally, doubt
@@ -145,7 +146,9 @@ class Station:
     """Two cameras, one of them dark, with all that the page shows: history, saved pictures, drift."""
 
     def __init__(self, bundle: Path, folder: Path) -> None:
-        self.loop = Loop(lambda: load(bundle, threads=1, fpr=0.5), [Moving(), Moving("dark", dark=True)], LoopOptions())
+        self.loop = Loop(
+            lambda: load(bundle, threads=1, fpr=0.5), [Moving(), Moving("dark", dark=True)], FrameOptions()
+        )
         segmentation = self.loop.detector.bundle.manifest.segmentation
         found = Found("more", Start(0.0, 7, "run-7"), 99)
         drifts = {"camera": SourceDrift(DriftMartingale(np.arange(9.0)), found=found)}

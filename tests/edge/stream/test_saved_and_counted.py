@@ -29,7 +29,9 @@ from panda_edge.stream.weight import outcome_bytes
 @pytest.fixture(scope="module")
 def outcomes(bundle_path: Path, sample_data: Path) -> list[Outcome]:
     """Of test pictures, all called anomalous."""
-    found = list(panda_edge.watch(bundle_path, str(sample_data / "test"), once=True, threads=1, fpr=0.999))
+    found = list(
+        panda_edge.watch(panda_edge.load(bundle_path, threads=1, fpr=0.999), str(sample_data / "test"), once=True)
+    )
     anomalous = [outcome for outcome in found if outcome.anomalous]
     assert len(anomalous) > 3
     return anomalous

@@ -21,10 +21,11 @@ from PIL import Image
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Outcome
+from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.line.address import Timing
 from panda_edge.stream.line.line import Line
 from panda_edge.stream.line.signals import Limits, Signals
-from panda_edge.stream.loop import Loop, LoopOptions
+from panda_edge.stream.loop import Loop
 from panda_edge.stream.trigger.address import parse_trigger
 from panda_edge.stream.trigger.open import listen
 from panda_edge.stream.trigger.triggers import Triggers
@@ -62,8 +63,9 @@ class Station:
         self.loop = Loop(
             lambda: load(bundle, threads=1, fpr=fpr),
             [camera],
-            LoopOptions(frozen_after=0, gate=self.triggers),
+            FrameOptions(frozen_after=0),
             self._notice,
+            gate=self.triggers,
         )
         self.line = Line(
             self.shown, ["list"], Timing(), Limits(), lambda: self.loop.looked, print, self.triggers.is_late
