@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -96,24 +97,30 @@ def export_models(subject: Subject, python: Path, slow: bool) -> dict[str, Path]
     return {name: folder / f"{name}.onnx" for name in MODELS if (folder / f"{name}.json").exists()}
 
 
+@dataclass(frozen=True)
+class Effort:
+    """slow: fit the models that take long, too. images: timed in so many rounds. processes: measure memory and cold
+    start."""
+
+    slow: bool = False
+    images: int = 100
+    rounds: int = 5
+    processes: bool = True
+
+
 def compare(
     subject: Subject,
     rows: ResultsFile,
     banks: ResultsFile,
     threads: int,
     python: Path,
-    slow: bool = False,
-    images: int = 100,
-    rounds: int = 5,
-    names: Sequence[str] = OURS,
-    processes: bool = True,
+    effort: Effort,
 ) -> None:
     """Milliseconds from a file to its heat map and score (decode and resize are the same code for all), accuracy,
-    memory and cold start, for anomalib's models and our banks. names: of our configurations; processes: whether memory
-    and cold start are measured."""
-    exported = export_models(subject, python, slow)
+    memory and cold start, for anomalib's models and our banks."""
+    exported = export_models(subject, python, effort.slow)
     rows.update(f"{subject.name}: versions", **_versions(python))
-    measured = {c.name: banks.get(key_of(subject, c)) for c in CONFIGURATIONS if c.name in names}
+    measured = {c.name: banks.get(key_of(subject, c)) for c in CONFIGURATIONS if c.name in OURS}
     ours = {c.name: subject.bundle(c.args) for c in CONFIGURATIONS if "accuracy" in measured.get(c.name, {})}
     runs: dict[str, Run] = {name: _our_run(bundle, threads) for name, bundle in ours.items()}
     runs |= {name: _their_run(path, threads) for name, path in exported.items()}
@@ -124,7 +131,7 @@ def compare(
         elif "accuracy" not in rows.get(key):
             say(f"anomalib table, accuracy: {name}")
             rows.update(key, accuracy=accuracy(run, subject.dataset.test, _FRAME))
-    times = _times(runs, subject.images(images), rounds)
+    times = _times(runs, subject.images(effort.images), effort.rounds)
     frame = CACHE / subject.name / "peers" / "frame.png"  # anomalib's inferencer does not resize
     Image.fromarray(_FRAME.apply(subject.images(1)[0])).save(frame)
     for name in runs:
@@ -134,12 +141,12 @@ def compare(
         rows.update(
             key,
             title=f"anomalib {MODELS[name]}" if name in exported else f"panda-edge {name}",
-            images=images,
+            images=effort.images,
             p50_ms=round(float(np.median(times[name])), 2),
             p95_ms=round(float(np.percentile(times[name], 95)), 2),
             least_ms=round(min(times[name]), 2),
             mb=round(_size(path) / 1e6, 1),
-            processes=_processes(name, path, name in exported, frame, threads, python) if processes else {},
+            processes=_processes(name, path, name in exported, frame, threads, python) if effort.processes else {},
             **facts,
         )
 

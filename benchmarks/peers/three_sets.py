@@ -35,18 +35,14 @@ def measure(data: Path, python: Path, rows: ResultsFile, prepare: bool) -> None:
     for subject in subjects:
         measure_accuracy(subject, rows, threads, only=OURS)
         if any("p50_ms" not in rows.get(f"{subject.name}: {name}") for name in (*OURS, *anomalib_run.MODELS)):
-            _compare(subject, rows, threads, python, images=1, rounds=1)  # accuracies; the times are measured below
+            effort = anomalib_run.Effort(slow=True, images=1, rounds=1, processes=False)
+            anomalib_run.compare(subject, rows, rows, threads, python, effort)  # accuracies; the times come below
     if prepare:
         return
     rows.update("conditions", **conditions(threads))
     for subject in subjects:
-        _compare(subject, rows, threads, python, images=60, rounds=3)
-
-
-def _compare(subject: Subject, rows: ResultsFile, threads: int, python: Path, images: int, rounds: int) -> None:
-    anomalib_run.compare(
-        subject, rows, rows, threads, python, slow=True, images=images, rounds=rounds, names=OURS, processes=False
-    )
+        effort = anomalib_run.Effort(slow=True, images=60, rounds=3, processes=False)
+        anomalib_run.compare(subject, rows, rows, threads, python, effort)
 
 
 def table(rows: ResultsFile) -> str:

@@ -90,7 +90,7 @@ def _anomalib(run: Run) -> None:
     if python is None:
         say("anomalib is left out: PANDA_PEERS_VENV names no environment that benchmarks/peers/make_venv.sh made")
         return
-    anomalib_run.compare(run.subject, run.anomalib, run.banks, run.threads, python, run.slow)
+    anomalib_run.compare(run.subject, run.anomalib, run.banks, run.threads, python, anomalib_run.Effort(run.slow))
 
 
 _NOT_IN_README = [c.name for c in bank_table.CONFIGURATIONS if c.name not in bank_table.README]

@@ -19,7 +19,6 @@ from panda_edge.builder.calibrate import SCALE_IMAGES
 from panda_edge.builder.copies import looks_of, write_looks
 from panda_edge.builder.normal_pictures import HeldOut, bank_scores, held_out_scores, quality_of
 from panda_edge.builder.pictures import Pictures
-from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.selftest import FRAMES, mirrored_frames
 from panda_edge.builder.steps import recipes_as_json
 from panda_edge.bundle.manifest import DecisionRule, Manifest
@@ -44,7 +43,6 @@ def export_bundle(
     preprocessing: Preprocessing,
     options: ExportOptions,
     held_out: Sequence[Path] = (),
-    progress: Progress = silent,
     group: ProcessGroup = ALONE,
     looks: np.ndarray | None = None,
 ) -> Manifest:
@@ -67,14 +65,16 @@ def export_bundle(
             pictures.preprocessing = group.on_rank_zero(pictures.with_same_tiles)
         pictures.keep(pictures.spread(asked))
         # One item, so that a person sees what goes on: writing the graph takes a while.
-        [network] = [write_network(staging, backbone, pictures, options, group) for _ in progress([0], "network", 1)]
+        [network] = [
+            write_network(staging, backbone, pictures, options, group) for _ in options.progress([0], "network", 1)
+        ]
         augment = group.on_rank_zero(
             lambda: augmented(options.augment, images, pictures.preprocessing, traits.takes_copies, network)
         )
         if augment != "none":
             pictures = Pictures(images, pictures.preprocessing, augment)
             pictures.keep(pictures.spread(asked))
-        build = build_of(staging, network, pictures, options, progress, group)
+        build = build_of(staging, network, pictures, options, group)
         manifest, banks = searchable_bundle(build, backbone, options)
         sampled = pictures.spread(asked)
         if held_out:
@@ -117,7 +117,6 @@ def build_of(
     network: Network,
     pictures: Pictures,
     options: ExportOptions,
-    progress: Progress = silent,
     group: ProcessGroup = ALONE,
 ) -> Build:
     """A build of all these pictures, from nothing. options: resolved."""
@@ -131,7 +130,7 @@ def build_of(
         options.steps or (),
         options.seed,
         extendable=options.extendable,
-        progress=progress,
+        progress=options.progress,
         group=group,
         centres=KMeansCentres(),
     )

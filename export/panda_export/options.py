@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from panda_edge.banks.settings import BankSettings
+from panda_edge.builder.progress import Progress, silent
 from panda_edge.builder.steps import check_recipes, default_recipes
 from panda_edge.builder.steps.recipe import Recipe
 from panda_edge.decide.calibration import DEFAULT_RULE
@@ -30,6 +31,7 @@ class ExportOptions:
         precision: `float32`, or `int8` where that is faster on this machine.
         extendable: Keep what `panda-edge extend` needs: a gaussian bank's sums, the images held out.
         augment: Which turned copies of the images go into the bank (`augment.py`).
+        progress: Is told what is done, picture by picture.
     """
 
     method: Mapping[str, Any]
@@ -42,6 +44,7 @@ class ExportOptions:
     precision: str = "float32"
     extendable: bool = False
     augment: str = "none"
+    progress: Progress = silent
 
     def resolved(self, tiled: bool) -> ExportOptions:
         """With what was left to the bank. Raises PandaError."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
-from panda_train.adapt import AdaptConfig, Adapted, Source, StoredActivations, adapt, config_of, embeddings, store
+from panda_train.adapt import AdaptConfig, Adapted, Run, Source, StoredActivations, adapt, config_of, embeddings, store
 from panda_train.adapt.batches import TwoViews, draw
 from panda_train.adapt.objectives import MeanShifted
 from panda_train.data import augment
@@ -142,11 +142,11 @@ class TestAdaptation:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            adapt(backbone, normal, FAST, state_file=state, on_step=kill)
-        resumed = adapt(backbone, normal, FAST, state_file=state)
+            adapt(backbone, normal, FAST, run=Run(state_file=state, on_step=kill))
+        resumed = adapt(backbone, normal, FAST, run=Run(state_file=state))
         assert torch.equal(weights(resumed), weights(undisturbed))
         with pytest.raises(PandaError, match="other settings"):
-            adapt(backbone, normal, replace(FAST, temperature=0.3), state_file=state)
+            adapt(backbone, normal, replace(FAST, temperature=0.3), run=Run(state_file=state))
 
     def test_a_pull_keeps_the_weights(self, backbone: backbones.Backbone, normal: Source) -> None:
         ones = [torch.ones_like(parameter) for parameter in backbone.adaptable.parameters()]

@@ -143,9 +143,9 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
             precision=options.precision,
             extendable=options.extendable,
             augment=options.augment,
+            progress=show if group.is_rank_zero else silent,
         ),
         held_out,
-        progress=show if group.is_rank_zero else silent,
         group=group,
         looks=normal.looks,
     )

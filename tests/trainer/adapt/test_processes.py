@@ -20,7 +20,7 @@ import sys, time
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
-from panda_train.adapt import AdaptConfig, Source, adapt, store
+from panda_train.adapt import AdaptConfig, Run, Source, adapt, store
 from panda_train.adapt import loop
 from panda_train.adapt.distributed import workers
 from panda_train.data import augment
@@ -40,8 +40,8 @@ with workers("cpu") as group:
         copies = augment.copies(zip(group.owned(41), own), 3, 0)
         views = store(backbone, copies, 3 * len(own)).views(3)
     normal = Source(store(backbone, own, len(own)), 41, views=views)
-    done = adapt(backbone, normal, config, others=others, workers=group,
-                 state_file=state, on_step=lambda step, total: time.sleep(pause))
+    done = adapt(backbone, normal, config, others=others, 
+                 run=Run(group, state, lambda step, total: time.sleep(pause)))
     if group.is_rank_zero:
         weights = torch.cat([p.flatten() for head in done.heads for p in head.parameters()]).numpy()
         np.savez(out, weights=weights, centres=done.centres, scales=done.scales, steps=done.steps,

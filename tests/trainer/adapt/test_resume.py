@@ -9,11 +9,7 @@ import torch
 
 from panda_edge.errors import PandaError
 from panda_train import backbones
-from panda_train.adapt import (
-    Source,
-    adapt,
-    store,
-)
+from panda_train.adapt import Run, Source, adapt, store
 from small_adaptation import FAST, IMAGES, small_resnet, small_stages, weights
 
 
@@ -33,8 +29,8 @@ class TestResume:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("panda_train.adapt.loop.SAVE_SECONDS", 0.0)
             with pytest.raises(Killed):
-                adapt(backbone, normal, config, state_file=state, on_step=kill)
-        resumed = adapt(backbone, normal, config, state_file=state)
+                adapt(backbone, normal, config, run=Run(state_file=state, on_step=kill))
+        resumed = adapt(backbone, normal, config, run=Run(state_file=state))
         assert torch.equal(weights(resumed), weights(undisturbed))
         assert resumed.looks == undisturbed.looks
         assert resumed.steps == undisturbed.steps
@@ -44,20 +40,22 @@ class TestResume:
         self, backbone: backbones.Backbone, normal: Source, frames: np.ndarray, tmp_path: Path
     ) -> None:
         state = tmp_path / "state.pt"
-        adapt(backbone, normal, replace(FAST, steps=1), state_file=state)
+        adapt(backbone, normal, replace(FAST, steps=1), run=Run(state_file=state))
         network = small_resnet()
         deeper = backbones.Backbone("small", small_stages(split=4), network.weights_sha256)
         with pytest.raises(PandaError, match="other settings"):
-            adapt(deeper, Source(store(deeper, frames, IMAGES), IMAGES), replace(FAST, steps=1), state_file=state)
+            adapt(
+                deeper, Source(store(deeper, frames, IMAGES), IMAGES), replace(FAST, steps=1), run=Run(state_file=state)
+            )
 
     def test_other_settings_are_refused(self, backbone: backbones.Backbone, normal: Source, tmp_path: Path) -> None:
         state = tmp_path / "state.pt"
-        adapt(backbone, normal, replace(FAST, steps=1), state_file=state)
+        adapt(backbone, normal, replace(FAST, steps=1), run=Run(state_file=state))
         with pytest.raises(PandaError, match="other settings"):
-            adapt(backbone, normal, replace(FAST, steps=2), state_file=state)
+            adapt(backbone, normal, replace(FAST, steps=2), run=Run(state_file=state))
 
     def test_damaged_state_is_refused(self, backbone: backbones.Backbone, normal: Source, tmp_path: Path) -> None:
         state = tmp_path / "state.pt"
         state.write_bytes(b"half a file")
         with pytest.raises(PandaError, match="not a checkpoint"):
-            adapt(backbone, normal, FAST, state_file=state)
+            adapt(backbone, normal, FAST, run=Run(state_file=state))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         unadapted,
     )
     from panda_train.adapt.collapse import Look, plot, verdict
+    from panda_train.adapt.loop import Run
     from panda_train.adapt.methods import Source, adapt, embeddings, trained_images
     from panda_train.adapt.whitening import before_whitening, whiten
 
@@ -39,6 +40,7 @@ __all__ = [
     "AdaptedHead",
     "Look",
     "RecomputedActivations",
+    "Run",
     "Source",
     "StoredActivations",
     "adapt",
@@ -59,6 +61,7 @@ _ON_FIRST_USE = {
     "activations": ("RecomputedActivations", "StoredActivations", "keep", "store"),
     "adapted": ("PYRAMIDS", "SCORES", "Adapted", "AdaptedBackbone", "AdaptedHead", "last_checkpoint", "unadapted"),
     "collapse": ("Look", "plot", "verdict"),
+    "loop": ("Run",),
     "methods": ("Source", "adapt", "embeddings", "trained_images"),
     "whitening": ("before_whitening", "whiten"),
 }

@@ -17,6 +17,7 @@ from panda_train.adapt import (
     AdaptConfig,
     Adapted,
     AdaptedBackbone,
+    Run,
     Source,
     StoredActivations,
     adapt,
@@ -84,9 +85,7 @@ def adapt_to(
             config,
             others=others,
             fisher=diagonal,
-            workers=workers,
-            state_file=state_file,
-            on_step=on_step,
+            run=Run(workers, state_file, on_step),
         )
     if options.curves is not None and workers.is_rank_zero:
         plot(adapted.looks, options.curves)

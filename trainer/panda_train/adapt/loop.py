@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +45,35 @@ class Trained:
     looks: list[Look]
 
 
+@dataclass(frozen=True)
+class Run:
+    """How training runs: the processes that share it, where its state is kept, who is told of each step.
+
+    state_file: where to go on from, if it exists, and what to write while training; a run killed at any moment and
+    started again ends with the same weights as an undisturbed one. on_step: is given the step and their number.
+    """
+
+    workers: Workers = field(default_factory=Workers)
+    state_file: Path | None = None
+    on_step: Callable[[int, int], None] = lambda step, total: None
+
+
 def train(
     head: AdaptablePart,
     batches: Batches,
     objective: Objective,
     config: AdaptConfig,
-    workers: Workers,
     watched: Watched,
+    run: Run,
     *,
     pull: ElasticPull | None = None,
     snapshot_steps: Sequence[int] = (),
-    state_file: Path | None = None,
-    on_step: Callable[[int, int], None] = lambda step, total: None,
 ) -> Trained:
     """Train `head` in place for `config.total_steps` mini-batches.
 
-    batches: the groups of the objective. snapshot_steps: after which steps to keep a copy of the head. state_file:
-    where to go on from, if it exists, and what to write while training; a run killed at any moment and started again
-    ends with the same weights as an undisturbed one.
+    batches: the groups of the objective. snapshot_steps: after which steps to keep a copy of the head.
     """
+    workers, state_file = run.workers, run.state_file
     parameters = [*head.parameters(), *objective.parameters()]
     optimizer = torch.optim.SGD(parameters, config.learning_rate, config.momentum, weight_decay=config.weight_decay)
     progress = _Progress(head, objective, optimizer, config)
@@ -89,7 +99,7 @@ def train(
         if due and workers.is_rank_zero and state_file is not None:
             checkpoint.save(state_file, progress.state())
             saved = time.monotonic()
-        on_step(step, total)
+        run.on_step(step, total)
     return Trained(head, [(step, _with_weights(head, weights)) for step, weights in progress.snapshots], progress.looks)
 
 

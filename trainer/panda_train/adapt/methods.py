@@ -1,9 +1,8 @@
 """The methods of section 3.2 and the comparator of Eq. 2: which objective is trained, and what is kept of it."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from panda_train.adapt.batches import Batches, FromEach, TwoViews
 from panda_train.adapt.config import RIDGES, AdaptConfig, steps_an_epoch
 from panda_train.adapt.distributed import Workers
 from panda_train.adapt.exposed_weight import fit_weight
-from panda_train.adapt.loop import Watched, train
+from panda_train.adapt.loop import Run, Watched, train
 from panda_train.adapt.objectives import (
     Compactness,
     ElasticPull,
@@ -55,10 +54,8 @@ def adapt(
     *,
     others: Source | None = None,
     fisher: Sequence[Tensor] | None = None,
-    workers: Workers | None = None,
-    state_file: Path | None = None,
     checkpoints: Sequence[int] | None = None,
-    on_step: Callable[[int, int], None] = lambda step, total: None,
+    run: Run = Run(),
 ) -> Adapted:
     """Adapt the backbone's later stages to the normal images. The backbone itself is not changed.
 
@@ -67,7 +64,7 @@ def adapt(
     watch for collapse. checkpoints: the steps after which a head is kept, by default the method's own (panda-ses has
     several, others the last). Raises PandaError where the method's needs are not met or the loss diverges.
     """
-    workers = workers or Workers()
+    workers = run.workers
     device = next(backbone.parameters()).device
     _check_needs(config, normal, others, fisher)
     head = copy.deepcopy(backbone.adaptable).to(memory_format=torch.channels_last)
@@ -97,12 +94,10 @@ def adapt(
         _batches(config, normal, others, trained_count),
         objective,
         config,
-        workers,
         _watched(normal.activations, own_trained, centre),
+        run,
         pull=ElasticPull(list(head.parameters()), fisher, strength) if fisher is not None else None,
         snapshot_steps=checkpoints_of(config, trained_count, steps) if checkpoints is None else checkpoints,
-        state_file=state_file,
-        on_step=on_step,
     )
     heads = [snapshot for _, snapshot in trained.snapshots] or [trained.head.requires_grad_(False)]
     return _finished(config, heads, normal, workers, objective, trained.looks, [s for s, _ in trained.snapshots])
