@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
+
 from panda_edge.banks.centres import NO_CENTRES, Centres
 from panda_edge.banks.embeddings import EmbeddingKind
 from panda_edge.banks.query import Found, Query
@@ -77,6 +79,7 @@ class Building:
         coming: How many frames will be added, about.
         seed: Of every random choice.
         there: A bundle whose bank of the same kind is where the new one starts; None to start from nothing.
+        kept: Of its stored frames those that stay, ascending; None for all. Only of banks that store frames.
         extendable: Whether to store what a later start needs, where the bank itself does not hold it.
         group: Those who share the work.
         centres: What makes k-means centres.
@@ -87,6 +90,7 @@ class Building:
     coming: int
     seed: int
     there: Bundle | None = None
+    kept: np.ndarray | None = None
     extendable: bool = False
     group: ProcessGroup = ALONE
     centres: Centres = NO_CENTRES

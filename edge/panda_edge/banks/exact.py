@@ -83,7 +83,11 @@ class Exact:
             return PyramidWriter(folder, layout.levels, layout.dtype)
         for name in self.files(layout.levels) & there.manifest.files.keys() - {PICTURES_FILE}:
             shutil.copyfile(there.checked_file(name), folder / name)
-        return PyramidWriter(folder, layout.levels, layout.dtype, there.manifest.segmentation.count)
+        stored = there.manifest.segmentation.count
+        if building.kept is not None:
+            keep_images(folder, layout.levels, building.kept)
+            stored = len(building.kept)
+        return PyramidWriter(folder, layout.levels, layout.dtype, stored)
 
     def fields(self, average: int) -> dict[str, Any]:
         return {"window": self.window}

@@ -48,7 +48,7 @@ def write_banks(build: Build) -> Banks:
     traits = settings.kind.traits
     stored_frames = every_frame if traits.all_write else View.active_frames
     wanted = [number + copy for number in build.numbers for copy in range(pictures.copies)]
-    seen = _Seen(pictures.copies) if build.there is None else _Seen.of(build.there, pictures.copies)
+    seen = _Seen(pictures.copies) if build.there is None else _Seen.of(build.there, pictures.copies, build.kept)
     coming = pictures.frame_count(wanted, stored_frames)
     beside = sum(
         math.prod(array.shape) * np.dtype(array.dtype).itemsize
@@ -59,14 +59,16 @@ def write_banks(build: Build) -> Banks:
     tiled = pictures.preprocessing.tiles is not None
     what = "tiles" if tiled else "images"
     shrunk = settings.shrunk(layout, seen.frames + coming, network.embedding_size, what)
-    told = Building(build.staging, layout, coming, build.seed, build.there, build.extendable, group, build.centres)
+    told = Building(
+        build.staging, layout, coming, build.seed, build.there, build.kept, build.extendable, group, build.centres
+    )
     writer = shrunk.kind.writer(told) if traits.all_write or group.is_rank_zero else None
     found = features_of(pictures, wanted, stored_frames, network.run, group, traits.all_write, build.progress)
     for frames, features in found:
         assert writer is not None
         writer.add(features, [frame.frame for frame in frames])
         seen.add(frames, features)
-    if writer is not None and not seen.numbers:
+    if writer is not None and wanted and not seen.numbers:
         raise none_readable(len(wanted))
     stored = 0 if writer is None else writer.close()
     return group.on_rank_zero(lambda: _finished(build, shrunk, stored, seen))
@@ -93,12 +95,19 @@ class _Seen:
     places: list[tuple[int, int, int]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, there: Bundle, copies: int) -> _Seen:
-        """What a bundle has seen already. Raises BundleError."""
+    def of(cls, there: Bundle, copies: int, kept: np.ndarray | None) -> _Seen:
+        """What a bundle has seen already. kept: the frames that stay, None for all. Raises BundleError."""
         vectors, places = stored_embeddings(there), read_places(there)
-        pictures = np.unique(places[:, 0]).tolist()
-        sizes = dict(zip(pictures, read_sizes(there), strict=True)) if traits_of(there.manifest).stores_frames else {}
-        return cls(copies, pictures[-1] + 1, [vectors], {}, sizes, [tuple(row) for row in places.tolist()])
+        pictures = np.unique(places[:, 0])
+        found = read_sizes(there) if traits_of(there.manifest).stores_frames else []
+        sizes = dict(zip(pictures.tolist(), found, strict=True)) if found else {}
+        if kept is not None:
+            # Those that stay are numbered as if the others had never been there.
+            vectors, places = vectors[kept], places[kept]
+            pictures, places[:, 0] = np.unique(places[:, 0], return_inverse=True)
+            sizes = {number: sizes[old] for number, old in enumerate(pictures.tolist())}
+            pictures = np.arange(len(pictures))
+        return cls(copies, int(pictures[-1]) + 1, [vectors], {}, sizes, [tuple(row) for row in places.tolist()])
 
     @property
     def frames(self) -> int:
@@ -146,5 +155,5 @@ def _finished(build: Build, shrunk: Shrunk, stored: int, seen: _Seen) -> Banks:
         # A bank of whole pictures numbers what it has kept.
         left = {int(row[0]): number for number, row in enumerate(rows)}
         own = {picture: left.get(number) for picture, number in seen.numbers.items()}
-    before = 0 if there is None else there.manifest.recipe.train_images
+    before = 0 if there is None else there.manifest.recipe.train_images if build.kept is None else seen.first
     return Banks(before + len(seen.numbers), detection, segmentation, own, shrunk.said)

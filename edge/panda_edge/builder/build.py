@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from panda_edge.banks.centres import NO_CENTRES, Centres
 from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.network import Network
@@ -36,6 +38,7 @@ class Build:
         steps: What is asked of the heat map's steps.
         seed: Of every random choice.
         there: The bundle that they are added to; None to start from nothing.
+        kept: Of that bundle's stored frames those that stay, ascending; None for all.
         extendable: Whether to store what `extend` needs, where the bank itself does not hold it.
         progress: Where to tell of it.
         group: Those who share the work.
@@ -50,6 +53,7 @@ class Build:
     steps: Sequence[StepRecipe]
     seed: int
     there: Bundle | None = None
+    kept: np.ndarray | None = None
     extendable: bool = False
     progress: Progress = silent
     group: ProcessGroup = ALONE

@@ -23,25 +23,29 @@ from panda_edge.process_group import shared
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Normal pictures that are not in the bank. there: a bundle that keeps some. pictures, numbers: further ones."""
+    """Normal pictures that are not in the bank. there: a bundle that keeps some, of which `left_out` do not count.
+    pictures, numbers: further ones."""
 
     there: Bundle | None
     pictures: Pictures
     numbers: Sequence[int]
+    left_out: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
-        return self._stored + len(self.numbers)
+        return len(self._stored) + len(self.numbers)
 
     @property
-    def _stored(self) -> int:
-        return 0 if self.there is None else (self.there.manifest.calibration or {"images": 0})["images"]
+    def _stored(self) -> list[int]:
+        count = 0 if self.there is None else (self.there.manifest.calibration or {"images": 0})["images"]
+        return [number for number in range(count) if number not in self.left_out]
 
     def each(self, wanted: Sequence[int]) -> Iterator[Picture | None]:
         """Those of these places in the order, None where one cannot be read. Raises BundleError."""
-        stored = [number for number in wanted if number < self._stored]
+        there = self._stored
+        stored = [there[number] for number in wanted if number < len(there)]
         if self.there is not None:
             yield from read_held_out(self.there, self.pictures.preprocessing, stored)
-        yield from self.pictures.each(self.numbers[number - self._stored] for number in wanted[len(stored) :])
+        yield from self.pictures.each(self.numbers[number - len(there)] for number in wanted[len(stored) :])
 
 
 def held_out_scores(build: Build, manifest: Manifest, held_out: HeldOut, keep: bool) -> Iterator[NormalScores]:
@@ -114,15 +118,20 @@ def bank_scores(
     yield from (scores for scores in found if scores is not None)
 
 
-def quality_of(build: Build, numbers: Sequence[int]) -> QualityRange | None:
-    """How bright and sharp normal pictures are, so that a device knows what it cannot judge; to the first process."""
+def qualities_of(build: Build, numbers: Sequence[int]) -> list[Quality]:
+    """How bright and sharp each of these pictures is that can be read; to the first process."""
     frame = Preprocessing(build.pictures.preprocessing.height, build.pictures.preprocessing.width)
 
     def work(own: Sequence[int]) -> Iterator[Quality | None]:
         for picture in build.pictures.each(own):
             yield None if picture is None else _quality(picture, frame)
 
-    found = [quality for quality in shared(build.group, numbers, work) if quality is not None]
+    return [quality for quality in shared(build.group, numbers, work) if quality is not None]
+
+
+def quality_of(build: Build, numbers: Sequence[int]) -> QualityRange | None:
+    """The range of these, so that a device knows what it cannot judge; to the first process."""
+    found = qualities_of(build, numbers)
     return QualityRange.of(found) if build.group.is_rank_zero else None
 
 

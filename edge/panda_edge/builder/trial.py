@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from panda_edge.builder.progress import Progress, silent
-from panda_edge.detector import load
+from panda_edge.builder.spread import evenly_spread
+from panda_edge.decide.decision import Decision
+from panda_edge.decide.joining import Joining, joining
+from panda_edge.detector import Detector
 from panda_edge.errors import PandaError
+
+_TIMED = 20  # pictures that say how long one takes
 
 
 @dataclass(frozen=True)
-class Unlike:
-    """A picture that is too far from the normal ones. severity: its score over the bundle's threshold."""
+class Candidate:
+    """A picture that is to join, and what the calibration says of it; None without calibration."""
 
     path: Path
-    severity: float
+    joining: Joining | None
 
 
-def unlike(
-    bundle: Path,
-    pictures: Sequence[Path],
-    most_severity: float,
-    require_signature: str | os.PathLike[str] | None = None,
-    progress: Progress = silent,
-) -> list[Unlike]:
-    """The pictures whose severity is above `most_severity`, worst first.
+def candidates(detector: Detector, pictures: Sequence[Path], progress: Progress = silent) -> list[Candidate]:
+    """Each picture that can be read, the one with the highest score first.
 
-    One of them in the bank would raise the threshold of all: a picture that is called normal calibrates. None are found
-    with a bundle that is not calibrated. A picture that cannot be read is passed over. Raises PandaError, BundleError.
+    One of them in the bank raises the threshold of all: a picture that is called normal calibrates.
     """
-    detector = load(bundle, require_signature=require_signature)
-    if detector.decider is None:
-        return []
     found = []
     for path in progress(pictures, "comparing", len(pictures)):
         try:
-            severity = detector.segment(path).severity
+            decision = detector.segment(path).decision
         except PandaError:  # `extend_bundle` names it
             continue
-        if severity is not None and not severity <= most_severity:
-            found.append(Unlike(path, severity))
-    return sorted(found, key=lambda one: -one.severity)
+        known = None if decision is None or detector.decider is None else joining(detector.decider, decision.score)
+        found.append(Candidate(path, known))
+    return sorted(found, key=lambda one: -one.joining.severity if one.joining else 0.0)
 
 
-def figures(bundle: Path, fpr: float) -> dict[str, Any]:
-    """threshold: the highest score that is normal at a false-alarm rate, and promised: the rate that is kept; null
-    without calibration. bytes: of the bundle. Raises PandaError, BundleError."""
-    detector = load(bundle, fpr=fpr)
-    decider = detector.decider
+def compared(
+    detectors: Sequence[Detector], pictures: Mapping[str, Sequence[Path]], progress: Progress = silent
+) -> list[dict[str, Any]]:
+    """Figures of bundles, ready for JSON.
+
+    pictures: by kind: `new`, `normal`, `defects`, `kept`; those that cannot be read are passed over. Each figure:
+
+    threshold: the highest score that is normal; promised: the false-alarm rate that is kept; null without calibration.
+    calibration_images, train_images, bytes: of the bundle. ms: the median of what a picture takes, all bundles in
+    turns. judged, alarms: by kind, how many of the pictures were judged, and are anomalous. finds_all: the least
+    false-alarm rate at which every one of the `defects` is found; null without any.
+    """
+    decisions: list[dict[str, list[Decision]]] = [{kind: [] for kind in pictures} for _ in detectors]
+    every = [(kind, path) for kind, paths in pictures.items() for path in paths]
+    timed = set(evenly_spread(len(every), _TIMED).tolist())
+    times: list[list[float]] = [[] for _ in detectors]
+    for number, (kind, path) in enumerate(progress(every, "judging", len(every))):
+        for detector, found, took in zip(detectors, decisions, times, strict=True):
+            try:
+                result = detector.segment(path)
+            except PandaError:
+                continue
+            if result.decision is not None:
+                found[kind].append(result.decision)
+            if number in timed:
+                took.append(result.ms)
+    return [_figures(*one) for one in zip(detectors, decisions, times, strict=True)]
+
+
+def _figures(detector: Detector, decisions: Mapping[str, Sequence[Decision]], times: Sequence[float]) -> dict[str, Any]:
+    decider, manifest = detector.decider, detector.bundle.manifest
+    defects = decisions.get("defects", ())
     return {
         "threshold": None if decider is None else decider.threshold,
         "promised": None if decider is None else decider.promised,
         "calibration_images": 0 if decider is None else decider.calibration.images,
-        "bytes": sum(entry.bytes for entry in detector.bundle.manifest.files.values()),
+        "train_images": manifest.recipe.train_images,
+        "bytes": detector.bundle.total_bytes(),
+        "ms": round(statistics.median(times), 1) if times else None,
+        "judged": {kind: len(found) for kind, found in decisions.items()},
+        "alarms": {kind: sum(one.anomalous for one in found) for kind, found in decisions.items()},
+        "finds_all": max((one.p_value for one in defects), default=None),
     }

@@ -17,8 +17,6 @@ import pytest
 from PIL import Image
 
 import panda_edge
-import panda_export.network
-from bank_choice import settings_for
 from panda_edge.builder.extend import extend_bundle
 from panda_edge.builder.held_out import HELD_OUT_FILE
 from panda_edge.bundle.manifest import Manifest, read_manifest
@@ -27,69 +25,15 @@ from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import BundleError, DataError, PandaError
-from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi import Roi
-from panda_edge.images.roi_mask import Rois
 from panda_edge.images.tiling import Tiling
 from panda_edge.inspect.verify import verify
-from panda_export.export import export_bundle
-from panda_export.options import ExportOptions
+from tiny import SIDE
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
-SIDE, OLD = 64, 8
+OLD = 8
 TILED = Tiling(0.25, 2.0)
 Fit = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory, texture: Callable[..., np.ndarray]) -> list[Path]:
-    """Pictures of one scene: the same structure with a little noise."""
-    folder = tmp_path_factory.mktemp("many")
-    for seed in range(24):
-        random = np.random.default_rng(seed)
-        noisy = texture(SIDE, SIDE, seed=1).astype(int) + random.integers(-9, 10, (SIDE, SIDE, 3))
-        Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(folder / f"{seed:02d}.png")
-    return sorted(folder.iterdir())
-
-
-@pytest.fixture(scope="session")
-def fit(
-    tmp_path_factory: pytest.TempPathFactory, made_bundles: dict[str, Path], tiny_backbone: Callable[..., Any]
-) -> Fit:
-    folder = tmp_path_factory.mktemp("extend")
-    made: dict[str, Path] = {}
-
-    def call(images: list[Path], bank: str = "exact", held_out: tuple[Path, ...] = (), **more: Any) -> Path:
-        name = f"{len(images)}-{bank}-{len(held_out)}-{sorted(more.items(), key=str)}".replace("/", "_")
-        if name in made:
-            return made[name]
-        out = made[name] = folder / f"{len(made)}.panda"
-        tiles, roi = more.pop("tiles", None), more.pop("roi", None)
-        extendable, calibrated = more.pop("extendable", True), more.pop("calibrated", True)
-        steps = more.pop("steps", None)
-        if tiles is not None and bank in ("exact", "hnsw"):
-            more = {"average": 1, "level_weights": (1.0, 1.0, 1.0), **more}
-        if bank == "coreset":
-            more = {"vectors": 300, **more}
-        options = ExportOptions(
-            {"name": "dn2"},
-            settings_for(bank, means=5, **{"neighbors": 6, **more}),
-            steps,
-            leave_one_out=calibrated and bank in ("exact", "hnsw") and not held_out,
-            extendable=extendable,
-        )
-
-        def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-            shutil.copy(made_bundles["coreset" if bank == "coreset" else "exact"] / MODEL_FILE, path)
-            return {}
-
-        preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles, rois=None if roi is None else Rois(roi))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panda_export.network, "write_onnx", copy_model)
-            export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
-        return out
-
-    return call
 
 
 def extended(bundle: Path, new: list[Path], out: Path, **more: Any) -> Manifest:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from panda_edge.builder.trial import figures, unlike
-from panda_edge.commands import app as cli
+from command_line import Run, refused
+from panda_edge.builder.trial import candidates, compared
+from panda_edge.decide.calibration import SCORES, Calibration
+from panda_edge.decide.decision import Decider
+from panda_edge.decide.joining import joining
+from panda_edge.decide.tail import Tail
+from panda_edge.detector import load
 from panda_edge.printable import rounded
 
 
@@ -31,26 +36,48 @@ def defect(tmp_path: Path) -> Path:
     return tmp_path / "d.png"
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["panda-edge", "extend", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    said = capsys.readouterr()
-    return int(stopped.value.code or 0), said.out, said.err
+def decider(scores: np.ndarray, fpr: float = 0.01) -> Decider:
+    return Decider(Calibration("local", dict.fromkeys(SCORES, scores)), fpr)
 
 
-def test_only_what_is_far_from_normal_is_found(
-    bundle: Path, uncalibrated: Path, normal: list[Path], defect: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "no.png").write_bytes(b"no picture")
-    every = unlike(bundle, [*normal, defect, tmp_path / "no.png"], 0.0)
-    assert {one.path for one in every} == {*normal, defect}
-    found = unlike(bundle, [*normal, defect], every[1].severity)
-    assert [one.path for one in found] == [defect]
-    assert unlike(bundle, [defect], found[0].severity * 1.01) == []
-    assert unlike(uncalibrated, [defect], 0.0) == []  # nothing to compare it with
+@pytest.mark.parametrize("pictures", [20, 80, 400])
+def test_the_chance_is_kept_by_exponential_tails(pictures: int) -> None:
+    """Of normal pictures' alarms, a share `chance` or less scores so high, whatever the number of pictures."""
+    random, below = np.random.default_rng(pictures), {0.01: 0, 0.1: 0}
+    alarms = 0
+    for _ in range(400):
+        told = decider(random.exponential(size=pictures) + 5.0, fpr=0.05)
+        new = told.threshold + random.exponential(size=100)  # without memory: alarms exceed as all scores do
+        chances = np.array([joining(told, score).chance for score in new])
+        alarms += len(new)
+        for bound in below:
+            below[bound] += int((chances < bound).sum())
+    for bound, count in below.items():
+        assert 0.6 * bound < count / alarms < 1.4 * bound
+
+
+def test_few_pictures_allow_more() -> None:
+    few, many = (Tail.of(np.linspace(0, 1, count) ** 4) for count in (8, 200))
+    assert few.chance(1.0) > many.chance(1.0)
+    assert Tail.of(np.ones(30)).chance(9.0) == 1.0  # all alike: nothing is known
+    assert Tail.of(np.ones(1)).chance(9.0) == 1.0
+
+
+def test_a_defect_is_refused_and_a_false_alarm_joins() -> None:
+    told = decider(np.random.default_rng(0).normal(40, 2, 90))
+    verdicts = [joining(told, told.threshold + excess).verdict for excess in (-1.0, 0.5, 4.0, 49.0)]
+    assert verdicts == ["join", "join", "ask", "refuse"]
+    assert joining(told, 95.0).threshold == 95.0  # as one scratch did
+    assert joining(told, 10.0).threshold == told.threshold
+
+
+def test_candidates_come_worst_first(bundle: Path, uncalibrated: Path, normal: list[Path], defect: Path) -> None:
+    unreadable = defect.with_name("no.png")
+    unreadable.write_bytes(b"no picture")
+    found = candidates(load(bundle), [*normal, defect, unreadable])
+    assert next(one.path for one in found) == defect
+    assert {one.path for one in found} == {*normal, defect}
+    assert [one.joining for one in candidates(load(uncalibrated), [defect])] == [None]
 
 
 @pytest.fixture
@@ -58,34 +85,70 @@ def uncalibrated(exact_bundle: Path) -> Path:
     return exact_bundle
 
 
+def test_both_bundles_judge_the_same_pictures(bundle: Path, normal: list[Path], defect: Path) -> None:
+    pictures = {"new": normal[:1], "normal": normal, "defects": [defect]}
+    one, other = compared([load(bundle), load(bundle, fpr=0.9)], pictures)
+    assert one["judged"] == other["judged"] == {"new": 1, "normal": len(normal), "defects": 1}
+    assert one["alarms"]["defects"] == 1
+    assert one["finds_all"] == rounded(1 / 13) or one["finds_all"] == pytest.approx(1 / 13)
+    assert other["threshold"] < one["threshold"]
+    assert one["ms"] > 0
+
+
 def test_a_defect_is_refused_and_named(
-    bundle: Path, normal: list[Path], defect: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    bundle: Path, normal: list[Path], defect: Path, tmp_path: Path, run: Run
+) -> None:
     out = tmp_path / "more.panda"
-    code, said, why = run(monkeypatch, capsys, bundle, normal[0], defect, "--out", out)
-    assert (code, said, why.count("\n"), out.exists()) == (2, "", 1, False)
-    assert f"{defect} (" in why
-    assert "--max-severity" in why
-    assert str(normal[0]) not in why
-    enough = why.rsplit(" ", 1)[1].strip()
-    assert run(monkeypatch, capsys, bundle, normal[0], defect, "--out", out, "--max-severity", enough)[0] == 0
+    done = run("extend", bundle, normal[0], defect, "--out", out, "--max-severity", 1.3)
+    refused(done, f"{defect} (")
+    assert not out.exists()
+    assert "--max-severity" in done.err
+    assert str(normal[0]) not in done.err
+    enough = done.err.rsplit(" ", 1)[1].strip()
+    assert run("extend", bundle, normal[0], defect, "--out", out, "--max-severity", enough).code == 0
     assert out.exists()
 
 
 def test_a_dry_run_writes_nothing(
-    bundle: Path, normal: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    bundle: Path, normal: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
     monkeypatch.chdir(tmp_path)
-    wanted = [bundle, normal[0], "--max-severity", 99, "--json"]
-    code, said, _ = run(monkeypatch, capsys, *wanted, "--dry-run")
-    dry = json.loads(said)
-    assert (code, dry["bundle"], dry["added"], list(tmp_path.iterdir())) == (0, None, 1, [])
-    code, said, _ = run(monkeypatch, capsys, *wanted, "--out", tmp_path / "more.panda")
-    done = json.loads(said)
-    assert {**done, "bundle": None} == dry
-    assert done["threshold_before"] == rounded(figures(bundle, 0.01)["threshold"])
-    assert done["threshold"] == rounded(figures(tmp_path / "more.panda", 0.01)["threshold"])
-    code, _, why = run(monkeypatch, capsys, bundle, normal[0])
-    assert (code, "--dry-run" in why) == (2, True)
+    wanted = ["extend", bundle, normal[0], "--max-severity", 99, "--json"]
+    done = run(*wanted, "--dry-run")
+    dry = done.report
+    assert (done.code, dry["bundle"], dry["added"], list(tmp_path.iterdir())) == (0, None, 1, [])
+    written = run(*wanted, "--out", tmp_path / "more.panda").report
+    for facts in (dry, written):
+        for side in ("before", "after"):
+            facts[side].pop("ms")
+    assert {**written, "bundle": None} == dry
+    assert written["after"]["threshold"] == rounded(load(tmp_path / "more.panda").decider.threshold)  # type: ignore[union-attr]
+    refused(run("extend", bundle, normal[0]), "--dry-run")
+
+
+def test_labels_and_kept_pictures_are_compared(
+    bundle: Path, normal: list[Path], defect: Path, tmp_path: Path, run: Run
+) -> None:
+    for folder, picture in (("test/good", normal[1]), ("test/scratch", defect)):
+        (tmp_path / "labels" / folder).mkdir(parents=True)
+        shutil.copy(picture, tmp_path / "labels" / folder)
+    beside = ["--labels", tmp_path / "labels", "--kept", defect.parent, "--max-severity", 99]
+    done = run("extend", bundle, normal[0], "--dry-run", *beside)
+    assert done.code == 0
+    assert re.search(r"labelled defects found +1 of 1 +1 of 1\n", done.out)
+    assert re.search(r"rate that finds all defects +7.7 % +7.1 %\n", done.out)  # 1 in 13, and 1 in 14
+    refused(run("extend", bundle, normal[0], "--dry-run", "--labels", tmp_path / "no"), "no test/")
+
+
+def test_the_command_lists_and_removes(bundle: Path, normal: list[Path], tmp_path: Path, run: Run) -> None:
+    more, less = tmp_path / "x.panda", tmp_path / "y.panda"
+    assert run("extend", bundle, normal[0], normal[1], "--out", more, "--max-severity", 99).code == 0
+    listed = [{"name": path.name, "run": 1, "kind": "bank"} for path in normal[:2]]
+    assert run("extend", more, "--list", "--json").lines == listed
+    assert run("extend", bundle, "--list").out == ""
+    refused(run("extend", more, "--remove", "no.png", "--out", less), "no picture no.png")
+    refused(run("extend", more, "--remove", normal[0].name), "nowhere to write")
+    refused(run("extend", more, normal[0], "--list"), "give pictures to add, or one of")
+    done = run("extend", more, "--remove", normal[0].name, "--out", more)  # in its own place
+    assert (done.code, "1 pictures taken out" in done.out) == (0, True)
+    assert run("extend", more, "--list", "--json").lines == listed[1:]
