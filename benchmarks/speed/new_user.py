@@ -28,7 +28,7 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import REPOSITORY, say
 
 sys.path.append(str(REPOSITORY / "docs" / "site"))
-from documents import blocks  # noqa: E402
+from documents import blocks
 
 TARGETS_MIN = {"overlay": 15, "alarm": 30}
 

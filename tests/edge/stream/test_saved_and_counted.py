@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
@@ -154,6 +156,19 @@ def test_counters(outcomes: list[Outcome]) -> None:
     assert buckets == sorted(buckets)
     parser = pytest.importorskip("prometheus_client.parser", reason="needs prometheus_client to read it, too")
     assert {family.name for family in parser.text_string_to_metric_families(text)} >= {"panda_edge_frames"}
+
+
+@pytest.mark.parametrize(("silent_s", "status"), [(1.0, 200), (40.0, 503)])
+def test_a_loop_that_hangs_is_told(silent_s: float, status: int) -> None:
+    looked = time.monotonic() - silent_s
+    server = MetricsServer("127.0.0.1:0", lambda: "", lambda: looked)
+    try:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz").status
+    except urllib.error.HTTPError as error:
+        answer = error.code
+    finally:
+        server.close()
+    assert answer == status
 
 
 @pytest.mark.parametrize("given", ["9090", "host:", "host:x", ":9090", "host:99999"])

@@ -1,8 +1,9 @@
-"""Counters for Prometheus, in its text format (exposition format 0.0.4), served over HTTP."""
+"""Counters for Prometheus, in its text format (exposition format 0.0.4), served over HTTP; and whether the loop works."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from panda_edge.stream.frame import Notice, Outcome
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST = 16  # connections at a time
 _MOST_REQUEST = 8192  # bytes
+_ALIVE = 30.0  # seconds since the loop last looked around, beyond which it is said to hang; systemd's unit has as many
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _P_VALUES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -138,10 +140,15 @@ def _labels(**labels: str) -> str:
 
 
 class MetricsServer:
-    """Serves `text` at /metrics. Raises PandaError where the address is taken."""
+    """Serves `text` at /metrics, and at /healthz 200 or, while the loop hangs, 503.
 
-    def __init__(self, address: str, text: Callable[[], str]) -> None:
-        self._door = Door(host_and_port(address, "--metrics"), "--metrics", _MOST, lambda: _Answer(text))
+    Raises PandaError where the address is taken.
+    """
+
+    def __init__(self, address: str, text: Callable[[], str], looked: Callable[[], float] = time.monotonic) -> None:
+        """looked: `time.monotonic()` when the loop last looked around."""
+        place = host_and_port(address, "--metrics")
+        self._door = Door(place, "--metrics", _MOST, lambda: _Answer(text, looked))
         self.port = self._door.port
 
     def close(self) -> None:
@@ -151,8 +158,9 @@ class MetricsServer:
 class _Answer(asyncio.Protocol):
     """One request, one answer, and the end."""
 
-    def __init__(self, text: Callable[[], str]) -> None:
+    def __init__(self, text: Callable[[], str], looked: Callable[[], float]) -> None:
         self._text = text
+        self._looked = looked
         self._request = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -171,9 +179,17 @@ class _Answer(asyncio.Protocol):
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if method not in (b"GET", b"HEAD"):
             status, body = "405 Method Not Allowed", b""
+        elif path == b"/healthz":
+            status, body = self._health()
         elif path not in (b"/metrics", b"/"):
             status, body = "404 Not Found", b""
         else:
             status, body = "200 OK", self._text().encode()
         head = f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: {len(body)}\r\n"
         return f"{head}Connection: close\r\n\r\n".encode() + (b"" if method == b"HEAD" else body)
+
+    def _health(self) -> tuple[str, bytes]:
+        seconds = time.monotonic() - self._looked()
+        if seconds <= _ALIVE:
+            return "200 OK", b"the loop works\n"
+        return "503 Service Unavailable", f"the loop has hung for {seconds:.0f} s\n".encode()

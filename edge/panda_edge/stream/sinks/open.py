@@ -147,7 +147,7 @@ def _open_counters(
         drifts,
     )
     if options.metrics is not None:
-        closing.callback(MetricsServer(options.metrics, metrics.text).close)
+        closing.callback(MetricsServer(options.metrics, metrics.text, lambda: loop.looked).close)
     if options.http is None:
         return {"metrics": metrics}
     return {"metrics": metrics, "page": _open_page(options, options.http, loop, metrics, drifts, closing)}

@@ -1,0 +1,180 @@
+"""Builds the container images and says how large they are: python -m delivery.images [device] [workstation]
+
+With docker, podman or buildah, whichever is there. Each image is then tried: it must not run as root, must know its
+version, and hold no compiler. `--try BUNDLE PICTURES` also runs the device image as it comes and asks its health check
+until it says that all is well. Sizes go to benchmarks/speed/results/delivered.json.
+
+Without a registry: `sh delivery/docker/debian_base.sh`, then `--base localhost/debian:bookworm-slim`. Where the network
+has a certificate of its own: `--certificates /etc/ssl/certs`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lib.results_file import ResultsFile
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCKERFILE = ROOT / "delivery" / "docker" / "Dockerfile"
+NAMES = {"device": "panda-edge", "workstation": "panda-train"}
+MOST_MB = {"device": 350}
+HEALTHY_WITHIN_S = 120
+
+
+class Engine:
+    """docker, podman or buildah: the few things that are asked of them."""
+
+    def __init__(self) -> None:
+        found = [name for name in ("docker", "podman", "buildah") if shutil.which(name)]
+        if not found:
+            sys.exit("none of docker, podman and buildah is here; install one")
+        self.name = found[0]
+
+    def build(self, target: str, base: str | None, certificates: Path | None, options: list[str]) -> None:
+        command = [self.name, "build", "--file", str(DOCKERFILE), "--target", target, "--tag", NAMES[target], *options]
+        if self.name != "docker":
+            command += ["--format", "docker"]  # the other format has no health check
+        if base is not None:
+            command += ["--build-arg", f"BASE={base}"]
+        if certificates is not None:
+            command += ["--volume", f"{certificates}:/etc/ssl/certs:ro"]
+        subprocess.run([*command, str(ROOT)], check=True)
+
+    def about(self, image: str) -> dict[str, Any]:
+        """Its configuration as Docker writes it, and `Size` in bytes."""
+        if self.name == "buildah":
+            config: dict[str, Any] = json.loads(run("buildah", "inspect", "--type", "image", image))["Docker"]["config"]
+            listed = json.loads(run("buildah", "images", "--json", image))
+            return {**config, "Size": unpacked_bytes(image) if listed else 0}
+        (found,) = json.loads(run(self.name, "image", "inspect", image))
+        return {**found["Config"], "Size": found["Size"]}
+
+    def start(self, image: str, volumes: dict[Path, str]) -> Container:
+        mounts = [word for here, there in volumes.items() for word in ("--volume", f"{here}:{there}:ro")]
+        if self.name == "buildah":
+            return BuildahContainer(run("buildah", "from", image).strip(), mounts)
+        return Container(self.name, image, mounts)
+
+
+class Container:
+    """One that runs `command` in it."""
+
+    def __init__(self, engine: str, image: str, mounts: list[str]) -> None:
+        self._engine = engine
+        idle = ["--entrypoint", "sleep", *mounts, image, "infinity"]
+        self._name = run(engine, "run", "--detach", "--rm", *idle).strip()
+
+    def command(self, words: list[str]) -> list[str]:
+        return [self._engine, "exec", self._name, *words]
+
+    def remove(self) -> None:
+        run(self._engine, "rm", "--force", self._name)
+
+
+class BuildahContainer(Container):
+    """buildah runs each command by itself, with the image's user, folder and environment."""
+
+    def __init__(self, name: str, mounts: list[str]) -> None:
+        self._name, self._mounts = name, mounts
+
+    def command(self, words: list[str]) -> list[str]:
+        return ["buildah", "run", *self._mounts, self._name, "--", *words]
+
+    def remove(self) -> None:
+        run("buildah", "rm", self._name)
+
+
+def unpacked_bytes(image: str) -> int:
+    """Bytes of all files of an image, as buildah lays them out."""
+    container = run("buildah", "from", image).strip()
+    try:
+        mounted = run("buildah", "mount", container).strip()
+        return int(run("du", "--summarize", "--bytes", mounted).split()[0])
+    finally:
+        run("buildah", "rm", container)
+
+
+def run(*command: str) -> str:
+    """What a command says on stdout. Ends the program where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def check(engine: Engine, target: str) -> dict[str, Any]:
+    """The row of an image. Ends the program where it breaks a promise."""
+    image = NAMES[target]
+    about = engine.about(image)
+    container = engine.start(image, {})
+    try:
+        user = run(*container.command(["id", "-u"])).strip()
+        version = run(*container.command([image, "--version"])).strip()
+        with_compiler = subprocess.run(container.command(["sh", "-c", "command -v cc gcc g++"]), capture_output=True)
+    finally:
+        container.remove()
+    mb = round(about["Size"] / 1e6)
+    if user == "0" or with_compiler.returncode == 0 or mb > MOST_MB.get(target, mb):
+        sys.exit(f"{image}: user {user}, compiler {with_compiler.stdout!r}, {mb} MB; none of root, a compiler, "
+                 f"more than {MOST_MB.get(target)} MB is allowed")  # fmt: skip
+    return {"mb": mb, "user": user, "version": version, "built_with": engine.name}
+
+
+def try_device(engine: Engine, bundle: Path, pictures: Path) -> dict[str, Any]:
+    """Runs what the device image runs by itself, and asks its own health check."""
+    about = engine.about(NAMES["device"])
+    health = about["Healthcheck"]["Test"]
+    container = engine.start(NAMES["device"], {bundle.resolve(): "/bundle", pictures.resolve(): "/incoming"})
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as said:
+        running = subprocess.Popen(container.command(about["Entrypoint"] + about["Cmd"]), stdout=said)
+        try:
+            while subprocess.run(container.command(health[1:]), capture_output=True, check=False).returncode:
+                if running.poll() is not None or time.monotonic() - started > HEALTHY_WITHIN_S:
+                    sys.exit("the device image is not healthy")
+                time.sleep(1)
+            healthy = round(time.monotonic() - started, 1)
+            wanted = sum(path.is_file() for path in pictures.iterdir())
+            while len(events := outcomes(said)) < wanted and time.monotonic() - started < 2 * HEALTHY_WITHIN_S:
+                time.sleep(1)
+        finally:
+            running.terminate()
+            running.wait(30)
+            container.remove()
+    return {"healthy_after_s": healthy, "pictures": wanted, "judged": len(events)}
+
+
+def outcomes(said: Any) -> list[dict[str, Any]]:
+    """The judged pictures among the lines of `watch --jsonl -`."""
+    said.seek(0)
+    return [event for line in said if line.endswith("\n") for event in [json.loads(line)] if "score" in event]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*", choices=[*NAMES, []], help="both where none is named")
+    parser.add_argument("--base", help="an image in the place of debian:bookworm-slim")
+    parser.add_argument("--certificates", type=Path, help="a folder that stands at /etc/ssl/certs while it is built")
+    parser.add_argument("--option", action="append", default=[], help="for the engine's build, such as --layers")
+    parser.add_argument("--try", dest="tried", nargs=2, type=Path, metavar=("BUNDLE", "PICTURES"))
+    given = parser.parse_args()
+    engine, rows = Engine(), ResultsFile("speed/results/delivered")
+    for target in given.targets or NAMES:
+        engine.build(target, given.base, given.certificates, given.option)
+        row = check(engine, target) | {"base": given.base or "docker.io/library/debian:bookworm-slim"}
+        if target == "device" and given.tried:
+            row["tried"] = try_device(engine, *given.tried)
+        rows.update(f"image {target}", **row, command="python -m delivery.images")
+        print(target, row)
+
+
+if __name__ == "__main__":
+    main()
