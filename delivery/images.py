@@ -5,7 +5,7 @@ version, and hold no compiler. `--try BUNDLE PICTURES` also runs the device imag
 until it says that all is well. Sizes go to benchmarks/speed/results/delivered.json.
 
 Without a registry: `sh delivery/docker/debian_base.sh`, then `--base localhost/debian:bookworm-slim`. Where the network
-has a certificate of its own: `--certificates /etc/ssl/certs`.
+has a certificate of its own: `--certificates FILE` (podman, buildah), for pip while the image is built.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Engine:
     """docker, podman or buildah: the few things that are asked of them."""
 
     def __init__(self) -> None:
-        found = [name for name in ("docker", "podman", "buildah") if shutil.which(name)]
+        found = [name for name in ("docker", "podman", "buildah") if shutil.which(name) and answers(name)]
         if not found:
-            sys.exit("none of docker, podman and buildah is here; install one")
+            sys.exit("none of docker (with its daemon), podman and buildah is here; install one")
         self.name = found[0]
 
     def build(self, target: str, base: str | None, certificates: Path | None, options: list[str]) -> None:
@@ -44,9 +44,14 @@ class Engine:
             command += ["--format", "docker"]  # the other format has no health check
         if base is not None:
             command += ["--build-arg", f"BASE={base}"]
-        if certificates is not None:
-            command += ["--volume", f"{certificates}:/etc/ssl/certs:ro"]
-        subprocess.run([*command, str(ROOT)], check=True)
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as settings:
+            if certificates is not None:
+                settings.write("[global]\ncert = /run/network.crt\n")
+                settings.flush()
+                command += ["--volume", f"{certificates}:/run/network.crt:ro"]
+                command += ["--volume", f"{settings.name}:/etc/pip.conf:ro"]
+            if subprocess.run([*command, str(ROOT)], check=False).returncode:
+                sys.exit(f"{self.name} could not build {target}; see its lines above")
 
     def about(self, image: str) -> dict[str, Any]:
         """Its configuration as Docker writes it, and `Size` in bytes."""
@@ -90,6 +95,11 @@ class BuildahContainer(Container):
 
     def remove(self) -> None:
         run("buildah", "rm", self._name)
+
+
+def answers(engine: str) -> bool:
+    """Whether it works: docker does only with its daemon."""
+    return subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0
 
 
 def unpacked_bytes(image: str) -> int:
@@ -162,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", choices=[*NAMES, []], help="both where none is named")
     parser.add_argument("--base", help="an image in the place of debian:bookworm-slim")
-    parser.add_argument("--certificates", type=Path, help="a folder that stands at /etc/ssl/certs while it is built")
+    parser.add_argument("--certificates", type=Path, help="a file that pip trusts while it is built")
     parser.add_argument("--option", action="append", default=[], help="for the engine's build, such as --layers")
     parser.add_argument("--try", dest="tried", nargs=2, type=Path, metavar=("BUNDLE", "PICTURES"))
     given = parser.parse_args()

@@ -1,8 +1,8 @@
 """MkDocs hook: pages of the site link to files of the repository, such as `../../benchmarks/…`, as they do on GitHub.
 
 What lies outside of `docs/` and is linked becomes part of the site, below `repository/`: Markdown as a page, all else
-as it is. A link that leads nowhere is left alone, so that `mkdocs build --strict` fails for it. The page of commands is
-made from the programs themselves.
+as it is. A link that leads nowhere is left alone, so that `mkdocs build --strict` fails for it. The pages of commands,
+counters and the C interface are made from the programs themselves.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import posixpath
 import re
 from pathlib import Path
 
+import c_header
 import typer
 import typer.cli
 from mkdocs.config.defaults import MkDocsConfig
@@ -18,11 +19,14 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from panda_edge.commands.app import app as panda_edge
+from panda_edge.stream.sinks.metrics import Metrics
 from panda_train.commands.app import app as panda_train
 
 ROOT = Path(__file__).resolve().parents[2]
 _PREFIX = "repository/"
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+_HEADER = "edge/kernel/panda_edge.h"
+_COUNTER = re.compile(r"^# HELP (\w+) (.*)\n# TYPE \1 (\w+)$", re.MULTILINE)
 _INCLUDED = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "FORMAT.md", "SECURITY.md", "THIRD_PARTY.md")
 
 
@@ -47,6 +51,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Links as the site has them."""
     for name, app in (("panda-edge", panda_edge), ("panda-train", panda_train)):
         markdown = markdown.replace(f"<!-- commands of {name} -->", _commands(name, app))
+    markdown = markdown.replace("<!-- counters of watch -->", _counters())
+    header = c_header.reference((ROOT / _HEADER).read_text(encoding="utf-8"))
+    markdown = markdown.replace(f"<!-- declarations of {_HEADER} -->", header)
     here = page.file.src_uri
     source = here.removeprefix(_PREFIX) if here.startswith(_PREFIX) else f"docs/{here}"
 
@@ -82,3 +89,9 @@ def _commands(name: str, app: typer.Typer) -> str:
     context = command.make_context(name, [], resilient_parsing=True)
     pages = typer.cli.get_docs_for_click(obj=command, ctx=context, name=name)
     return re.sub(r"^(#+ `)", r"#\1", pages, flags=re.MULTILINE)
+
+
+def _counters() -> str:
+    """A row for each family of `watch --metrics`."""
+    rows = [f"| `{name}` | {kind} | {about} |" for name, about, kind in _COUNTER.findall(Metrics(list, dict).text())]
+    return "\n".join(["| counter | type | what it counts |", "|---|---|---|", *rows])

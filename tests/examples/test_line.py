@@ -27,9 +27,13 @@ class TestCompose:
     def test_what_it_mounts_is_there(self, services: dict) -> None:
         own = [volume.split(":")[0] for service in services.values() for volume in service.get("volumes", ())]
         assert len(own) == 5
-        users = {"./bundle", "./incoming"}
-        assert [place for place in own if place not in users and not (LINE / place).exists()] == []
-        assert (LINE / "../../pyproject.toml").exists()
+        given = {"./parts.panda", "./incoming", "state"}  # by the user, and by the engine
+        assert [place for place in own if place not in given and not (LINE / place).exists()] == []
+
+    def test_it_builds_an_image_that_is_there(self, services: dict) -> None:
+        build = services["watch"]["build"]
+        dockerfile = (LINE / build["context"] / build["dockerfile"]).read_text()
+        assert f" AS {build['target']}\n" in dockerfile
 
     def test_services_find_one_another(self, services: dict) -> None:
         yaml = pytest.importorskip("yaml")
@@ -45,7 +49,7 @@ class TestCompose:
         assert all(port.startswith("127.0.0.1:") for port in ports)
 
     def test_watch_knows_its_options(self, services: dict) -> None:
-        asked = {word for word in services["watch"]["command"].split() if word.startswith("--")} - {"--quiet"}
+        asked = {word for word in services["watch"]["command"].split() if word.startswith("--")}
         panda_edge = Path(sys.executable).with_name("panda-edge")
         said = subprocess.run(
             [panda_edge, "watch", "--help"], capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}

@@ -1,4 +1,4 @@
-"""Counters for Prometheus, in its text format (exposition format 0.0.4), served over HTTP; and whether the loop works."""
+"""Counters for Prometheus, in its text format (exposition format 0.0.4), and whether the loop works, over HTTP."""
 
 from __future__ import annotations
 
