@@ -16,6 +16,7 @@ import pytest
 
 from panda_edge.bundle.folder import open_bundle
 from panda_edge.bundle.manifest import check_seal
+from panda_edge.stream.history.reader import HistoryReader
 from panda_export.signing import make_key
 
 BIN = Path(sys.executable).parent
@@ -102,6 +103,26 @@ def test_a_disk_that_is_full_for_one_picture_is_for_all(full_disk: Path, sample_
     assert lost, last
     assert int(lost[1]) >= len(list(pictures.rglob("*.png")))  # and notices
     assert jsonl.read_bytes() == b""
+
+
+@as_root
+def test_watch_starts_on_a_full_disk(full_disk: Path, sample_data: Path, exact_bundle: Path) -> None:
+    """Found: the history could not be made, so a device that came up with a full disk judged nothing."""
+    watch = [BIN / "panda-edge", "watch", exact_bundle, sample_data / "test" / "hole", "--jsonl", "-", "--http",
+             "127.0.0.1:0", "--webhook", "http://127.0.0.1:9/", "--spool", full_disk / "spool.sqlite", "--drift-state",
+             full_disk / "drift.json", "--save", full_disk / "saved" / "here"]  # fmt: skip
+    with subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert "anomalous" in running.stdout.readline()
+        said = next(line for line in running.stderr if "history" in line)
+        assert "no space left on the disk" in said
+        (full_disk / "fill").unlink()
+        assert any("history: works again, nothing lost" in line for line in running.stderr)
+        running.terminate()
+        assert running.wait(30) == 0
+    rows = list(HistoryReader(full_disk / "saved" / "here").every())
+    assert len(rows) >= len(list((sample_data / "test" / "hole").glob("*.png")))
 
 
 @as_root

@@ -31,5 +31,9 @@ class DiskError(PandaError):
     """A disk takes nothing any more, full or read-only: what comes next would fail, too."""
 
 
+class FullDiskError(DiskError):
+    """A disk is full. It may be freed, so who goes on for months tries again."""
+
+
 class DataError(PandaError):
     """A data set folder does not have one of the layouts that panda-train reads."""

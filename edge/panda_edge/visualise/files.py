@@ -11,23 +11,27 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from panda_edge.errors import DiskError, PandaError
+from panda_edge.errors import DiskError, FullDiskError, PandaError
 from panda_edge.images.listing import RESULTS_MARKER, list_pictures
 from panda_edge.whole_file import whole_file
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a system call says where a disk, or a user's share of it, is full."""
+
 
 def make_folder(path: Path) -> None:
-    """A folder for results, with those above it. Raises PandaError."""
+    """A folder for results, with those above it. Raises FullDiskError, PandaError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PandaError(f"{path}: cannot be made ({error.strerror or error}); choose another folder") from error
+        kind = FullDiskError if error.errno in FULL else PandaError
+        raise kind(f"{path}: cannot be made ({error.strerror or error}); choose another folder") from error
 
 
 def make_results_folder(path: Path, shared: bool = False) -> None:
     """A folder for results, marked so that no listing of a folder above it takes them for pictures to judge.
 
-    shared: pictures of others may lie there; where they do, it is not marked. Raises PandaError.
+    shared: pictures of others may lie there; where they do, it is not marked. Raises DiskError, PandaError.
     """
     make_folder(path)
     marker = path / RESULTS_MARKER
@@ -57,7 +61,7 @@ def _lives(process: int) -> bool:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file through a temporary sibling and a rename, so that no reader sees half of it.
 
-    Raises DiskError, PandaError.
+    Raises FullDiskError, DiskError, PandaError.
     """
     try:
         with whole_file(path) as part:
@@ -65,7 +69,8 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise PandaError(f"{path}: too long a name for this disk; give the picture a shorter one") from error
-        kind = DiskError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else PandaError
+        kind: type[PandaError] = DiskError if error.errno == errno.EROFS else PandaError
+        kind = FullDiskError if error.errno in FULL else kind
         raise kind(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -214,6 +215,19 @@ class TestAddress:
     def test_a_camera_has_no_end(self) -> None:
         with pytest.raises(PandaError, match="--once"):
             open_source("http://127.0.0.1:1/", once=True)
+
+    def test_only_a_character_device_is_a_camera(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Found: whatever lies below /dev, as a folder in shared memory does, was taken for one."""
+        pytest.importorskip("av", reason="needs PyAV: pip install 'panda-edge[video]'")
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            assert not open_source(folder, once=True).live
+            with pytest.raises(PandaError, match="no such file"):
+                open_source(f"{folder}/nothing")
+        (tmp_path / "front").symlink_to("/dev/null")  # as udev names a camera by its place
+        for camera in ("/dev/null", str(tmp_path / "front"), "/dev/video987", "987"):
+            assert open_source(camera).live
+            with pytest.raises(PandaError, match="--once"):
+                open_source(camera, once=True)
 
     def test_passwords_are_not_shown(self) -> None:
         assert without_password("rtsp://me:secret@cam:554/live?key=1") == "rtsp://cam:554/live"

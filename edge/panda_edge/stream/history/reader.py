@@ -60,10 +60,11 @@ class Wanted:
 class HistoryReader:
     """Reads a history's file; each call opens it anew, so that any thread may."""
 
-    def __init__(self, path: Path) -> None:
-        """path: the file, or the folder of `--save` that holds it. Raises PandaError: there is none."""
+    def __init__(self, path: Path, expected: bool = False) -> None:
+        """path: the file, or the folder of `--save` that holds it. expected: a file that is not there yet will be, as
+        where the disk is full now. Raises PandaError: there is none."""
         self._path = path / NAME if path.is_dir() else path
-        if not self._path.is_file():
+        if not expected and not self._path.is_file():
             raise PandaError(f"{self._path}: no history; `panda-edge watch --save DIR` keeps one in DIR")
 
     def every(self, wanted: Wanted = Wanted()) -> Iterator[Row]:

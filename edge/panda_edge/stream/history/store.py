@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import FullDiskError, PandaError
+from panda_edge.stream.database import LOGGED, open_database
 from panda_edge.stream.history.row import COLUMNS, Row
 
 _TIDY_EVERY = 30.0  # seconds between two looks at age and size
@@ -19,7 +20,9 @@ _LOG_BYTES = 16_000_000
 _SHARE = 0.05  # of the frames that go where the file would be larger than it may
 
 # `minutes` answers for hours and shifts without a walk through every frame of them.
-_TABLES = """
+_TABLES = f"""
+{LOGGED}
+PRAGMA journal_size_limit = {_LOG_BYTES};
 CREATE TABLE IF NOT EXISTS frames (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, captured REAL NOT NULL, source TEXT NOT NULL,
     frame INTEGER NOT NULL, place TEXT, score REAL, threshold REAL, severity REAL, p_value REAL, anomalous INTEGER,
@@ -34,6 +37,7 @@ CREATE TABLE IF NOT EXISTS minutes (
     PRIMARY KEY (minute, source)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (seq INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, facts TEXT NOT NULL);
+SELECT seq, {", ".join(COLUMNS)} FROM frames LIMIT 1;
 """
 _ADD = f"INSERT OR IGNORE INTO frames ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 _COUNT = """
@@ -67,7 +71,9 @@ class HistoryStore:
     leaves half a frame. Used by one thread at a time."""
 
     def __init__(self, path: Path, most_days: float, most_bytes: int) -> None:
-        """most_days, most_bytes: beyond, the oldest frames go. Raises PandaError."""
+        """most_days, most_bytes: beyond, the oldest frames go. On a full disk the file is opened once there is room.
+
+        Raises PandaError."""
         if not 0 < most_days < 1e6:
             raise PandaError(f"--history-days {most_days:g}: expected more than 0, and less than a million")
         if most_bytes < 1_000_000:
@@ -75,18 +81,10 @@ class HistoryStore:
         self._most_seconds = most_days * 86_400
         self._most_bytes = most_bytes
         self._tidied = -_TIDY_EVERY
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not path.is_file():
-                raise OSError("not a plain file")
-            self._database = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-            self._database.executescript(_TABLES)
-            self._database.execute(f"SELECT seq, {', '.join(COLUMNS)} FROM frames LIMIT 1").fetchone()
-        except (sqlite3.Error, OSError) as error:
-            raise PandaError(f"{path}: no history can be kept there ({error}); give --history another file") from error
+        self._path = path
+        self._opened: sqlite3.Connection | None = None
+        with suppress(FullDiskError):
+            self._open()
 
     def add(
         self,
@@ -97,7 +95,8 @@ class HistoryStore:
         """Add frames, and say of frames by their ids which files were saved of them; add decisions: seconds since 1970
         and JSON, which are never forgotten. All of it or nothing.
 
-        Raises OSError."""
+        Raises OSError, FullDiskError, PandaError."""
+        self._open()
         minutes: defaultdict[tuple[int, str], _Minute] = defaultdict(_Minute)
         for row in rows:
             minutes[int(row.captured // 60), row.source].add(row)
@@ -119,7 +118,21 @@ class HistoryStore:
                     self._database.execute("ROLLBACK")
 
     def close(self) -> None:
-        self._database.close()
+        if self._opened is not None:
+            self._opened.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._opened is None:
+            try:
+                self._opened = open_database(self._path, lambda database: database.executescript(_TABLES), _BUSY)
+            except (sqlite3.Error, OSError) as error:
+                text = f"{self._path}: no history can be kept there ({error}); give --history another file"
+                raise PandaError(text) from error
+        return self._opened
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        return self._open()
 
     def _tidy(self) -> None:
         """Forget what is too old, and the oldest frames where the file is too large. Pages that they leave are used

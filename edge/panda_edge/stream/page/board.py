@@ -7,6 +7,7 @@ import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -57,7 +58,8 @@ class Board:
         self._tallies: dict[str, Tally] = {}
         for state in states() if past is not None else ():
             self._tallies[state.name] = Tally()
-            self._tallies[state.name].fill(past.shift(state.name, SHIFT) if past is not None else ())
+            with suppress(PandaError):  # none can be read: the disk is full
+                self._tallies[state.name].fill(past.shift(state.name, SHIFT) if past is not None else ())
         self._states = states
         self._drifts = drifts
         self._segmentation = segmentation

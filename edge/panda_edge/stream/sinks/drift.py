@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from panda_edge.bundle.regular import read_regular
 from panda_edge.decide.calibration import Calibration
 from panda_edge.decide.decision import Decider
 from panda_edge.decide.drift import DriftMartingale
-from panda_edge.errors import BundleError, PandaError
+from panda_edge.errors import BundleError, FullDiskError, PandaError
 from panda_edge.stream.drift import SourceDrift, Start
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import utc
@@ -90,7 +91,8 @@ class Drift:
         self._renew()
         self._kept = None
         if file is not None:
-            write_whole(file, self._as_json())  # where it cannot be written, say so now
+            with suppress(FullDiskError):  # where it cannot be written for another reason, say so now
+                write_whole(file, self._as_json())
             self._worker = Worker(
                 "drift",
                 lambda states: write_whole(file, states[-1]),

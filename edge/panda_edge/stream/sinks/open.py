@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from panda_edge.detector import Detector
-from panda_edge.errors import PandaError
+from panda_edge.errors import FullDiskError, PandaError
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.history.reader import HistoryReader
 from panda_edge.stream.history.row import NAME
@@ -166,7 +166,8 @@ def _open_history(
     if path is None:
         return None
     if options.save is not None:
-        make_folder(options.save)
+        with suppress(FullDiskError):
+            make_folder(options.save)
     return History(path, options.history_days, options.history_bytes, lambda: loop.detector.bundle, say, may_wait)
 
 
@@ -209,7 +210,7 @@ def _open_page(
     token = options.token or os.environ.get("PANDA_EDGE_TOKEN") or None
     look = options.look_token or os.environ.get("PANDA_EDGE_LOOK_TOKEN") or None
     path = _history_path(options)
-    past = None if path is None else Past(HistoryReader(path), options.save)
+    past = None if path is None else Past(HistoryReader(path, expected=True), options.save)
     board = Board(
         lambda: loop.states,
         lambda: loop.detector.bundle.manifest.segmentation,

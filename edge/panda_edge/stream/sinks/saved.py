@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from panda_edge.bundle.manifest import Segmentation
-from panda_edge.errors import PandaError
+from panda_edge.errors import FullDiskError, PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
@@ -41,7 +41,8 @@ class SavedFrames(WorkerSink[Outcome]):
         its picture's name once it is saved. Raises PandaError."""
         if quota_bytes < 1_000_000:
             raise PandaError("--quota-mb: at least 1 is needed")
-        make_results_folder(folder)
+        with suppress(FullDiskError):  # there may be room when the first frame is saved
+            make_results_folder(folder)
         remove_leftovers(folder)
         self._folder = folder
         self._quota = quota_bytes
@@ -78,6 +79,7 @@ class SavedFrames(WorkerSink[Outcome]):
             }
             self._make_room(sum(map(len, files.values())))
             try:
+                make_results_folder(self._folder)
                 for path, data in files.items():
                     write_whole(path, data)
             except PandaError:
@@ -99,7 +101,7 @@ class SavedFrames(WorkerSink[Outcome]):
             self._bytes -= size
 
     def _take_stock(self) -> None:
-        for path in sorted(self._folder.iterdir()):
+        for path in sorted(self._folder.glob("*")):
             if found := _OURS.fullmatch(path.name):
                 size = path.lstat().st_size
                 self._kept.append((path, size))

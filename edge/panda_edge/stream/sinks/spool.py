@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import FullDiskError, PandaError
+from panda_edge.stream.database import LOGGED, open_database
 
 DEFAULT_EVENTS = 100_000
 MOST_BYTES = 1_000_000_000  # of what waits, however few events it is
@@ -44,37 +46,23 @@ class Spool:
         most_bytes: int = MOST_BYTES,
     ) -> None:
         """receivers: whom events are for; one that is new gets what comes from now on. max_events, most_bytes: that
-        wait; beyond, the oldest are lost. Raises PandaError."""
+        wait; beyond, the oldest are lost. On a full disk the file is opened once there is room. Raises PandaError."""
         self.lost = 0
         """Events given up undelivered because the spool was full."""
         self._max_events = max_events
         self._most_bytes = most_bytes
         self._changed = Condition()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not path.is_file():
-                raise OSError("not a plain file")
-            self._database = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
-            # Held for as long as we live, so that a second process is refused instead of delivering all twice.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.executescript(_TABLES)
-            with self._database:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._keep_receivers(receivers)
-                self._database.execute("COMMIT")
-            (self._bytes,) = self._database.execute("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events").fetchone()
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise PandaError(f"{path}: in use by another `watch`; give --spool another file") from None
-            raise PandaError(f"{path}: no spool can be kept there ({error}); choose another --spool") from error
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise PandaError(f"{path}: no spool can be kept there ({error}); choose another --spool") from error
+        self._path = path
+        self._receivers = receivers
+        self._bytes = 0
+        self._opened: sqlite3.Connection | None = None
+        with suppress(FullDiskError):
+            self._open()
 
     def add(self, events: Sequence[tuple[str, bytes]]) -> None:
-        """Keep events, (id, payload) each, all or none. Raises OSError where the disk does not take them."""
+        """Keep events, (id, payload) each, all or none. Raises OSError, PandaError where the disk takes none."""
         with self._changed:
+            self._open()
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany("INSERT INTO events (id, payload) VALUES (?, ?)", events)
@@ -91,10 +79,10 @@ class Spool:
     def waiting(self, receiver: str, most: int, timeout: float) -> list[Event]:
         """The next events that a receiver has not got, in order; waits up to `timeout` seconds for one."""
         with self._changed:
-            found = self._next(receiver, most)
+            found = [] if self._opened is None else self._next(receiver, most)
             if not found:
                 self._changed.wait(timeout)
-                found = self._next(receiver, most)
+                found = [] if self._opened is None else self._next(receiver, most)
             return found
 
     def delivered(self, receiver: str, seq: int) -> None:
@@ -103,7 +91,7 @@ class Spool:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.execute("UPDATE receivers SET delivered = ? WHERE name = ?", (seq, receiver))
-                freed = self._forget()
+                freed = _forget(self._database)
                 self._database.execute("COMMIT")
                 self._bytes -= freed
             except sqlite3.Error as error:
@@ -113,7 +101,7 @@ class Spool:
     def backlog(self) -> int:
         """Events that someone has still to get."""
         with self._changed:
-            return self._count()
+            return 0 if self._opened is None else self._count()
 
     def wake(self) -> None:
         """Let those who wait look around."""
@@ -122,15 +110,38 @@ class Spool:
 
     def close(self) -> None:
         with self._changed:
-            self._database.close()
+            if self._opened is not None:
+                self._opened.close()
 
-    def _keep_receivers(self, receivers: Sequence[str]) -> None:
-        (newest,) = self._database.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
-        marks = ",".join("?" * len(receivers))
-        self._database.execute(f"DELETE FROM receivers WHERE name NOT IN ({marks})", tuple(receivers))
-        for name in receivers:
-            self._database.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?)", (name, newest))
-        self._forget()
+    def _open(self) -> sqlite3.Connection:
+        if self._opened is None:
+            try:
+                self._opened = open_database(self._path, self._prepare, timeout=0)
+            except (sqlite3.Error, OSError) as error:
+                if "locked" in str(error):
+                    raise PandaError(f"{self._path}: in use by another `watch`; give --spool another file") from None
+                text = f"{self._path}: no spool can be kept there ({error}); choose another --spool"
+                raise PandaError(text) from error
+        return self._opened
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        return self._open()
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        """Tables and receivers of a file that has just been opened."""
+        # Held for as long as we live, so that a second process is refused instead of delivering all twice.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.executescript(LOGGED + _TABLES)
+        database.execute("BEGIN IMMEDIATE")
+        (newest,) = database.execute("SELECT COALESCE(MAX(seq), 0) FROM events").fetchone()
+        marks = ",".join("?" * len(self._receivers))
+        database.execute(f"DELETE FROM receivers WHERE name NOT IN ({marks})", tuple(self._receivers))
+        for name in self._receivers:
+            database.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?)", (name, newest))
+        _forget(database)
+        database.execute("COMMIT")
+        (self._bytes,) = database.execute("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events").fetchone()
 
     def _give_up(self, count: int, held: int) -> tuple[int, int]:
         """Delete the oldest of `count` events of `held` bytes that are too many; returns how many, and what is left."""
@@ -142,15 +153,6 @@ class Spool:
                 lost, last, held = lost + 1, seq, held - size
             self._database.execute("DELETE FROM events WHERE seq <= ?", (last,))
         return lost, held
-
-    def _forget(self) -> int:
-        """Delete what every receiver has; returns its bytes."""
-        delivered = "seq <= (SELECT MIN(delivered) FROM receivers)"
-        (freed,) = self._database.execute(
-            f"SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events WHERE {delivered}"
-        ).fetchone()
-        self._database.execute(f"DELETE FROM events WHERE {delivered}")
-        return int(freed)
 
     def _next(self, receiver: str, most: int) -> list[Event]:
         rows = self._database.execute(
@@ -168,6 +170,14 @@ class Spool:
     def _roll_back(self) -> None:
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
+
+
+def _forget(database: sqlite3.Connection) -> int:
+    """Delete what every receiver has; returns its bytes."""
+    delivered = "seq <= (SELECT MIN(delivered) FROM receivers)"
+    (freed,) = database.execute(f"SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events WHERE {delivered}").fetchone()
+    database.execute(f"DELETE FROM events WHERE {delivered}")
+    return int(freed)
 
 
 def default_spool() -> Path:

@@ -16,6 +16,7 @@ from panda_edge.stream.sources.stdin import PipeSource
 from panda_edge.stream.sources.video import VideoSource
 
 _EXPECTED = "give a camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder, or - for stdin"
+_CAMERAS = ("/dev/video", "/dev/v4l/")  # one that is absent is waited for, as it may be plugged in later
 
 
 def open_source(
@@ -39,9 +40,6 @@ def open_source(
         return _network(given, scheme, decode, once)
     if scheme:
         raise PandaError(f"{shown}: {scheme}:// is no source for this; {_EXPECTED}")
-    if given.startswith("/dev/"):
-        _refuse_once(given, once)
-        return VideoSource(given, given, decode, live=True, camera=True)
     if not given:
         raise PandaError(f"'': no such file or folder; {_EXPECTED}")
     path = Path(given)
@@ -49,9 +47,13 @@ def open_source(
         if path.is_dir():
             return FolderSource(path, once, decode, new_only)
         exists = path.exists()
+        camera = path.is_char_device() or (not exists and given.startswith(_CAMERAS))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no file's name"
         raise PandaError(f"{shown}: cannot be read ({why}); {_EXPECTED}") from error
+    if camera:
+        _refuse_once(given, once)
+        return VideoSource(given, given, decode, live=True, camera=True)
     if not exists:
         raise PandaError(f"{shown}: no such file or folder; {_EXPECTED}")
     if is_image_name(path):
