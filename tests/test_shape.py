@@ -1,4 +1,4 @@
-"""What keeps the code readable: few parameters a function."""
+"""What keeps the code readable: few parameters a function, few lines a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MOST_PARAMETERS = 8
+MOST_PARAMETERS, MOST_LINES = 8, 399
 FOLDERS = ("benchmarks", "delivery", "docs", "edge", "examples", "export", "fuzz", "tests", "trainer")
 
 
@@ -37,6 +37,13 @@ def test_functions_have_few_parameters() -> None:
         for line, name, number in too_many(file.read_text(encoding="utf-8"))
     ]
     assert not said, "\n".join([f"group them, as a dataclass; at most {MOST_PARAMETERS}:", *said])
+
+
+def test_files_are_short() -> None:
+    files = sources(".py", ".pyi", ".c", ".h", ".js", ".css", ".html", ".sh")
+    lengths = {file: len(file.read_bytes().splitlines()) for file in files}
+    said = [f"{file.relative_to(ROOT)}: {lines} lines" for file, lines in lengths.items() if lines > MOST_LINES]
+    assert not said, "\n".join([f"split them by role; at most {MOST_LINES}:", *said])
 
 
 def test_a_long_list_of_parameters_would_be_found() -> None:
