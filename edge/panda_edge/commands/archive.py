@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from panda_edge.commands.console import print_json, print_line, show
+from panda_edge.commands.grouped import grouped
 from panda_edge.commands.options import BundlePath, Fpr, Json, RequireSignature
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 
+@dataclass(frozen=True)
+class ShareOptions:
+    """Who shares the work."""
+
+    panel: ClassVar[str | None] = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; every processor by default.")
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler, whose workers are used instead.")
+    ] = None
+    part: Annotated[int, typer.Option(min=1, help="Pictures of a part, which one process scores.")] = 256
+
+
+@grouped
 def archive(
     bundle: BundlePath,
     folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for parts of JSON lines; made if missing.", show_default=False)],
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; every processor by default.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler, whose workers are taken instead.")
-    ] = None,
-    part: Annotated[int, typer.Option(min=1, help="Pictures of a part.")] = 256,
+    shared: ShareOptions,
     fpr: Fpr = DEFAULT_FPR,
     require_signature: RequireSignature = None,
     json: Json = False,
@@ -32,8 +42,8 @@ def archive(
     from panda_edge.archive import Archive, score_archive
     from panda_edge.bundle.model import default_threads
 
-    asked = Archive(folder.resolve(), bundle.resolve(), fpr, require_signature, part)
-    done = score_archive(asked, out, workers or default_threads(), scheduler, show)
+    asked = Archive(folder.resolve(), bundle.resolve(), fpr, require_signature, shared.part)
+    done = score_archive(asked, out, shared.workers or default_threads(), shared.scheduler, show)
     if json:
         print_json({"out": str(out), **asdict(done)})
     else:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
+
+from panda_edge.decide.false_alarms import DEFAULT_FPR
+
+if TYPE_CHECKING:
+    from panda_edge.detector import Detector
 
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
 Inputs = Annotated[
@@ -20,14 +26,6 @@ Csv = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The same results as CSV, whole at the end.", show_default=False),
 ]
-RequireSignature = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PUB",
-        help="Use the bundle only if this key has signed it: its line, or a file with it, and with the least version.",
-        show_default=False,
-    ),
-]
 Roi = Annotated[
     Path | None,
     typer.Option(
@@ -36,12 +34,38 @@ Roi = Annotated[
         show_default=False,
     ),
 ]
-Provider = Annotated[
-    str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
-]
 Epsilon = Annotated[
-    float, typer.Option(help="Heat map distances may be up to 1 + EPSILON times the true ones; faster.")
+    float, typer.Option(help="Search faster: heat map distances may be up to 1 + EPSILON times the true ones.")
+]
+RequireSignature = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PUB",
+        help="Use the bundle only if this key has signed it: its line, or a file with it, and with the least version.",
+        show_default=False,
+    ),
 ]
 Fpr = Annotated[
     float, typer.Option(help="Share of normal images that may be called anomalous, where the bundle is calibrated.")
 ]
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """How a bundle is opened."""
+
+    panel: ClassVar[str | None] = None
+    fpr: Fpr = DEFAULT_FPR
+    roi: Roi = None
+    epsilon: Epsilon = 0.0
+    threads: Threads = None
+    provider: Annotated[
+        str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
+    ] = "cpu"
+    require_signature: RequireSignature = None
+
+    def load(self, bundle: Path) -> Detector:
+        """See `panda_edge.load`."""
+        from panda_edge.detector import load
+
+        return load(bundle, self.threads, self.provider, self.epsilon, self.fpr, self.require_signature, self.roi)

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from panda_edge.commands.each_image import decided, each_image, warn_of
-from panda_edge.commands.options import (
-    BundlePath,
-    Csv,
-    Epsilon,
-    Fpr,
-    Inputs,
-    Json,
-    Provider,
-    RequireSignature,
-    Roi,
-    Threads,
-)
-from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.commands.grouped import grouped
+from panda_edge.commands.options import BundlePath, Csv, DetectorOptions, Inputs, Json
 from panda_edge.errors import PandaError
 
 if TYPE_CHECKING:
@@ -44,48 +34,54 @@ class MapSize(StrEnum):
     image = "image"
 
 
+@dataclass(frozen=True)
+class ShownOptions:
+    """How a result is shown."""
+
+    panel: ClassVar[str | None] = None
+    heatmap: Annotated[HeatmapFormat, typer.Option(help="Heat maps as float32 .npy, or as 16-bit PNG.")] = (
+        HeatmapFormat.npy
+    )
+    map_size: Annotated[MapSize, typer.Option(help="Heat maps in pixels of the model's input, or of the image.")] = (
+        MapSize.model
+    )
+    overlay: Annotated[
+        Style,
+        typer.Option(help="Overlays show the heat map, only outlines, or outlines beside the heat map."),
+    ] = Style.heat
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Write a black and white PNG each, too: white where pixels are anomalous.")
+    ] = False
+    coco: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the regions as COCO JSON: boxes and polygons.", show_default=False),
+    ] = None
+
+
+@grouped
 def segment(
     bundle: BundlePath,
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Folder for heat maps and overlays; made if missing.", show_default=False)],
-    heatmap: Annotated[HeatmapFormat, typer.Option(help="float32 .npy, or 16-bit PNG.")] = HeatmapFormat.npy,
-    map_size: Annotated[
-        MapSize, typer.Option(help="Heat map on the model's input or on the image's pixels.")
-    ] = MapSize.model,
-    overlay: Annotated[
-        Style,
-        typer.Option(help="Overlays show the heat map, only outlines, or outlines beside the heat map."),
-    ] = Style.heat,
-    masks: Annotated[
-        bool, typer.Option("--masks", help="A black and white PNG each, too: white where pixels are anomalous.")
-    ] = False,
-    coco: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The regions as COCO JSON: boxes and polygons.", show_default=False),
-    ] = None,
-    fpr: Fpr = DEFAULT_FPR,
-    roi: Roi = None,
-    epsilon: Epsilon = 0.0,
-    threads: Threads = None,
-    provider: Provider = "cpu",
-    require_signature: RequireSignature = None,
+    shown: ShownOptions,
+    opened: DetectorOptions,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
     """Score images and show where they are anomalous: a heat map and an overlay each."""
-    from panda_edge.detector import load
     from panda_edge.visualise.coco import CocoFile
     from panda_edge.visualise.segment_files import SegmentWriter
 
-    detector = load(bundle, threads, provider, epsilon, fpr, require_signature, roi)
-    if detector.decider is None and (masks or coco is not None):
+    detector, coco = opened.load(bundle), shown.coco
+    if detector.decider is None and (shown.masks or coco is not None):
         raise PandaError(
-            f"{'--masks' if masks else '--coco'}: {bundle} is not calibrated and calls no pixels anomalous; "
+            f"{'--masks' if shown.masks else '--coco'}: {bundle} is not calibrated and calls no pixels anomalous; "
             "fit it with more normal pictures"
         )
     warn_of(detector)
-    on_image = map_size is MapSize.image
-    writer = SegmentWriter(out, detector.bundle.manifest, heatmap.value, on_image, overlay.value, masks)
+    on_image = shown.map_size is MapSize.image
+    manifest = detector.bundle.manifest
+    writer = SegmentWriter(out, manifest, shown.heatmap.value, on_image, shown.overlay.value, shown.masks)
     regions = None if coco is None else CocoFile(coco)
 
     def score(item: Input) -> dict[str, Any]:

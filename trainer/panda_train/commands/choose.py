@@ -4,44 +4,72 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from panda_edge.commands.console import print_json
+from panda_edge.commands.grouped import grouped
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_train.commands.options import Backbone, Data, Json, Normal, Seed, SmallestDefect, Weights
+from panda_train.commands.options import Data, Json, NetworkOptions, Normal, Seed, SmallestDefect
 
 if TYPE_CHECKING:
     from panda_train.choosing.halving import Row
 
 
-def choose(
-    data: Data,
-    ms: Annotated[float, typer.Option(help="Most milliseconds a picture may take on the device.")] = 30.0,
-    bank_mb: Annotated[float, typer.Option(help="Most megabytes the bank may take.")] = 100.0,
+@dataclass(frozen=True)
+class DeviceOptions:
+    """What the device can bear."""
+
+    panel: ClassVar[str | None] = None
+    ms: Annotated[float, typer.Option(help="Most milliseconds a picture may take on the device.")] = 30.0
+    bank_mb: Annotated[float, typer.Option(help="Most megabytes the bank may take.")] = 100.0
     device_speed: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="What `panda-edge bench --json` printed on the device; this machine if not."),
-    ] = None,
-    smallest_defect: SmallestDefect = None,
+        typer.Option(
+            metavar="FILE", help="What `panda-edge bench --json` printed on the device; if not given, this machine's."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DefectOptions:
+    """What is to be found."""
+
+    panel: ClassVar[str | None] = None
+    smallest_defect: SmallestDefect = None
     largest_defect: Annotated[
         float | None,
         typer.Option(
             metavar="PIXELS",
-            help="How many pixels, of your own pictures, the largest defect spans; 4 times the smallest, or a quarter "
-            "of the picture, if nothing is said.",
+            help="How many pixels, of your own pictures, the largest defect spans. If not given: 4 times the smallest, "
+            "or a quarter of the picture.",
         ),
-    ] = None,
-    fpr: Annotated[float, typer.Option(help="False-alarm rate at which finds are counted.")] = DEFAULT_FPR,
-    normal: Normal = None,
-    backbone: Backbone = "efficientnet-lite0",
-    weights: Weights = None,
-    seed: Seed = 0,
+    ] = None
+    fpr: Annotated[float, typer.Option(help="False-alarm rate at which finds are counted.")] = DEFAULT_FPR
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the search runs."""
+
+    panel: ClassVar[str | None] = None
+    seed: Seed = 0
     state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep there what is done, and go on from it.")
-    ] = None,
+        Path | None, typer.Option(metavar="FILE", help="Keep in this file what is done, and go on from it.")
+    ] = None
+
+
+@grouped
+def choose(
+    data: Data,
+    device: DeviceOptions,
+    defects: DefectOptions,
+    network: NetworkOptions,
+    run: RunOptions,
+    normal: Normal = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw accuracy against milliseconds, as PNG or SVG.")
     ] = None,
@@ -51,9 +79,7 @@ def choose(
     from panda_train.choosing.options import ChooseOptions, check, check_chart
     from panda_train.progress import waiting
 
-    asked = ChooseOptions(
-        ms, bank_mb, device_speed, smallest_defect, fpr, normal, backbone, weights, seed, state, largest_defect
-    )
+    asked = ChooseOptions(normal=normal, **vars(device), **vars(defects), **vars(network), **vars(run))
     if plot is not None:
         check_chart(plot)
     check(data, asked)
@@ -65,7 +91,7 @@ def choose(
     if rows[0].verdict.lost:
         print("painted defects are lost in these pictures: whole ones are compared, by embeddings", file=sys.stderr)
     if plot is not None:
-        draw(rows, ms, plot)
+        draw(rows, asked.ms, plot)
     if json:
         print_json(in_numbers(data, asked, rows))
     else:

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from panda_edge.commands.console import print_json, print_line
+from panda_edge.commands.grouped import grouped
 from panda_edge.errors import PandaError
-from panda_train.commands.options import AdaptFrom, Backbone, Device, Json, Seed, Weights
+from panda_train.commands.options import AdaptableOptions, Device, Json, Seed
 
 
+@grouped
 def fisher(
-    backbone: Backbone = "efficientnet-lite0",
-    weights: Weights = None,
-    adapt_from: AdaptFrom = None,
+    network: AdaptableOptions,
     data: Annotated[
         Path | None, typer.Option(help="ImageNet's class folders; photographs of the installation if not given.")
     ] = None,
@@ -32,18 +32,18 @@ def fisher(
     from panda_train.progress import show, waiting
 
     check_device(device)
-    backbones.check(backbone, weights)
+    backbones.check(network.backbone, network.weights)
     if data is not None and not data.is_dir():
         raise PandaError(f"--data {data}: no such folder; expected ImageNet's class folders")
     with waiting("loading torch"):
         from panda_train.adapt import fisher as diagonal
-    network = backbones.load(backbone, weights, adapt_from).to(device_of(device))
-    file = out or diagonal.default_file(network)
+    loaded = backbones.load(network.backbone, network.weights, network.adapt_from).to(device_of(device))
+    file = out or diagonal.default_file(loaded)
     if data is None:
-        diagonal.compute(network, file, input_size, batches, seed, show)
+        diagonal.compute(loaded, file, input_size, batches, seed, show)
     else:
-        diagonal.compute_labelled(network, file, data, input_size, batches, seed, show)
+        diagonal.compute_labelled(loaded, file, data, input_size, batches, seed, show)
     if json:
-        print_json({"fisher": str(file), "backbone": backbone})
+        print_json({"fisher": str(file), "backbone": network.backbone})
     else:
         print_line(str(file))

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from panda_edge.commands.console import print_json, print_line, print_remark
+from panda_edge.commands.grouped import grouped
 from panda_edge.errors import PandaError
+from panda_train.commands.adaptation_options import AdaptationOptions
 from panda_train.commands.fit_options import (
-    AdaptationOptions,
     BankOptions,
     DecisionOptions,
     MachineOptions,
     MainOptions,
     PictureOptions,
 )
-from panda_train.commands.grouped import grouped
 from panda_train.commands.options import Data
 from panda_train.commands.unread import refuse_unread
 
@@ -131,22 +131,11 @@ def _adapt_options(
 
     config = config_of(
         method if method in METHODS else "panda-early",
-        steps=given.steps,
         epochs=given.epochs,
         batch=given.batch,
-        learning_rate=given.learning_rate,
-        clip=given.clip,
         embedding=embedding or ("raw" if method == "dn2" else "unit"),
-        every=given.every,
-        ewc=given.ewc,
-        prior=given.prior,
-        views=given.views,
-        temperature=given.temperature,
-        angular=given.angular,
-        whiten_loss=given.whiten_loss,
-        pull=given.ewc is not None,
         seed=seed,
-        mixed_precision=given.mixed_precision,
+        **given.settings(),
     )
     return AdaptOptions(
         config, given.exposure, given.outliers, given.fisher_file, distance, given.pyramid, given.resume, given.curves

@@ -179,53 +179,6 @@ class DecisionOptions:
 
 
 @dataclass(frozen=True)
-class AdaptationOptions:
-    """How features are adapted to the normal images."""
-
-    panel: ClassVar[str | None] = "Adaptation (--method other than dn2)"
-    pyramid: Annotated[str, typer.Option(help="Levels of the pretrained or of the adapted network.")] = "pretrained"
-    adapt_from: Annotated[
-        int | None, typer.Option(help="Stage of the backbone where adaptation begins; chosen by backbone and pyramid.")
-    ] = None
-    steps: Annotated[int | None, typer.Option(help="Mini-batches; 2300, or 200 of panda-msc.")] = None
-    epochs: Annotated[int | None, typer.Option(help="Passes over the normal images, instead of --steps.")] = None
-    batch: Annotated[int | None, typer.Option(help="Images in a mini-batch; 32, or 64 of panda-msc.")] = None
-    learning_rate: Annotated[float | None, typer.Option(help="Of SGD; 0.01, or 0.001 of panda-msc.")] = None
-    clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient, 0 for none; 0.001, panda-msc 0.")] = (
-        None
-    )
-    every: Annotated[float, typer.Option(help="panda-ses: epochs between checkpoints.")] = 5.0
-    ewc: Annotated[
-        float | None, typer.Option(help="panda-ewc: strength of the pull (lambda), 10000; panda-msc: adds the pull.")
-    ] = None
-    fisher_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--fisher", help="panda-ewc, or panda-msc with --ewc: file of the diagonal; made and kept by default."
-        ),
-    ] = None
-    exposure: Annotated[Path | None, typer.Option(help="panda-oe: folder of outliers to learn from.")] = None
-    prior: Annotated[
-        float, typer.Option(min=0, help="panda-oe: weight of the distance to the normal images' centre.")
-    ] = 40.0
-    outliers: Annotated[
-        str | None,
-        typer.Option(
-            help="panda-oe without --exposure: outliers made of the normal images: made, or only cut, tiles or turned."
-        ),
-    ] = None
-    views: Annotated[int, typer.Option(help="panda-msc: augmented copies of each image that are kept.")] = 8
-    temperature: Annotated[float, typer.Option(help="panda-msc: of the contrastive loss.")] = 0.25
-    angular: Annotated[float, typer.Option(min=0, help="panda-msc: weight of the angular centre loss.")] = 1.0
-    whiten_loss: Annotated[bool, typer.Option("--whiten-loss", help="panda-msc: measure angles after whitening.")] = (
-        False
-    )
-    mixed_precision: Annotated[bool, typer.Option("--mixed-precision", help="bfloat16 where that is safe.")] = False
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an adaptation that was interrupted.")] = False
-    curves: Annotated[Path | None, typer.Option(help="Plot the watch on collapse to this PNG or SVG.")] = None
-
-
-@dataclass(frozen=True)
 class MachineOptions:
     """What the bundle and the command are made for."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -24,9 +25,23 @@ SmallestDefect = Annotated[
     ),
 ]
 
-# Of `fisher` and `paper`.
-Backbone = Annotated[str, typer.Option(help="A backbone's name.")]
-Weights = Annotated[Path | None, typer.Option(help="Checkpoint of the backbone.")]
-AdaptFrom = Annotated[int | None, typer.Option(help="Stage of the backbone where adaptation begins, if not its own.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda or auto.")]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Which network, of `choose`, `fisher` and `paper`."""
+
+    panel: ClassVar[str | None] = None
+    backbone: Annotated[str, typer.Option(help="Name of the backbone.")] = "efficientnet-lite0"
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None
+
+
+@dataclass(frozen=True)
+class AdaptableOptions(NetworkOptions):
+    """The same where it is adapted."""
+
+    adapt_from: Annotated[
+        int | None, typer.Option(help="Stage of the backbone where adaptation begins; its own if not given.")
+    ] = None

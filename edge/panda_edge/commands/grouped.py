@@ -16,10 +16,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, tuple[type[Any], list[str]]] = {}
     flat: list[Parameter] = []
-    for name in signature(command).parameters:
+    for name, given in signature(command).parameters.items():
         kind = hints[name]
         if not dataclasses.is_dataclass(kind):
-            flat.append(Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind))
+            flat.append(given.replace(kind=Parameter.KEYWORD_ONLY, annotation=kind))
             continue
         options = _options(kind)  # type: ignore[arg-type]
         groups[name] = kind, [option.name for option in options]  # type: ignore[assignment]
