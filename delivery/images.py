@@ -1,8 +1,9 @@
-"""Builds the container images and says how large they are: python -m delivery.images [device] [workstation]
+"""Builds the container images and says how large they are: python -m delivery.images [device] [camera] [workstation]
 
-With docker, podman or buildah, whichever is there. Each image is then tried: it must not run as root, must know its
-version, and hold no compiler. `--try BUNDLE PICTURES` also runs the device image as it comes and asks its health check
-until it says that all is well. Sizes go to benchmarks/speed/results/delivered.json.
+With docker, podman or buildah, whichever is there. *camera* is the device image that reads cameras and video, too. Each
+image is then tried: it must not run as root, must know its version, and hold no compiler. `--try BUNDLE PICTURES` also
+runs a device image as it comes, and asks its health check until it says that all is well. Sizes go to
+benchmarks/speed/results/delivered.json.
 
 Without a registry: `sh delivery/docker/debian_base.sh`, then `--base localhost/debian:bookworm-slim`. Where the network
 has a certificate of its own: `--certificates FILE` (podman, buildah), for pip while the image is built.
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,26 @@ from benchmarks.lib.results_file import ResultsFile
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "delivery" / "docker" / "Dockerfile"
-NAMES = {"device": "panda-edge", "workstation": "panda-train"}
 MOST_MB = {"device": 350}
 HEALTHY_WITHIN_S = 120
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stage of the Dockerfile, the image's name, and the command in it. options: of the engine's build."""
+
+    target: str
+    tag: str
+    program: str
+    options: tuple[str, ...] = ()
+
+
+CAMERA = ("--build-arg", "EXTRAS=video,mqtt,serve,sign,plc")
+IMAGES = {
+    "device": Image("device", "panda-edge", "panda-edge"),
+    "camera": Image("device", "panda-edge:camera", "panda-edge", CAMERA),
+    "workstation": Image("workstation", "panda-train", "panda-train"),
+}
 
 
 class Engine:
@@ -38,8 +57,9 @@ class Engine:
             sys.exit("none of docker (with its daemon), podman and buildah is here; install one")
         self.name = found[0]
 
-    def build(self, target: str, base: str | None, certificates: Path | None, options: list[str]) -> None:
-        command = [self.name, "build", "--file", str(DOCKERFILE), "--target", target, "--tag", NAMES[target], *options]
+    def build(self, image: Image, base: str | None, certificates: Path | None, options: list[str]) -> None:
+        command = [self.name, "build", "--file", str(DOCKERFILE), "--target", image.target, "--tag", image.tag]
+        command += [*image.options, *options]
         if self.name != "docker":
             command += ["--format", "docker"]  # the other format has no health check
         if base is not None:
@@ -51,7 +71,7 @@ class Engine:
                 command += ["--volume", f"{certificates}:/run/network.crt:ro"]
                 command += ["--volume", f"{settings.name}:/etc/pip.conf:ro"]
             if subprocess.run([*command, str(ROOT)], check=False).returncode:
-                sys.exit(f"{self.name} could not build {target}; see its lines above")
+                sys.exit(f"{self.name} could not build {image.tag}; see its lines above")
 
     def about(self, image: str) -> dict[str, Any]:
         """Its configuration as Docker writes it, and `Size` in bytes."""
@@ -120,29 +140,32 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def check(engine: Engine, target: str) -> dict[str, Any]:
+def check(engine: Engine, name: str) -> dict[str, Any]:
     """The row of an image. Ends the program where it breaks a promise."""
-    image = NAMES[target]
-    about = engine.about(image)
-    container = engine.start(image, {})
+    image = IMAGES[name]
+    about = engine.about(image.tag)
+    container = engine.start(image.tag, {})
     try:
         user = run(*container.command(["id", "-u"])).strip()
-        version = run(*container.command([image, "--version"])).strip()
+        version = run(*container.command([image.program, "--version"])).strip()
         with_compiler = subprocess.run(container.command(["sh", "-c", "command -v cc gcc g++"]), capture_output=True)
     finally:
         container.remove()
     mb = round(about["Size"] / 1e6)
-    if user == "0" or with_compiler.returncode == 0 or mb > MOST_MB.get(target, mb):
-        sys.exit(f"{image}: user {user}, compiler {with_compiler.stdout!r}, {mb} MB; none of root, a compiler, "
-                 f"more than {MOST_MB.get(target)} MB is allowed")  # fmt: skip
+    most = MOST_MB.get(name, mb)
+    if user == "0" or with_compiler.returncode == 0 or mb > most:
+        sys.exit(
+            f"{image.tag}: user {user}, compiler {with_compiler.stdout!r}, {mb} MB; "
+            f"none of root, a compiler, more than {most} MB is allowed"
+        )
     return {"mb": mb, "user": user, "version": version, "built_with": engine.name}
 
 
-def try_device(engine: Engine, bundle: Path, pictures: Path) -> dict[str, Any]:
-    """Runs what the device image runs by itself, and asks its own health check."""
-    about = engine.about(NAMES["device"])
+def try_device(engine: Engine, tag: str, bundle: Path, pictures: Path) -> dict[str, Any]:
+    """Runs what a device image runs by itself, and asks its own health check."""
+    about = engine.about(tag)
     health = about["Healthcheck"]["Test"]
-    container = engine.start(NAMES["device"], {bundle.resolve(): "/bundle", pictures.resolve(): "/incoming"})
+    container = engine.start(tag, {bundle.resolve(): "/bundle", pictures.resolve(): "/incoming"})
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         running = subprocess.Popen(container.command(about["Entrypoint"] + about["Cmd"]), stdout=said)
@@ -170,20 +193,20 @@ def outcomes(said: Any) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", choices=[*NAMES, []], help="both where none is named")
+    parser.add_argument("targets", nargs="*", choices=[*IMAGES, []], help="all where none is named")
     parser.add_argument("--base", help="an image in the place of debian:bookworm-slim")
     parser.add_argument("--certificates", type=Path, help="a file that pip trusts while it is built")
     parser.add_argument("--option", action="append", default=[], help="for the engine's build, such as --layers")
     parser.add_argument("--try", dest="tried", nargs=2, type=Path, metavar=("BUNDLE", "PICTURES"))
     given = parser.parse_args()
     engine, rows = Engine(), ResultsFile("speed/results/delivered")
-    for target in given.targets or NAMES:
-        engine.build(target, given.base, given.certificates, given.option)
-        row = check(engine, target) | {"base": given.base or "docker.io/library/debian:bookworm-slim"}
-        if target == "device" and given.tried:
-            row["tried"] = try_device(engine, *given.tried)
-        rows.update(f"image {target}", **row, command="python -m delivery.images")
-        print(target, row)
+    for name in given.targets or IMAGES:
+        engine.build(IMAGES[name], given.base, given.certificates, given.option)
+        row = check(engine, name) | {"base": given.base or "docker.io/library/debian:bookworm-slim"}
+        if IMAGES[name].target == "device" and given.tried:
+            row["tried"] = try_device(engine, IMAGES[name].tag, *given.tried)
+        rows.update(f"image {name}", **row, command="python -m delivery.images")
+        print(name, row)
 
 
 if __name__ == "__main__":
