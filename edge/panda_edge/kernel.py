@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from panda_edge import _kernel
+import panda_edge._kernel as _kernel
 from panda_edge.errors import PandaError
 
 Float32 = NDArray[np.float32]

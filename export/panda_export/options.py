@@ -49,6 +49,6 @@ class ExportOptions:
     def resolved(self, tiled: bool) -> ExportOptions:
         """With what was left to the bank. Raises PandaError."""
         bank = self.bank.resolved(tiled)
-        steps = default_recipes(bank.kind.name, tiled) if self.steps is None else self.steps
-        check_recipes(steps, bank.kind.name, tiled)
+        steps = default_recipes(type(bank.kind), tiled) if self.steps is None else self.steps
+        check_recipes(steps, type(bank.kind), tiled)
         return dataclasses.replace(self, bank=bank, steps=steps)

@@ -13,6 +13,9 @@ import pytest
 import panda_edge
 import reference_steps
 from map_steps import steps_of
+from panda_edge.banks.exact import Exact
+from panda_edge.banks.gaussian import Gaussian
+from panda_edge.banks.kmeans import KMeans
 from panda_edge.builder.steps import RECIPES, check_recipes, default_recipes, read_recipes
 from panda_edge.builder.steps.border_gain import BorderGainRecipe
 from panda_edge.builder.steps.context import ContextRecipe
@@ -36,7 +39,7 @@ def test_a_manifest_gives_back_what_it_was_given(exact_bundle: Path) -> None:
     for step in manifest.segmentation.steps:
         name = step["step"]
         assert {"step": name, **steps_of(exact_bundle)[name].plain()} == step
-    assert read_recipes(manifest, "m") == default_recipes("exact", tiled=False)
+    assert read_recipes(manifest, "m") == default_recipes(Exact, tiled=False)
 
 
 def test_info_says_them_in_order(exact_bundle: Path) -> None:
@@ -133,7 +136,7 @@ def test_a_missing_file_is_named(bundle_copy: Callable[..., Path]) -> None:
 )
 def test_recipes_that_do_not_go_together(recipes: Any, tiled: bool, message: str) -> None:
     with pytest.raises(PandaError, match=message):
-        check_recipes(recipes, "exact", tiled)
+        check_recipes(recipes, Exact, tiled)
 
 
 @pytest.mark.parametrize("weight", [-1.0, 101.0, math.nan])
@@ -143,10 +146,10 @@ def test_weights_that_are_none(weight: float) -> None:
 
 
 def test_what_is_made_by_default() -> None:
-    whole, tiles = (default_recipes("exact", tiled) for tiled in (False, True))
+    whole, tiles = (default_recipes(Exact, tiled) for tiled in (False, True))
     assert whole[:3] == (LeaveOneOutRecipe(0.35), BorderGainRecipe(), ContextRecipe(0.5))
     assert tiles[:2] == (LeaveOneOutRecipe(0.35), ContextRecipe(0.5))
-    assert default_recipes("gaussian", tiled=False) == default_recipes("kmeans", tiled=True) == ()
+    assert default_recipes(Gaussian, tiled=False) == default_recipes(KMeans, tiled=True) == ()
 
 
 @pytest.mark.parametrize(

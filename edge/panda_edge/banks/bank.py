@@ -127,6 +127,7 @@ class Traits(NamedTuple):
         needs_every_level: Whether its cells depend on how many levels there are, so that none may be left out.
         stores_frames: Whether its entries are the normal frames themselves, which can be searched one by one.
         all_write: Whether it is of every frame, watched or not, and every process of a group writes a share of it.
+        keeps_dtype: Whether what is stored has the dtype asked for.
         takes_copies: Whether turned copies of few pictures can make it better.
         pipelined: Whether pictures take less time when the next one's features are made during a search.
         extend_files: What `extend` needs of a bundle; None where pictures cannot be added.
@@ -137,6 +138,7 @@ class Traits(NamedTuple):
     needs_every_level: bool = False
     stores_frames: bool = False
     all_write: bool = False
+    keeps_dtype: bool = True
     takes_copies: bool = False
     pipelined: bool = False
     extend_files: tuple[str, ...] | None = None

@@ -110,10 +110,12 @@ class EmbeddingKind(Protocol):
     Attributes:
         name: What the manifest's `detection.bank` calls it.
         of_images: Whether its entries are the normal frames, by their numbers.
+        approximate: Whether a search may miss the most similar ones.
     """
 
     name: ClassVar[str]
     of_images: ClassVar[bool]
+    approximate: ClassVar[bool]
 
     @staticmethod
     def entry_bytes(size: int) -> int:
@@ -135,6 +137,7 @@ class EmbeddingKind(Protocol):
 class ExactEmbeddings:
     name: ClassVar[str] = "exact"
     of_images: ClassVar[bool] = True
+    approximate: ClassVar[bool] = False
 
     @staticmethod
     def entry_bytes(size: int) -> int:
@@ -150,15 +153,14 @@ class ExactEmbeddings:
 
     @staticmethod
     def open(bundle: Bundle, threads: int) -> FlatBank:
-        detection, size = bundle.manifest.detection, bundle.manifest.embedding_size
-        bundle.checked_file(EMBEDDINGS_FILE)
-        return FlatBank(bundle.array(EMBEDDINGS_FILE, (detection.count, size), "float32"), threads)
+        return FlatBank(_flat(bundle), threads)
 
 
 @dataclass(frozen=True)
 class HnswEmbeddings:
     name: ClassVar[str] = "hnsw"
     of_images: ClassVar[bool] = True
+    approximate: ClassVar[bool] = True
 
     @staticmethod
     def entry_bytes(size: int) -> int:
@@ -188,6 +190,7 @@ class MeanEmbeddings:
 
     name: ClassVar[str] = "kmeans"
     of_images: ClassVar[bool] = False
+    approximate: ClassVar[bool] = False
     means: int = 0
 
     @staticmethod
@@ -215,7 +218,7 @@ EMBEDDING_KINDS = {kind.name: kind for kind in _EVERY}
 
 def image_embeddings(asked: str, images: int) -> EmbeddingKind:
     """How a bank keeps every image's embedding. asked: one of CHOICES."""
-    if asked == "hnsw" or (asked == "auto" and images >= HNSW_FROM):
+    if asked == HnswEmbeddings.name or (asked == "auto" and images >= HNSW_FROM):
         return HnswEmbeddings()
     return ExactEmbeddings()
 
@@ -231,6 +234,13 @@ def open_embedding_bank(bundle: Bundle, threads: int) -> EmbeddingBank:
     return EMBEDDING_KINDS[bundle.manifest.detection.bank].open(bundle, threads)
 
 
+def stored_embeddings(bundle: Bundle) -> np.ndarray | None:
+    """Every normal frame's embedding as it is stored, float32 (N, D); None where it is not, as of means or a graph.
+    Raises BundleError."""
+    kind = EMBEDDING_KINDS[bundle.manifest.detection.bank]
+    return _flat(bundle) if kind.of_images and not kind.approximate else None
+
+
 def write_hnsw(path: Path, vectors: np.ndarray, seed: int) -> None:
     """hnswlib's graph over float32 (N, D). Built on one thread: only so are its bytes the same every time."""
     import hnswlib
@@ -239,6 +249,12 @@ def write_hnsw(path: Path, vectors: np.ndarray, seed: int) -> None:
     index.init_index(len(vectors), M=_HNSW_LINKS, ef_construction=_HNSW_CONSTRUCTION, random_seed=seed)
     index.add_items(vectors, num_threads=1)
     index.save_index(str(path))
+
+
+def _flat(bundle: Bundle) -> np.ndarray:
+    detection, size = bundle.manifest.detection, bundle.manifest.embedding_size
+    bundle.checked_file(EMBEDDINGS_FILE)
+    return bundle.array(EMBEDDINGS_FILE, (detection.count, size), "float32")
 
 
 def _write_flat(folder: Path, vectors: np.ndarray) -> None:

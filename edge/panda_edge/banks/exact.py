@@ -12,7 +12,7 @@ import numpy as np
 
 from panda_edge import kernel
 from panda_edge.banks.bank import Averaging, Building, Layout, Room, SearchOptions, Traits
-from panda_edge.banks.embeddings import EmbeddingKind, ExactEmbeddings, image_embeddings
+from panda_edge.banks.embeddings import EMBEDDING_KINDS, EmbeddingKind, ExactEmbeddings, image_embeddings
 from panda_edge.banks.level_files import (
     averaged_cells,
     grid_of,
@@ -64,8 +64,8 @@ class Exact:
     def embeddings(self, asked: str, images: int) -> EmbeddingKind:
         if not self.by_place:
             return image_embeddings(asked, images)
-        if asked == "hnsw":
-            raise PandaError(f"--compare {self.compare}: needs --bank exact, got hnsw; leave one of them out")
+        if asked not in ("auto", ExactEmbeddings.name):
+            raise PandaError(f"--compare {self.compare}: needs --bank exact, got {asked}; leave one of them out")
         return ExactEmbeddings()
 
     def averaging(self, strides: Sequence[int], average: int) -> Averaging:
@@ -100,7 +100,7 @@ class Exact:
     def check(manifest: Manifest, where: str) -> None:
         found, maps = manifest.detection, manifest.segmentation
         # The detection bank's numbers are the gallery's images.
-        if found.bank == "kmeans" or found.count != maps.count:
+        if not EMBEDDING_KINDS[found.bank].of_images or found.count != maps.count:
             raise BundleError(
                 f"{where}: count is {maps.count} images beside {found.count} of a {found.bank} detection "
                 "bank; expected the same images in both"

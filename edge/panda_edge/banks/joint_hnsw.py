@@ -30,7 +30,7 @@ class JointHnsw:
     """
 
     name: ClassVar[str] = "hnsw"
-    traits: ClassVar[Traits] = Traits(dtypes=("float16", "float32"))
+    traits: ClassVar[Traits] = Traits(dtypes=("float16", "float32"), keeps_dtype=False)
     by_place: ClassVar[bool] = False
 
     vectors: int = 5000

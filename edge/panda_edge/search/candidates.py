@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from panda_edge import kernel
-from panda_edge.banks.embeddings import EMBEDDINGS_FILE, EmbeddingBank, open_embedding_bank
+from panda_edge.banks.embeddings import EmbeddingBank, open_embedding_bank, stored_embeddings
 from panda_edge.bundle.folder import Bundle
 from panda_edge.errors import BundleError
 
@@ -107,13 +107,12 @@ def open_candidates(bundle: Bundle, threads: int) -> Candidates | NearbyCandidat
     compare = manifest.segmentation.compare
     if compare == "anywhere":
         return Candidates(open_embedding_bank(bundle, threads), places)
-    if places is None or manifest.detection.bank != "exact":
+    vectors = stored_embeddings(bundle)
+    if places is None or vectors is None:
         raise BundleError(
             f"{bundle.path}: segmentation.compare is {compare!r} of a {manifest.detection.bank} detection bank; "
             "expected an exact one of tiles, export the bundle again"
         )
-    bundle.checked_file(EMBEDDINGS_FILE)
-    vectors = bundle.array(EMBEDDINGS_FILE, (manifest.detection.count, manifest.embedding_size), "float32")
     return NearbyCandidates(vectors, places, REACH[compare], threads)
 
 

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from panda_edge import _kernel
+import panda_edge._kernel as _kernel
 
 T = TypeVar("T")
 

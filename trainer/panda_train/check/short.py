@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from panda_edge.banks.embeddings import EMBEDDINGS_FILE
+from panda_edge.banks.embeddings import stored_embeddings
 from panda_edge.builder.copies import Distinct, taken_once
 from panda_edge.bundle.folder import open_bundle
 from panda_train.check.findings import quality_findings
@@ -55,10 +55,9 @@ def far_from_others(bundle: Path, images: Sequence[Path]) -> list[str]:
     """A line of normal pictures that are far from all others; none where there are none, or where the bundle's bank
     does not hold one embedding of each of `images`, in their order. Raises BundleError."""
     opened = open_bundle(bundle)
-    detection = opened.manifest.detection
-    if detection.bank != "exact" or detection.count != len(images) or len(images) <= NEIGHBOURS:
+    stored = stored_embeddings(opened)
+    if stored is None or len(stored) != len(images) or len(images) <= NEIGHBOURS:
         return []
-    stored = opened.array(EMBEDDINGS_FILE, (detection.count, opened.manifest.embedding_size), "float32")
     lengths = np.maximum(np.linalg.norm(stored, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     found = far(images, apart(np.ascontiguousarray(stored / lengths)))
     return [f"check: {finding.text}: {_named(finding.paths)}" for finding in found]

@@ -23,7 +23,6 @@ from panda_train.commands.fit_options import (
     PictureOptions,
 )
 from panda_train.commands.options import Data
-from panda_train.commands.unread import refuse_unread
 
 if TYPE_CHECKING:
     from panda_edge.banks.settings import BankSettings
@@ -44,8 +43,10 @@ def fit(
 ) -> None:
     """Turn a folder of normal images into a bundle."""
     started = time.perf_counter()
+    from panda_edge.banks.embeddings import EMBEDDING_KINDS
     from panda_edge.bundle.signature import SIGNATURE_NAME
     from panda_train.commands.fit_summary import in_words, summary
+    from panda_train.commands.unread import refuse_unread
     from panda_train.data.folders import open_dataset
     from panda_train.fitting import FitOptions
     from panda_train.fitting import fit as fit_bundle
@@ -90,7 +91,7 @@ def fit(
         )
     if manifest.recipe.shrunk_to:
         print(f"--max-bank-mb {settings.max_bank_mb:g} keeps {manifest.recipe.shrunk_to}", file=sys.stderr)
-    if manifest.detection.bank == "hnsw" and main.bank != "hnsw" and bank.embeddings == "auto":
+    if settings.embeddings == "auto" and EMBEDDING_KINDS[manifest.detection.bank].approximate:
         print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
     facts = summary(main.out, manifest, open_dataset(data, main.normal).train, time.perf_counter() - started)
     if facts["augment"] != "none":

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import typer
 
+from panda_edge.banks.bank import Bank
+from panda_edge.banks.settings import CHOICES, own_options
 from panda_edge.errors import PandaError
+from panda_train.adapt.config import METHODS
+from panda_train.commands.fit_options import BankOptions
 
-_BANKS = ("exact", "kmeans", "kmeans-levels", "hnsw", "coreset", "joint-hnsw", "gaussian")  # all but auto
-_ADAPTING = ("panda-early", "panda-ses", "panda-ewc", "panda-msc", "panda-oe", "jo")
+_BANKS = tuple(CHOICES)  # all but auto
+
+
+def _banks(which: Callable[[type[Bank]], bool]) -> tuple[str, ...]:
+    return tuple(name for name, (kind, _) in CHOICES.items() if which(kind))
+
+
+_STORE_FRAMES = _banks(lambda kind: kind.traits.stores_frames)
+_OWN: dict[str, dict[str, tuple[str | None, ...]]] = {
+    field.name: {"bank": banks}
+    for field in fields(BankOptions)
+    if (banks := tuple(bank for bank in CHOICES if field.name in own_options(bank)))
+}
 
 # Option → the options that decide whether it is read, each with the values with which it is; None: not given.
 READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
+    **_OWN,
     "ms": {"bank": ("auto",)},
     "score": {"bank": _BANKS},
     "input_size": {"bank": _BANKS},
@@ -26,23 +43,19 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "standardise": {"bank": _BANKS},
     "level_weights": {"bank": _BANKS},
     "precision": {"bank": _BANKS},
-    "means": {"bank": ("kmeans", "kmeans-levels")},
-    "vectors": {"bank": ("coreset", "joint-hnsw")},
-    "neighbors": {"bank": ("exact", "hnsw")},
-    "compare": {"bank": ("exact",)},
-    "dtype": {"bank": ("exact", "hnsw", "kmeans", "kmeans-levels", "coreset", "gaussian")},
-    "window": {"bank": ("exact", "hnsw")},
+    "neighbors": {"bank": _STORE_FRAMES},
+    "dtype": {"bank": _banks(lambda kind: kind.traits.keeps_dtype)},
     "augment": {"bank": _BANKS},
-    "extendable": {"bank": ("exact", "hnsw", "coreset", "gaussian")},
-    "plain": {"bank": ("exact", "hnsw")},
+    "extendable": {"bank": _banks(lambda kind: kind.traits.extend_files is not None)},
+    "plain": {"bank": _STORE_FRAMES},
     "knn": {"distance": ("knn",)},
-    "pyramid": {"method": _ADAPTING},
-    "adapt_from": {"method": _ADAPTING},
-    "steps": {"method": _ADAPTING, "epochs": (None,)},
-    "epochs": {"method": _ADAPTING},
-    "batch": {"method": _ADAPTING},
-    "learning_rate": {"method": _ADAPTING},
-    "clip": {"method": _ADAPTING},
+    "pyramid": {"method": METHODS},
+    "adapt_from": {"method": METHODS},
+    "steps": {"method": METHODS, "epochs": (None,)},
+    "epochs": {"method": METHODS},
+    "batch": {"method": METHODS},
+    "learning_rate": {"method": METHODS},
+    "clip": {"method": METHODS},
     "every": {"method": ("panda-ses",)},
     "ewc": {"method": ("panda-ewc", "panda-msc")},
     "fisher_file": {"method": ("panda-ewc", "panda-msc")},
@@ -53,9 +66,9 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     "angular": {"method": ("panda-msc",)},
     "whiten_loss": {"method": ("panda-msc",)},
     "prior": {"method": ("panda-oe",), "embedding": (None, "unit", "whitened")},
-    "mixed_precision": {"method": _ADAPTING},
-    "resume": {"method": _ADAPTING},
-    "curves": {"method": _ADAPTING},
+    "mixed_precision": {"method": METHODS},
+    "resume": {"method": METHODS},
+    "curves": {"method": METHODS},
 }
 
 

@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from panda_edge.banks import BANKS
+from panda_edge.banks.bank import Bank
 from panda_edge.builder.bundle_writer import with_new_files
 from panda_edge.builder.progress import Progress
 from panda_edge.builder.steps.recipe import Recipe
@@ -30,19 +32,18 @@ RECIPES = {step: _recipe(step) for step in STEPS}
 """What can be asked for."""
 
 
-def default_recipes(bank: str, tiled: bool) -> tuple[Recipe, ...]:
-    """What `fit` asks for where it is not told: of an exact bank every step, in the order of `STEPS`. bank: of the
-    manifest's `segmentation`."""
-    if bank != "exact":
+def default_recipes(bank: type[Bank], tiled: bool) -> tuple[Recipe, ...]:
+    """What `fit` asks for where it is not told: of a bank that stores frames every step, in the order of `STEPS`."""
+    if not bank.traits.stores_frames:
         return ()
     return tuple(recipe() for recipe in RECIPES.values() if recipe.tiles or not tiled)
 
 
-def check_recipes(recipes: Sequence[Recipe], bank: str, tiled: bool) -> None:
+def check_recipes(recipes: Sequence[Recipe], bank: type[Bank], tiled: bool) -> None:
     """Raise PandaError where a bundle like this cannot have these steps, in this order."""
     names = [recipe.name for recipe in recipes]
-    if names and bank != "exact":
-        raise PandaError(f"step {names[0]} of a {bank} bank; expected an exact or hnsw bank, or no steps")
+    if names and not bank.traits.stores_frames:
+        raise PandaError(f"step {names[0]} of a {bank.name} bank; expected an exact or hnsw bank, or no steps")
     for i, recipe in enumerate(recipes):
         missing = [name for name in recipe.after if name not in names[:i]]
         if missing:
@@ -60,7 +61,7 @@ def read_recipes(manifest: Manifest, where: str) -> tuple[Recipe, ...]:
         if not isinstance(name, str) or name not in RECIPES:
             raise BundleError(f"{where}: recipe: steps[{i}] is {one!r:.60}, expected one of {', '.join(RECIPES)}")
         found.append(RECIPES[name].read(one, f"{where}: recipe: steps[{i}]: {name}"))
-    check_recipes(found, manifest.segmentation.bank, manifest.preprocessing.tiles is not None)
+    check_recipes(found, BANKS[manifest.segmentation.bank], manifest.preprocessing.tiles is not None)
     for step in steps:
         if step.name not in {recipe.name for recipe in found}:
             raise PandaError(f"{where}: recipe.steps does not say how step {step.name} is made; fit again")

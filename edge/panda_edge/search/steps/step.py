@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from panda_edge.banks import traits_of
 from panda_edge.banks.bank import SearchOptions
 from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.folder import Bundle
@@ -53,7 +54,7 @@ class Step(Protocol):
 
 def needs_exact(manifest: Manifest, where: str) -> None:
     """For `check`, of steps that know the stored frames."""
-    if manifest.segmentation.bank != "exact":
+    if not traits_of(manifest).stores_frames:
         raise BundleError(f"{where} of a {manifest.segmentation.bank} bank; expected an exact one")
 
 
