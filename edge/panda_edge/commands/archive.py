@@ -31,8 +31,8 @@ class ShareOptions:
 @grouped
 def archive(
     bundle: BundlePath,
-    folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for parts of JSON lines; made if missing.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not.")],
+    out: Annotated[Path, typer.Option(help="Folder for parts of JSON lines; made if missing.")],
     shared: ShareOptions,
     fpr: Fpr = DEFAULT_FPR,
     require_signature: RequireSignature = None,

@@ -12,7 +12,7 @@ from panda_edge.commands.options import BundlePath, Epsilon, Json, RequireSignat
 
 def bench(
     bundle: BundlePath,
-    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT...]", show_default=False)] = None,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT...]")] = None,
     threads: Threads = None,
     epsilon: Epsilon = 0.0,
     frames: Annotated[int, typer.Option(min=1, help="Images to time.")] = 200,

@@ -20,10 +20,9 @@ class ExtendOptions:
     """What is written, and what is refused."""
 
     panel: ClassVar[str | None] = None
-    out: Annotated[Path | None, typer.Option(metavar="Y.panda", help="The bundle to write.", show_default=False)] = None
+    out: Annotated[Path | None, typer.Option(metavar="Y.panda", help="The bundle to write.")] = None
     request: Annotated[
-        Path | None,
-        typer.Option(metavar="ZIP", help="What a device's page exported: pictures and labels.", show_default=False),
+        Path | None, typer.Option(metavar="ZIP", help="What a device's page exported: pictures and labels.")
     ] = None
     max_severity: Annotated[
         float | None,
@@ -31,7 +30,6 @@ class ExtendOptions:
             min=0,
             help="Refuse pictures whose score is more than so many times the threshold; by default what only one of a "
             "hundred false alarms of normal pictures exceeds.",
-            show_default=False,
         ),
     ] = None
     max_bank_mb: Annotated[
@@ -53,18 +51,11 @@ class CompareOptions:
     labels: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
-            help="Labelled pictures to compare by: test/good and test/KIND, as the page keeps them.",
-            show_default=False,
+            metavar="DIR", help="Labelled pictures to compare by: test/good and test/KIND, as the page keeps them."
         ),
     ] = None
     kept: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Pictures of `watch --save` to compare by; the 200 newest.",
-            show_default=False,
-        ),
+        Path | None, typer.Option(metavar="DIR", help="Pictures of `watch --save` to compare by; the 200 newest.")
     ] = None
     fpr: Annotated[float, typer.Option(help="The false-alarm rate at which both are compared.")] = DEFAULT_FPR
 
@@ -76,12 +67,7 @@ class AddedOptions:
     panel: ClassVar[str | None] = "What was added"
     list_: Annotated[bool, typer.Option("--list", help="The pictures that were added, and by which run.")] = False
     remove: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Take an added picture out again; once for each.",
-            show_default=False,
-        ),
+        list[str] | None, typer.Option(metavar="NAME", help="Take an added picture out again; once for each.")
     ] = None
 
 
@@ -93,11 +79,7 @@ def extend(
     added: AddedOptions,
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="INPUT...",
-            help="Normal pictures: files, folders, globs, or - for a list on stdin.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="INPUT...", help="Normal pictures: files, folders, globs, or - for a list on stdin."),
     ] = None,
     require_signature: RequireSignature = None,
     json: Json = False,

@@ -22,21 +22,15 @@ class Verdict(StrEnum):
 
 
 def history(
-    where: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="The folder of `watch --save`, or a history's file.", show_default=False),
-    ],
-    source: Annotated[str | None, typer.Option(help="Only frames of this source.", show_default=False)] = None,
+    where: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of `watch --save`, or a history's file.")],
+    source: Annotated[str | None, typer.Option(help="Only frames of this source.")] = None,
     verdict: Annotated[
-        Verdict | None, typer.Option(help="Only frames with this verdict.", show_default=False, case_sensitive=False)
+        Verdict | None, typer.Option(help="Only frames with this verdict.", case_sensitive=False)
     ] = None,
     since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="From then on: 2026-01-31, or 2026-01-31T14:00; local time.", show_default=False
-        ),
+        str | None, typer.Option(metavar="TIME", help="From then on: 2026-01-31, or 2026-01-31T14:00; local time.")
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.", show_default=False)] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
     decisions: Annotated[
         bool, typer.Option("--decisions", help="What visitors of the page decided instead: who, when, before, after.")
     ] = False,

@@ -13,26 +13,17 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 if TYPE_CHECKING:
     from panda_edge.detector import Detector
 
-BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
+BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.")]
 Inputs = Annotated[
     list[str],
-    typer.Argument(
-        metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin.", show_default=False
-    ),
+    typer.Argument(metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
-Csv = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The same results as CSV, whole at the end.", show_default=False),
-]
+Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="The same results as CSV, whole at the end.")]
 Roi = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Look only here: a mask (white inside), or polygons in a .json file.",
-        show_default=False,
-    ),
+    typer.Option(metavar="FILE", help="Look only here: a mask (white inside), or polygons in a .json file."),
 ]
 Epsilon = Annotated[
     float, typer.Option(help="Search faster: heat map distances may be up to 1 + EPSILON times the true ones.")
@@ -42,7 +33,6 @@ RequireSignature = Annotated[
     typer.Option(
         metavar="PUB",
         help="Use the bundle only if this key has signed it: its line, or a file with it, and with the least version.",
-        show_default=False,
     ),
 ]
 Fpr = Annotated[

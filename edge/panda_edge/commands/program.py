@@ -64,11 +64,7 @@ def _program(
     version: Annotated[
         bool,
         typer.Option(
-            "--version",
-            callback=_say_version,
-            is_eager=True,
-            expose_value=False,
-            help="Show the version and exit.",
+            "--version", callback=_say_version, is_eager=True, expose_value=False, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:

@@ -46,15 +46,13 @@ class ShownOptions:
         MapSize.model
     )
     overlay: Annotated[
-        Style,
-        typer.Option(help="Overlays show the heat map, only outlines, or outlines beside the heat map."),
+        Style, typer.Option(help="Overlays show the heat map, only outlines, or outlines beside the heat map.")
     ] = Style.heat
     masks: Annotated[
         bool, typer.Option("--masks", help="Write a black and white PNG each, too: white where pixels are anomalous.")
     ] = False
     coco: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the regions as COCO JSON: boxes and polygons.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Write the regions as COCO JSON: boxes and polygons.")
     ] = None
 
 
@@ -62,7 +60,7 @@ class ShownOptions:
 def segment(
     bundle: BundlePath,
     inputs: Inputs,
-    out: Annotated[Path, typer.Option(help="Folder for heat maps and overlays; made if missing.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for heat maps and overlays; made if missing.")],
     shown: ShownOptions,
     opened: DetectorOptions,
     csv: Csv = None,

@@ -21,7 +21,6 @@ def verify(
             "--key",
             metavar="PUB",
             help="Check that this key has signed it, too: a public key file, or its line.",
-            show_default=False,
         ),
     ] = None,
     json: Json = False,

@@ -20,7 +20,6 @@ def watch(
             metavar="SOURCE...",
             help="A camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder that is being "
             "filled, or - for pictures on stdin.",
-            show_default=False,
         ),
     ],
     taken: SourceOptions,

@@ -34,8 +34,7 @@ class SourceOptions:
     drop: Annotated[
         Drop | None,
         typer.Option(
-            help="Give up old frames when newer ones come (default for cameras), or never (default for files).",
-            show_default=False,
+            help="Give up old frames when newer ones come (default for cameras), or never (default for files)."
         ),
     ] = None
     raw: Annotated[
@@ -54,7 +53,6 @@ class SourceOptions:
             metavar="URL",
             help="Judge one picture a trigger: http://127.0.0.1:9100 (POST), mqtt://host/topic, or "
             "modbus://plc/?input=0. &deadline= gives the milliseconds for an answer.",
-            show_default=False,
         ),
     ] = None
 
@@ -70,17 +68,14 @@ class FileOptions:
             metavar="FILE", help="Write a JSON line a frame; - for stdout, which is the default without other outputs."
         ),
     ] = None
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV line a frame.", show_default=False)] = (
-        None
-    )
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a CSV line a frame.")] = None
     rotate_mb: Annotated[float, typer.Option(help="Begin a new file of --jsonl or --csv at so many megabytes.")] = 100.0
     rotate_hours: Annotated[float, typer.Option(help="Begin a new file of --jsonl or --csv after so many hours.")] = (
         24.0
     )
     keep: Annotated[int, typer.Option(min=0, help="Keep so many older files of --jsonl and --csv.")] = 10
     save: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Save anomalous frames, with overlays, in this folder.", show_default=False),
+        Path | None, typer.Option(metavar="DIR", help="Save anomalous frames, with overlays, in this folder.")
     ] = None
     quota_mb: Annotated[float, typer.Option(help="Most megabytes in --save's folder; the oldest frames go first.")] = (
         1000.0
@@ -91,7 +86,6 @@ class FileOptions:
             metavar="FILE",
             help="Keep every frame's outcome, for `panda-edge history` and the page. With --save it is kept in that "
             "folder, as history.sqlite, if not given.",
-            show_default=False,
         ),
     ] = None
     history_days: Annotated[float, typer.Option(help="Delete frames from the history after so many days.")] = 90.0
@@ -111,19 +105,14 @@ class NetworkOptions:
             metavar="URL",
             help="Publish events at mqtt://host:1883/topic; with ?homeassistant behind it, Home Assistant shows the "
             "device.",
-            show_default=False,
         ),
     ] = None
-    webhook: Annotated[
-        str | None, typer.Option(metavar="URL", help="POST events as JSON to this address.", show_default=False)
-    ] = None
+    webhook: Annotated[str | None, typer.Option(metavar="URL", help="POST events as JSON to this address.")] = None
     send: Annotated[Send, typer.Option(help="Which frames --mqtt and --webhook are told of.")] = Send.anomalous
     spool: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="Keep undelivered events in this file; in the user's state folder if not given.",
-            show_default=False,
+            metavar="FILE", help="Keep undelivered events in this file; in the user's state folder if not given."
         ),
     ] = None
     spool_events: Annotated[
@@ -135,12 +124,9 @@ class NetworkOptions:
             metavar="URL",
             help="Send verdicts to a machine: modbus://plc/?coil=0&register=0, opcua://0.0.0.0:4840, "
             "gpio://gpiochip0/?ok=17&ng=27; &delay=, &hold=, &deadline= in ms.",
-            show_default=False,
         ),
     ] = None
-    metrics: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Serve counters for Prometheus.", show_default=False)
-    ] = None
+    metrics: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Serve counters for Prometheus.")] = None
 
 
 @dataclass(frozen=True)
@@ -150,40 +136,23 @@ class PageOptions:
     panel: ClassVar[str | None] = "Page"
     http: Annotated[
         str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Serve a page that shows the line; beyond 127.0.0.1 it needs a token.",
-            show_default=False,
-        ),
+        typer.Option(metavar="HOST:PORT", help="Serve a page that shows the line; beyond 127.0.0.1 it needs a token."),
     ] = None
     token: Annotated[
         str | None,
         typer.Option(
-            help="Password of the page, to look and to decide; safer in the environment, as PANDA_EDGE_TOKEN.",
-            show_default=False,
+            help="Password of the page, to look and to decide; safer in the environment, as PANDA_EDGE_TOKEN."
         ),
     ] = None
     look_token: Annotated[
         str | None,
-        typer.Option(
-            help="Password to look, not to decide; safer in the environment, as PANDA_EDGE_LOOK_TOKEN.",
-            show_default=False,
-        ),
+        typer.Option(help="Password to look, not to decide; safer in the environment, as PANDA_EDGE_LOOK_TOKEN."),
     ] = None
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(metavar="PEM", help="Certificate to serve the page by TLS.", show_default=False),
-    ] = None
-    tls_key: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="The certificate's private key.", show_default=False)
-    ] = None
+    tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Certificate to serve the page by TLS.")] = None
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="The certificate's private key.")] = None
     collect: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Put pictures here for which the page's button 'this was normal' is pressed.",
-            show_default=False,
-        ),
+        typer.Option(metavar="DIR", help="Put pictures here for which the page's button 'this was normal' is pressed."),
     ] = None
 
 
@@ -201,8 +170,5 @@ class DriftOptions:
         ),
     ] = 0.01
     drift_state: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Keep what --drift has seen in this file, over restarts.", show_default=False
-        ),
+        Path | None, typer.Option(metavar="FILE", help="Keep what --drift has seen in this file, over restarts.")
     ] = None

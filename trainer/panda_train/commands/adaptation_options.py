@@ -20,8 +20,7 @@ class TrainingOptions:
         float | None, typer.Option(help="Learning rate of SGD; 0.01 if not given, or 0.001 of panda-msc.")
     ] = None
     clip: Annotated[
-        float | None,
-        typer.Option(help="Largest norm of a gradient, 0 for any; 0.001 if not given, or 0 of panda-msc."),
+        float | None, typer.Option(help="Largest norm of a gradient, 0 for any; 0.001 if not given, or 0 of panda-msc.")
     ] = None
     every: Annotated[float, typer.Option(help="panda-ses: epochs between checkpoints.")] = 5.0
     ewc: Annotated[

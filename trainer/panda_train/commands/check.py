@@ -15,9 +15,7 @@ from panda_train.commands.options import Data, Json, Normal
 def check(
     data: Data,
     normal: Normal = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A page with the pictures, too.", show_default=False)
-    ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="A page with the pictures, too.")] = None,
     fpr: Annotated[float, typer.Option(min=1e-6, max=0.5, help="False-alarm rate to be promised.")] = DEFAULT_FPR,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there is a problem.")] = False,
     json: Json = False,

@@ -23,8 +23,7 @@ def evaluate(
         typer.Option(help="Pixel figures at the images' own size, too. Default: where they are much larger."),
     ] = None,
     csv: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Every test picture's score and verdict as CSV.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Every test picture's score and verdict as CSV.")
     ] = None,
     json: Json = False,
 ) -> None:

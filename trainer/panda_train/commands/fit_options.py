@@ -16,7 +16,7 @@ class MainOptions:
     """What most people need."""
 
     panel: ClassVar[str | None] = None
-    out: Annotated[Path, typer.Option(metavar="X.panda", help="The bundle to write.", show_default=False)]
+    out: Annotated[Path, typer.Option(metavar="X.panda", help="The bundle to write.")]
     normal: Annotated[
         str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")
     ] = None
@@ -34,8 +34,7 @@ class MainOptions:
         str | None,
         typer.Option(
             help="Image score that decides: local (map over what normal maps have there), max, top1 (mean of the "
-            "highest 1 %), embedding or combined. If not given: local, or top1 of tiles.",
-            show_default=False,
+            "highest 1 %), embedding or combined. If not given: local, or top1 of tiles."
         ),
     ] = None
     method: Annotated[
@@ -51,7 +50,6 @@ class MainOptions:
             metavar="N|HxW",
             help="Pixels a side of the model's input, or height x width; multiples of 32. 224 if not given, or of long "
             "pictures as many pixels in their shape.",
-            show_default=False,
         ),
     ] = None
     resize: Annotated[

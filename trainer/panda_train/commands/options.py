@@ -8,10 +8,8 @@ from typing import Annotated, ClassVar
 
 import typer
 
-Data = Annotated[
-    Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.", show_default=False)
-]
-BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.", show_default=False)]
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.")]
+BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
 Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")]

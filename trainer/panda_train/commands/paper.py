@@ -52,7 +52,7 @@ def paper(
     dataset: Annotated[
         str, typer.Argument(help="cifar10, cifar100, fashion-mnist, cats-vs-dogs, dior, birds, flowers, wbc, mvtec.")
     ],
-    data: Annotated[Path, typer.Option(help="The data set's folder.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="The data set's folder.")],
     out: Annotated[Path, typer.Option(help="Folder of results; runs that are there are not repeated.")],
     network: AdaptableOptions,
     protocol: ProtocolOptions,

@@ -12,7 +12,7 @@ from panda_train.commands.options import BundlePath, Json
 
 
 def keygen(
-    key: Annotated[Path, typer.Argument(metavar="K.key", help="The secret key, to be written.", show_default=False)],
+    key: Annotated[Path, typer.Argument(metavar="K.key", help="The secret key, to be written.")],
     json: Json = False,
 ) -> None:
     """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices. Needs the extra sign:
@@ -28,14 +28,13 @@ def keygen(
 
 def sign(
     bundle: BundlePath,
-    key: Annotated[Path, typer.Option(metavar="K.key", help="The secret key.", show_default=False)],
+    key: Annotated[Path, typer.Option(metavar="K.key", help="The secret key.")],
     comment: Annotated[str, typer.Option(help="One line, signed with the rest.")] = "panda-edge bundle",
     version: Annotated[
         int | None,
         typer.Option(
             min=1,
             help="A number, higher with each bundle; devices refuse lower ones than K.pub's line 'least version: N'.",
-            show_default=False,
         ),
     ] = None,
     json: Json = False,
