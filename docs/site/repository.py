@@ -86,6 +86,8 @@ def _target(source: str, link: str) -> str | None:
 def _commands(name: str, app: typer.Typer) -> str:
     """Every command and option, as `typer utils docs` writes them, one heading lower."""
     command = typer.main.get_command(app)
+    for one in getattr(command, "commands", {}).values():
+        one.short_help = (one.help or "").partition("\n\n")[0]  # else it is cut after some words
     context = command.make_context(name, [], resilient_parsing=True)
     pages = typer.cli.get_docs_for_click(obj=command, ctx=context, name=name)
     return re.sub(r"^(#+ `)", r"#\1", pages, flags=re.MULTILINE)
