@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -108,6 +109,35 @@ class TestStore:
         assert frames == list(range(frames[0], 30_000))  # the newest, without a gap
         assert 1000 < len(frames) < 10_000
         assert (tmp_path / "h.sqlite").stat().st_size < 2_000_000
+
+    @pytest.mark.parametrize("source", [None, "cam"])
+    @pytest.mark.parametrize("worst_first", [False, True], ids=["newest", "worst"])
+    def test_the_list_of_a_verdict_costs_no_more_with_more_frames(
+        self,
+        store: HistoryStore,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        source: str | None,
+        worst_first: bool,
+    ) -> None:
+        steps, connect = [0], sqlite3.connect
+
+        def counting(*given: Any, **more: Any) -> sqlite3.Connection:
+            database = connect(*given, **more)
+            database.set_progress_handler(lambda: steps.__setitem__(0, steps[0] + 1), 50)
+            return database
+
+        def cost(frames: range) -> int:
+            store.add([row(i, anomalous=i % 5 > 0, severity=i % 7 / 7) for i in frames])
+            steps[0] = 0
+            found = HistoryReader(tmp_path / "h.sqlite").page(Wanted(source, "NG"), 30, worst_first)
+            assert len(found) == 30
+            return steps[0]
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", counting)
+            few, many = cost(range(200)), cost(range(200, 3000))
+        assert many <= 2 * few
 
     def test_what_is_no_history_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "words").write_text("words, words, words " * 100)

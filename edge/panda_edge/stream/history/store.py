@@ -19,7 +19,8 @@ _BUSY = 5.0  # seconds that a reader may hold the file
 _LOG_BYTES = 16_000_000
 _SHARE = 0.05  # of the frames that go where the file would be larger than it may
 
-# `minutes` answers for hours and shifts without a walk through every frame of them.
+# `minutes` answers for hours and shifts without a walk through every frame of them; `frames_anomalous` and
+# `frames_verdict` give the page's list, worst or newest first, without sorting all frames of a verdict.
 _TABLES = f"""
 {LOGGED}
 PRAGMA journal_size_limit = {_LOG_BYTES};
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS frames (
 CREATE UNIQUE INDEX IF NOT EXISTS frames_id ON frames (id);
 CREATE INDEX IF NOT EXISTS frames_captured ON frames (captured);
 CREATE INDEX IF NOT EXISTS frames_anomalous ON frames (anomalous, severity);
+CREATE INDEX IF NOT EXISTS frames_verdict ON frames (anomalous, seq);
 CREATE TABLE IF NOT EXISTS minutes (
     minute INTEGER NOT NULL, source TEXT NOT NULL, ok INTEGER NOT NULL, ng INTEGER NOT NULL,
     undecided INTEGER NOT NULL, not_judged INTEGER NOT NULL, highest REAL, threshold REAL,
