@@ -11,11 +11,14 @@ from panda_edge.images.reading import Decode, open_image_bytes
 from panda_edge.stream.frame import Source
 from panda_edge.stream.passwords import without_password
 from panda_edge.stream.sources.folder import FolderSource
+from panda_edge.stream.sources.genicam import GenicamSource
 from panda_edge.stream.sources.mjpeg import HttpSource
 from panda_edge.stream.sources.stdin import PipeSource
 from panda_edge.stream.sources.video import VideoSource
 
-_EXPECTED = "give a camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder, or - for stdin"
+_EXPECTED = (
+    "give a camera (0, /dev/video0, genicam://), a video file, an rtsp:// or http:// address, a folder, or - for stdin"
+)
 _CAMERAS = ("/dev/video", "/dev/v4l/")  # one that is absent is waited for, as it may be plugged in later
 
 
@@ -38,6 +41,9 @@ def open_source(
     scheme = given.partition("://")[0].lower() if "://" in given else ""
     if scheme in ("rtsp", "rtsps", "http", "https"):
         return _network(given, scheme, decode, once)
+    if scheme == "genicam":
+        _refuse_once(shown, once)
+        return GenicamSource(given, decode)
     if scheme:
         raise PandaError(f"{shown}: {scheme}:// is no source for this; {_EXPECTED}")
     if not given:
