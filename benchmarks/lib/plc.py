@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _COILS, _INPUTS, _REGISTERS = 1, 2, 3  # functions that read them
@@ -37,7 +38,8 @@ class Plc:
         assert self._ready.wait(10)
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._ending.set)
+        with suppress(RuntimeError):  # it is stopped
+            self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join(10)
 
     async def _serve(self) -> None:
@@ -72,5 +74,11 @@ class Plc:
 
     def put_input(self, on: bool) -> None:
         """Set discrete input 0."""
-        asked = asyncio.run_coroutine_threadsafe(self.server.async_setValues(1, _INPUTS, 0, [on]), self._loop)
+        self._put(_INPUTS, 0, on)
+
+    def put_register(self, place: int, value: int) -> None:
+        self._put(_REGISTERS, place, value)
+
+    def _put(self, function: int, place: int, value: int) -> None:
+        asked = asyncio.run_coroutine_threadsafe(self.server.async_setValues(1, function, place, [value]), self._loop)
         asked.result(5)

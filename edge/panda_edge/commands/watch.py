@@ -18,8 +18,8 @@ def watch(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A camera (0, /dev/video0), a video file, an rtsp:// or http:// address, a folder that is being "
-            "filled, or - for pictures on stdin.",
+            help="A camera (0, /dev/video0, genicam://SERIAL), a video file, an rtsp:// or http:// address, a folder "
+            "that is being filled, or - for pictures on stdin.",
         ),
     ],
     taken: SourceOptions,

@@ -51,8 +51,8 @@ class SourceOptions:
         str | None,
         typer.Option(
             metavar="URL",
-            help="Judge one picture a trigger: http://127.0.0.1:9100 (POST), mqtt://host/topic, or "
-            "modbus://plc/?input=0. &deadline= gives the milliseconds for an answer.",
+            help="Judge one picture a trigger: http://127.0.0.1:9100 (POST), mqtt://host/topic, "
+            "modbus://plc/?input=0, or gpio://gpiochip0/?input=4. &deadline= gives the milliseconds for an answer.",
         ),
     ] = None
 
@@ -123,7 +123,7 @@ class NetworkOptions:
         typer.Option(
             metavar="URL",
             help="Send verdicts to a machine: modbus://plc/?coil=0&register=0, opcua://0.0.0.0:4840, "
-            "gpio://gpiochip0/?ok=17&ng=27; &delay=, &hold=, &deadline= in ms.",
+            "gpio://gpiochip0/?ok=17&ng=27; &delay=, &hold=, &deadline= in ms, &pulses= of an encoder.",
         ),
     ] = None
     metrics: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Serve counters for Prometheus.")] = None

@@ -13,31 +13,31 @@ from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.line.address import Timing
 from panda_edge.stream.line.signals import Limits, Output, Signals, signals_of
+from panda_edge.stream.line.way import Counted, Elapsed, Way
 from panda_edge.stream.started import start
 from panda_edge.stream.why import why
 
 _BEAT_EVERY = 0.2  # seconds
 _ALIVE = 3.0  # seconds since the loop last looked around, beyond which the heartbeat stops
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds before an output that failed is tried again
-_LAG = 0.05  # seconds that a delayed verdict may be shown after its moment, and be OK
 _MOST = 10_000  # verdicts that may wait for their moment
 _DOUBT = frozenset({"source_lost", "source_silent", "source_failed"})
 
 
 @dataclass(order=True)
 class _Due:
-    """Signals that wait for their moment. late: when it is too late for OK. stays: shown until the next verdict."""
+    """Signals that wait for their moment on the way. stays: shown until the next verdict."""
 
-    when: float
+    moment: float
     order: int
     place: int = field(compare=False)
     signals: Signals = field(compare=False)
-    late: float = field(compare=False, default=float("inf"))
     stays: bool = field(compare=False, default=False)
 
 
 class Line:
-    """Each verdict is shown `delay` after its picture arrived, until `hold` has passed or the source's next one comes.
+    """Each verdict is shown when its product has come the way to the machine, until `hold` has passed or the source's
+    next one comes.
 
     Fail-safe: OK is shown only of a frame that was judged in time, and for `hold` at most. A lost source shows not
     judged until it gives a verdict again; the heartbeat stops with the loop, the program or the connection.
@@ -52,9 +52,10 @@ class Line:
         looked: Callable[[], float],
         say: Callable[[str], None],
         missed: Callable[[Outcome], bool] = lambda outcome: False,
+        way: Way | None = None,
     ) -> None:
         """sources: their names. looked: `time.monotonic()` when the loop last looked around. missed: whether a trigger
-        was told already that this outcome is not there. Raises PandaError."""
+        was told already that this outcome is not there. way: None is the timing's delay. Raises PandaError."""
         self.lost = 0
         """Verdicts that were never shown: the output failed, or too many waited."""
         self.late = 0
@@ -66,6 +67,7 @@ class Line:
         self._looked = looked
         self._say = say
         self._missed = missed
+        self._way = Elapsed(timing.delay, timing.deadline) if way is None else way
         self._order = itertools.count()
         self._due: list[_Due] = []
         self._counts = [0] * len(sources)
@@ -77,6 +79,8 @@ class Line:
         self._failing = False
         self._closing = False
         self._changed = Condition()
+        if isinstance(self._way, Counted):
+            self._way.changed = self._look
         self._thread = Thread(target=self._run, name=output.name, daemon=True)
         start(self._thread)
 
@@ -86,21 +90,23 @@ class Line:
             return
         now, arrived = time.monotonic(), outcome.frame.picture.arrived
         signals = signals_of(outcome, self._limits, self._count(place))
-        late = arrived + self._timing.deadline
-        if now > late:
+        moment = self._way.moment(arrived)
+        if now > arrived + self._timing.deadline or moment is None:
             self.late += 1
             signals = _doubtful(signals)
-        self._put(max(arrived + self._timing.delay, now), place, signals, late + (_LAG if self._timing.delay else 0))
+        self._put(self._way.now() if moment is None else moment, place, signals)
 
     def notice(self, notice: Notice) -> None:
         place = self._places.get(notice.source or "")
         if place is None:
             return
         if notice.kind in _DOUBT:
-            self._put(time.monotonic(), place, Signals(not_judged=True), stays=True)
+            self._put(self._way.now(), place, Signals(not_judged=True), stays=True)
         elif notice.kind == "trigger_missed":
-            due = time.monotonic() + self._timing.delay
-            self._put(due, place, Signals(not_judged=True, count=self._count(place)))
+            due = self._way.moment(time.monotonic())
+            self._put(
+                self._way.now() if due is None else due, place, Signals(not_judged=True, count=self._count(place))
+            )
 
     def close(self, timeout: float) -> None:
         """Show nothing any more, OK least of all; verdicts whose moment has not come are not waited for."""
@@ -108,18 +114,23 @@ class Line:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout)
+        self._way.close()
+
+    def _look(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _count(self, place: int) -> int:
         with self._changed:
             self._counts[place] = (self._counts[place] + 1) % 65_536
             return self._counts[place]
 
-    def _put(self, when: float, place: int, signals: Signals, late: float = float("inf"), stays: bool = False) -> None:
+    def _put(self, moment: float, place: int, signals: Signals, stays: bool = False) -> None:
         with self._changed:
             if len(self._due) >= _MOST:
                 self.lost += 1
                 return
-            heapq.heappush(self._due, _Due(when, next(self._order), place, signals, late, stays))
+            heapq.heappush(self._due, _Due(moment, next(self._order), place, signals, stays))
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -147,11 +158,11 @@ class Line:
         self._farewell()
 
     def _has_work(self) -> bool:
-        return self._closing or bool(self._due and self._due[0].when <= time.monotonic())
+        return self._closing or bool(self._due and self._due[0].moment <= self._way.now())
 
     def _sleep(self) -> float:
-        first = min([self._next_beat, *self._until, *(due.when for due in self._due[:1])])
-        return max(first - time.monotonic(), 0.0)
+        first = min(self._next_beat, *self._until) - time.monotonic()
+        return max(min([first, *(self._way.sleep(due.moment) for due in self._due[:1])]), 0.0)
 
     def _turn(self, now: float) -> None:
         """Bring what is shown to what it is to be now."""
@@ -159,14 +170,14 @@ class Line:
             if until <= now:
                 self._show(place, Signals(count=self._shown[place].count), float("inf"))
         new: set[int] = set()
-        while self._due and self._due[0].when <= now:
+        while self._due and self._due[0].moment <= self._way.now():
             due = heapq.heappop(self._due)
             self.lost += due.place in new  # its moment passed while the output was away
             new.add(due.place)
             if due.stays:
                 self._show(due.place, replace(due.signals, count=self._shown[due.place].count), float("inf"))
                 continue
-            late = now > due.late and due.signals.ok
+            late = now > self._way.late(due.moment) and due.signals.ok
             self.late += late
             self._show(due.place, _doubtful(due.signals) if late else due.signals, now + self._timing.hold)
 

@@ -27,7 +27,7 @@ class OpcUaOutput:
         self.name = f"opcua://{address.host}:{address.port}"
         self._endpoint = f"opc.tcp://{address.host}:{address.port}/panda-edge"
         self._sources = sources
-        self._ua = _imported()
+        self._ua = imported()
         self._values: list[dict[str, Any]] = []
         self._error: Exception | None = None
         self._ready = Event()
@@ -117,7 +117,7 @@ def _readers_only(ua: Any) -> Any:
     return Readers()
 
 
-def _imported() -> Any:
+def imported() -> Any:
     try:
         import asyncua
         import asyncua.crypto.permission_rules

@@ -7,6 +7,7 @@ from functools import partial
 
 from panda_edge.stream.frame import Outcome
 from panda_edge.stream.line.address import LineAddress, parse_line
+from panda_edge.stream.line.encoder import open_way
 from panda_edge.stream.line.line import Line
 from panda_edge.stream.line.signals import Output
 from panda_edge.stream.loop import Loop
@@ -22,7 +23,10 @@ def open_lines(
     for address in addresses:
         output = _opened(address, sources)
         say = partial(_say, loop, output.name)
-        lines[output.name] = Line(output, sources, address.timing, address.limits, lambda: loop.looked, say, missed)
+        way = open_way(address, say)
+        lines[output.name] = Line(
+            output, sources, address.timing, address.limits, lambda: loop.looked, say, missed, way
+        )
     return lines
 
 
@@ -32,6 +36,10 @@ def _opened(address: LineAddress, sources: list[str]) -> Output:
         from panda_edge.stream.line.modbus import ModbusOutput
 
         return ModbusOutput(address, len(sources))
+    if address.nodes:
+        from panda_edge.stream.line.opcua_client import OpcUaClient
+
+        return OpcUaClient(address, len(sources))
     if address.scheme == "opcua":
         from panda_edge.stream.line.opcua import OpcUaOutput
 

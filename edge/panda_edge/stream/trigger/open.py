@@ -29,6 +29,10 @@ def listen(address: TriggerAddress, triggers: Triggers, loop: Loop, token: str |
 
         port = address.parts.port or 502
         closing.callback(ModbusTrigger(address.host, port, address.numbers, triggers.fire, say).close)
+    elif address.parts.scheme == "gpio":
+        from panda_edge.stream.trigger.gpio import GpioTrigger
+
+        closing.callback(GpioTrigger(address.host, int(address.numbers.get("input", 0)), triggers.fire).close)
     else:
         from panda_edge.stream.trigger.mqtt import MqttTrigger
 

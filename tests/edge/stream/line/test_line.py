@@ -2,101 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import random
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from benchmarks.lib.plc import Plc, free_port
+from benchmarks.lib.plc import Plc
 from PIL import Image
 
-import panda_edge
+from line_recorder import eventually, now
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.line.address import Timing, parse_line
-from panda_edge.stream.line.line import Line
 from panda_edge.stream.line.signals import Limits, Signals, signals_of
-
-
-def eventually(holds: Callable[[], Any], within: float = 20.0) -> Any:
-    until = time.monotonic() + within
-    while not (value := holds()):
-        assert time.monotonic() < until, "it never came to hold"
-        time.sleep(0.01)
-    return value
-
-
-@pytest.fixture
-def plc() -> Iterator[Plc]:
-    pytest.importorskip("pymodbus", reason="needs pymodbus: pip install 'panda-edge[plc]'")
-    server = Plc()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def judged(bundle_path: Path, sample_data: Path) -> dict[str, Outcome]:
-    """An outcome of each verdict."""
-    outcomes = list(
-        panda_edge.watch(panda_edge.load(bundle_path, threads=1, fpr=0.3), str(sample_data / "test"), once=True)
-    )
-    ok, ng = ({o.anomalous: o for o in outcomes}[value] for value in (False, True))
-    return {"ok": ok, "ng": ng, "odd": replace(ok, result=None, not_judged="black: 0")}
-
-
-def now(outcome: Outcome, source: str = "cam", ago: float = 0.0) -> Outcome:
-    picture = replace(outcome.frame.picture, arrived=time.monotonic() - ago)
-    return replace(outcome, frame=replace(outcome.frame, source=source, picture=picture))
-
-
-class Recorder:
-    """An output that remembers what it was told, and when; it fails while `broken`."""
-
-    name = "recorder"
-
-    def __init__(self) -> None:
-        self.told: list[tuple[float, int, Signals]] = []
-        self.beats = 0
-        self.broken = self.closed = False
-
-    def write(self, source: int, signals: Signals) -> None:
-        if self.broken:
-            raise OSError(0, "away")
-        self.told.append((time.monotonic(), source, signals))
-
-    def beat(self, count: int) -> None:
-        if self.broken:
-            raise OSError(0, "away")
-        self.beats = count
-
-    def close(self) -> None:
-        self.closed = True
-
-    @property
-    def shown(self) -> Signals:
-        return self.told[-1][2]
-
-
-@pytest.fixture
-def make_line() -> Iterator[Callable[..., Any]]:
-    lines: list[Line] = []
-
-    def make(output: Any = None, looked: Callable[[], float] = time.monotonic, **timing: float) -> tuple[Any, Any]:
-        output = output or Recorder()
-        lines.append(Line(output, ["cam", "two"], Timing(**timing), Limits(), looked, lambda text: None))
-        return lines[-1], output
-
-    yield make
-    for line in lines:
-        line.close(10)
 
 
 class TestSignals:
@@ -292,96 +214,3 @@ class TestModbus:
             stopped = plc.registers()[0]
             time.sleep(1.0)
             assert plc.registers()[0] == stopped
-
-
-class TestOpcUa:
-    def test_readers_see_it_and_cannot_write(self, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
-        asyncua = pytest.importorskip("asyncua", reason="needs asyncua: pip install 'panda-edge[opcua]'")
-        from panda_edge.stream.line.opcua import NAMESPACE, OpcUaOutput
-
-        port = free_port()
-        line, _ = make_line(OpcUaOutput(parse_line(f"opcua://127.0.0.1:{port}"), ["cam", "two"]), hold=30.0)
-
-        async def values(client: Any, source: str) -> dict[str, Any]:
-            space = await client.get_namespace_index(NAMESPACE)
-            folder = await client.nodes.objects.get_child([f"{space}:PandaEdge", f"{space}:{source}"])
-            return {(await n.read_browse_name()).Name: await n.read_value() for n in await folder.get_children()}
-
-        async def look() -> None:
-            client = asyncua.Client(f"opc.tcp://127.0.0.1:{port}/panda-edge")
-            client.set_user("admin")
-            async with client:
-                line.outcome(now(judged["ok"]))
-                while not (seen := await values(client, "cam"))["OK"]:
-                    await asyncio.sleep(0.05)
-                assert (seen["NG"], seen["NotJudged"], seen["Count"]) == (False, False, 1)
-                line.outcome(now(judged["ng"], "two"))
-                while not (seen := await values(client, "two"))["NG"]:
-                    await asyncio.sleep(0.05)
-                assert seen["Severity"] == pytest.approx(judged["ng"].result.severity)  # type: ignore[union-attr]
-                space = await client.get_namespace_index(NAMESPACE)
-                top = f"{space}:PandaEdge"
-                heartbeat = await client.nodes.objects.get_child([top, f"{space}:Heartbeat"])
-                before = await heartbeat.read_value()
-                while await heartbeat.read_value() == before:
-                    await asyncio.sleep(0.05)
-                ok = await client.nodes.objects.get_child([top, f"{space}:two", f"{space}:OK"])
-                with pytest.raises(asyncua.ua.UaStatusCodeError):
-                    await ok.write_value(True)
-
-        asyncio.run(asyncio.wait_for(look(), 60))
-        line.close(10)
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-
-    def test_an_address_that_is_taken(self) -> None:
-        pytest.importorskip("asyncua", reason="needs asyncua: pip install 'panda-edge[opcua]'")
-        from panda_edge.stream.line.opcua import OpcUaOutput
-
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            taken.listen()
-            with pytest.raises(PandaError, match="cannot be served there"):
-                OpcUaOutput(parse_line(f"opcua://127.0.0.1:{taken.getsockname()[1]}"), ["cam"])
-
-
-def test_pins(monkeypatch: pytest.MonkeyPatch, make_line: Callable[..., Any], judged: dict[str, Outcome]) -> None:
-    """Against a stand-in for libgpiod's module: no board is here."""
-    from panda_edge.stream.line.gpio import GpioOutput
-
-    pins: dict[int, int] = {}
-    line = ModuleType("gpiod.line")
-    line.Value = SimpleNamespace(ACTIVE=1, INACTIVE=0)  # type: ignore[attr-defined]
-    line.Direction = SimpleNamespace(OUTPUT="output")  # type: ignore[attr-defined]
-    gpiod = ModuleType("gpiod")
-    gpiod.line = line  # type: ignore[attr-defined]
-    gpiod.LineSettings = lambda **given: given  # type: ignore[attr-defined]
-
-    def request_lines(chip: str, consumer: str, config: dict[tuple[int, ...], dict[str, Any]]) -> Any:
-        if chip != "/dev/gpiochip0":
-            raise FileNotFoundError(2, "No such file or directory")
-        ((wanted, settings),) = config.items()
-        pins.update(dict.fromkeys(wanted, settings["output_value"]))
-        return SimpleNamespace(set_values=pins.update, release=pins.clear)
-
-    gpiod.request_lines = request_lines  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "gpiod", gpiod)
-    monkeypatch.setitem(sys.modules, "gpiod.line", line)
-    output = GpioOutput(parse_line("gpio://gpiochip0/?ok=17&ng=27&heartbeat=5"), 1)
-    assert pins == {17: 0, 27: 0, 5: 0}
-    shown, _ = make_line(output, hold=0.3)
-    shown.outcome(now(judged["ok"]))
-    eventually(lambda: pins[17] == 1)
-    eventually(lambda: pins[17] == 0)
-    shown.outcome(now(judged["ng"]))
-    eventually(lambda: (pins[17], pins[27]) == (0, 1))
-    shown.close(10)
-    assert pins == {}
-    for wrong, sources, why in (
-        ("gpio://gpiochip0/?ok=17&ng=17", 1, "pin of its own"),
-        ("gpio://gpiochip0", 1, "pin of its own"),
-        ("gpio://gpiochip0/?ok=17", 2, "one source"),
-        ("gpio://gpiochip9/?ok=17", 1, "No such file"),
-    ):
-        with pytest.raises(PandaError, match=why):
-            GpioOutput(parse_line(wrong), sources)
