@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -72,4 +73,5 @@ def imported(option: str) -> tuple[Any, Any]:
         from pymodbus.exceptions import ModbusException
     except ImportError as error:
         raise missing(f"{option} modbus:// needs pymodbus", "plc") from error
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)  # ours say what came of it, and once
     return ModbusTcpClient, ModbusException

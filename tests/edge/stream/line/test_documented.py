@@ -47,9 +47,14 @@ def test_a_command_shows_verdicts(
     """The camera is a folder that pictures come into."""
     _, _, _, source, *options = command
     assert source == "rtsp://camera/live"
-    there = [one.replace("192.168.0.10", f"127.0.0.1:{plc.port}").replace("=300", "=5000") for one in options]
+    there = [
+        one.replace("192.168.0.10", f"127.0.0.1:{plc.port}")
+        .replace("delay=300", "delay=3000")
+        .replace("deadline=300", "deadline=5000")
+        for one in options
+    ]
     running = start(bundle_path, tmp_path, *there, "--jsonl", "-")
-    picture = next((sample_data / "test" / "good").glob("*.png"))
+    pictures = itertools.cycle(sorted((sample_data / "test").rglob("*.png")))
     turn = 0
 
     def shown() -> bool:
@@ -57,7 +62,7 @@ def test_a_command_shows_verdicts(
         turn += 1
         plc.put_register(50, 5 * turn)
         plc.put_input(turn % 20 > 10)
-        shutil.copy(picture, tmp_path / "part")
+        shutil.copy(next(pictures), tmp_path / "part")
         (tmp_path / "part").rename(tmp_path / f"{turn}.png")
         time.sleep(0.05)
         return plc.registers()[3] in (1, 2)
