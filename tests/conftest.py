@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ import torch
 import panda_export.export
 import panda_export.network
 from bank_choice import settings_for
-from made_once import made_once
+from exports_once import once
+from made_once import made_once, shared_root
 from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.images.preprocessing import Preprocessing
+from panda_export.onnx_file import write_onnx
 from panda_export.options import ExportOptions
 from panda_train.data.sample import make_sample
 from tiny import SIDE, TinyBackbone, make_bundles, model_of
@@ -37,6 +39,14 @@ PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
 @pytest.fixture(scope="session")
 def tiny_backbone() -> Callable[..., TinyBackbone]:
     return TinyBackbone
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exports_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Networks that are the same are exported once a run. `tests/export/test_graph.py` tests the export itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(panda_export.network, "write_onnx", once(write_onnx, shared_root(tmp_path_factory)))
+        yield
 
 
 @pytest.fixture(scope="session")
