@@ -18,13 +18,15 @@ from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.fitting import FitOptions, fit
+from panda_train.resolution import Resolution
 
 SIDE = 128
 
 
 def options(**more: Any) -> FitOptions:
     """Features as they are."""
-    return FitOptions(adapt=AdaptOptions(replace(AdaptOptions().config, embedding="raw")), **more)
+    raw = AdaptOptions(replace(AdaptOptions().config, embedding="raw"))
+    return FitOptions(adapt=raw, resolution=Resolution("64"), **more)
 
 
 @pytest.fixture(autouse=True)
