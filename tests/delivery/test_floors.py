@@ -10,17 +10,22 @@ import pytest
 from delivery import lock
 from delivery.wheels import ROOT
 
-# The lowest version without a hole that was known on 2026-11-30, and the last that it mends. All rest on memory: the
-# packages' metadata name no holes, and `pip-audit` reached no advisories from here. Ask it before a release.
+# The lowest version without a hole that is known and has a remedy. SECURITY.md says what each mends, and where that was
+# read; `pip-audit` reached no advisories from here, so ask it before a release.
 FLOORS = {
-    "pillow": ("13.0", "pictures: CVE-2026-54059, -54060, -55379, -55380, -55798 in 12.3, one more in 13.0"),
-    "av": ("18", "video: FFmpeg 8 inside"),
-    "onnxruntime": ("1.28.1", "models: readers and kernels that left their memory"),
-    "hnswlib": ("0.8", "indexes: CVE-2023-37365"),
-    "starlette": ("1.3.1", "the page: CVE-2025-62727 and later"),
-    "h11": ("0.16", "the page: CVE-2025-43859"),
-    "cryptography": ("46.0.5", "signatures: CVE-2026-26007"),
-    "distributed": ("2026.1", "archives: CVE-2026-23528"),
+    "pillow": "13.0",
+    "pillow-heif": "1.8.1",
+    "av": "18.1",
+    "onnxruntime": "1.28.1",
+    "hnswlib": "0.8",
+    "starlette": "1.3.1",
+    "h11": "0.16",
+    "uvicorn": "0.30",
+    "cryptography": "50.0",
+    "distributed": "2026.1.1",
+    "paho-mqtt": "2",
+    "pymodbus": "3.16",
+    "asyncua": "2.1",
 }
 
 
@@ -40,7 +45,15 @@ def asked() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", FLOORS)
 def test_nothing_older_is_asked_for_or_tested(name: str) -> None:
-    floor, _ = FLOORS[name]
+    floor = FLOORS[name]
     given = asked()[name]
     assert all(numbers(version) >= numbers(floor) for version in given), given
     assert numbers(lock.read()[name]) >= numbers(floor)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_where_it_was_read_is_said(name: str) -> None:
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    assert re.search(
+        rf"^\| {re.escape(name)} {re.escape(FLOORS[name])} \|.+\| (\[.+\]\(https://.+\)|nothing found) \|$", page, re.M
+    )
