@@ -4,15 +4,16 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/memory.h"
 #include "check.h"
 #include "simd/ops.h"
 
 static int16_t small_int16(int most) { return (int16_t)((int)(random_bits() % (unsigned)(2 * most + 1)) - most); }
 
-/* As aligned_alloc, filled with values of at most `most`. */
+/* Whole lines, filled with values of at most `most`. */
 static int16_t *random_lines(size_t lines, int most)
 {
-    int16_t *values = aligned_alloc(64, lines * 64);
+    int16_t *values = panda_allocate_aligned(64, lines * 64);
     CHECK(values != NULL, "%zu lines", lines);
     for (size_t i = 0; i < lines * COLUMN_LINE; i++)
         values[i] = small_int16(most);
@@ -49,7 +50,7 @@ static void screen_case(size_t pairs, size_t groups, bool first)
     CHECK(memcmp(got_groups, groups_wanted, kept * sizeof *got_groups) == 0, "pairs %zu", pairs);
     CHECK(memcmp(got, wanted, kept * LANES * sizeof *got) == 0, "pairs %zu", pairs);
     CHECK(count < 20 || (kept > 0 && kept < count), "%zu of %zu", kept, count);
-    free(slab), free(got_groups), free(groups_wanted), free(got), free(wanted);
+    panda_free_aligned(slab), free(got_groups), free(groups_wanted), free(got), free(wanted);
 }
 
 static void screen_test(void)
@@ -81,7 +82,7 @@ static void box_test(void)
         panda_ops_scalar.box_distances(query, boxes, BLOCKS, PAIRS, wanted);
         CHECK(memcmp(got, wanted, sizeof got) == 0, "round %d", round);
     }
-    free(boxes);
+    panda_free_aligned(boxes);
 }
 
 typedef struct {

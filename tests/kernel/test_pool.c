@@ -1,12 +1,13 @@
 /* The worker pool: every task once, from many callers at once, after a fork, and under the thread sanitizer. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include "base/pool.h"
-#include "check.h"
+#include "callers.h"
 
 enum { TASKS = 1000, CALLERS = 4 };
 
@@ -23,7 +24,7 @@ static void mark(void *context, size_t task, int worker)
         atomic_store(&l->highest_worker, worker);
 }
 
-static void run_once(int threads, size_t tasks)
+static void each_task_once(int threads, size_t tasks)
 {
     ledger *l = calloc(1, sizeof *l);
     CHECK(l != NULL, "memory");
@@ -34,11 +35,11 @@ static void run_once(int threads, size_t tasks)
     free(l);
 }
 
-static void *caller(void *unused)
+static void caller(void *unused)
 {
+    (void)unused;
     for (int round = 0; round < 50; round++)
-        run_once(1 + round % 4, (size_t)(round * 37 % (TASKS + 1)));
-    return unused;
+        each_task_once(1 + round % 4, (size_t)(round * 37 % (TASKS + 1)));
 }
 
 static void search(void)
@@ -55,17 +56,14 @@ int main(void)
 {
     for (int threads = 1; threads <= 9; threads++)
         for (size_t tasks = 0; tasks <= TASKS; tasks += 1 + tasks)
-            run_once(threads, tasks);
+            each_task_once(threads, tasks);
     puts("ok every task once");
 
-    pthread_t thread[CALLERS];
-    for (int i = 0; i < CALLERS; i++)
-        CHECK(pthread_create(&thread[i], NULL, caller, NULL) == 0, "thread %d", i);
-    for (int i = 0; i < CALLERS; i++)
-        pthread_join(thread[i], NULL);
+    run_callers(CALLERS, caller, NULL);
     puts("ok callers at once");
 
     search();
+#if !defined(_WIN32)
     fflush(stdout);
     pid_t child = fork();
     CHECK(child >= 0, "fork");
@@ -76,5 +74,6 @@ int main(void)
     int status;
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
     puts("ok after a fork");
+#endif
     return 0;
 }

@@ -1,9 +1,8 @@
 /* Every search that uses the pool, by four threads and from two callers at once: the bits of one thread. Under the
  * thread sanitizer this says whether anything that tasks or callers share is written without a lock. */
-#include <pthread.h>
 #include <string.h>
 
-#include "check.h"
+#include "callers.h"
 
 enum { ROWS = 2600, QUERIES = 150, D = 24, CHOSEN = 40, GRID = 4, IMAGES = 12, LEVELS = 3, CELLS = GRID * GRID * 16 };
 enum { CALLERS = 2, ROUNDS = 2, ANSWERS = QUERIES * 8 + CHOSEN + CELLS * 2 };
@@ -57,7 +56,7 @@ static void ask(answers *a)
           "gaussian");
 }
 
-static void *caller(void *wanted)
+static void caller(void *wanted)
 {
     answers *got = calloc(1, sizeof *got);
     CHECK(got != NULL, "memory");
@@ -70,7 +69,6 @@ static void *caller(void *wanted)
         CHECK(memcmp(got->gaussian, ((answers *)wanted)->gaussian, sizeof got->gaussian) == 0, "gaussian");
     }
     free(got);
-    return NULL;
 }
 
 static void at_once(void)
@@ -79,11 +77,7 @@ static void at_once(void)
     CHECK(wanted != NULL, "memory");
     wanted->threads = 1;
     ask(wanted);
-    pthread_t callers[CALLERS];
-    for (int i = 0; i < CALLERS; i++)
-        CHECK(pthread_create(&callers[i], NULL, caller, wanted) == 0, "thread");
-    for (int i = 0; i < CALLERS; i++)
-        pthread_join(callers[i], NULL);
+    run_callers(CALLERS, caller, wanted);
     free(wanted);
 }
 

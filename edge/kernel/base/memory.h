@@ -4,10 +4,16 @@
 
 #include <stddef.h>
 
-/* As malloc, calloc (of one object) and aligned_alloc; free() gives back. */
+/* As malloc and calloc (of one object); free() gives back. */
 void *panda_allocate(size_t bytes);
 void *panda_allocate_zeroed(size_t bytes);
+
+/* At multiples of the alignment, a power of 2; panda_free_aligned gives back. */
 void *panda_allocate_aligned(size_t alignment, size_t bytes);
+/* At whole cache lines. What is large enough lies on large pages, where the system has them: it is read in no order,
+ * and 4 KB pages would cost a table walk each. */
+void *panda_allocate_lines(size_t bytes);
+void panda_free_aligned(void *memory);
 
 /* Memory of the calling thread, for the length of one kernel call: the next call of this gives the same again. It
  * grows to the largest size asked for and is freed when the thread ends. NULL when memory is short. */

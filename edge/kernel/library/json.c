@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "library/regular.h"
 
@@ -22,11 +21,9 @@ static bool read_text(const char *path, json_text *json, size_t *length, panda_e
     if (file < 0)
         return false;
     json->text = size <= MOST_BYTES ? malloc(size + 1) : NULL;
-    ssize_t got = 1;
-    for (*length = 0; json->text && got > 0 && *length < size; *length += got > 0 ? (size_t)got : 0)
-        got = read(file, json->text + *length, size - *length);
-    close(file);
-    if (size > MOST_BYTES || got < 0)
+    const bool readable = json->text == NULL || read_regular(file, json->text, size, length);
+    close_regular(file);
+    if (size > MOST_BYTES || !readable)
         return panda_edge_fail(error, "%s: no manifest (unreadable, or more than %d bytes)", path, MOST_BYTES);
     if (json->text == NULL)
         return panda_edge_fail(error, "%s: not enough memory", path);
@@ -126,7 +123,7 @@ bool json_numbers(const json_text *json, int object, const char *name, double lo
                                    room, low, high);
 }
 
-bool json_whole(const json_text *json, int object, const char *name, long low, long high, size_t *value,
+bool json_whole(const json_text *json, int object, const char *name, int64_t low, int64_t high, size_t *value,
                 panda_edge_error *error)
 {
     double number;
@@ -135,7 +132,8 @@ bool json_whole(const json_text *json, int object, const char *name, long low, l
         if ((double)*value == number)
             return true;
     }
-    return panda_edge_fail(error, "manifest.json: %s is not a whole number from %ld to %ld", name, low, high);
+    return panda_edge_fail(error, "manifest.json: %s is not a whole number from %lld to %lld", name, (long long)low,
+                           (long long)high);
 }
 
 bool json_string(const json_text *json, int object, const char *name, char *value, size_t room, panda_edge_error *error)

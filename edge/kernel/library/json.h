@@ -2,6 +2,8 @@
 #ifndef PANDA_JSON_H
 #define PANDA_JSON_H
 
+#include <stdint.h>
+
 #include "library/failure.h"
 
 typedef struct {
@@ -24,7 +26,7 @@ bool json_is_list(const json_text *json, int value);
 bool json_numbers(const json_text *json, int object, const char *name, double low, double high, float *values,
                   size_t room, size_t *count, panda_edge_error *error);
 /* A whole number within [low, high], a number, and a string: false, and what is wrong with `name` in a line. */
-bool json_whole(const json_text *json, int object, const char *name, long low, long high, size_t *value,
+bool json_whole(const json_text *json, int object, const char *name, int64_t low, int64_t high, size_t *value,
                 panda_edge_error *error);
 bool json_number(const json_text *json, int object, const char *name, double low, double high, double *value,
                  panda_edge_error *error);

@@ -1,11 +1,10 @@
 #include "library/manifest.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { WORD = 64, HASH_WORD = 2 * SHA256_BYTES + 1, FORMAT_VERSION = 6 };
-static const long MOST = 1000000000;
+static const int64_t MOST = 1000000000;
 
 static bool present(const json_text *json, int object, const char *name)
 {
@@ -64,7 +63,7 @@ static bool read_detection(const json_text *json, panda_manifest *m, panda_edge_
     if (!json_string(json, object, "bank", bank, sizeof bank, error) ||
         (present(json, object, "scoring") && !json_string(json, object, "scoring", scoring, sizeof scoring, error)) ||
         !json_whole(json, object, "count", 1, MOST, &m->vectors, error) ||
-        !json_whole(json, object, "knn", 1, (long)m->vectors, &m->knn, error))
+        !json_whole(json, object, "knn", 1, (int64_t)m->vectors, &m->knn, error))
         return false;
     if (strcmp(bank, "exact") != 0 && strcmp(bank, "kmeans") != 0)
         return panda_edge_fail(error,
@@ -118,7 +117,7 @@ static bool read_segmentation(const json_text *json, panda_manifest *m, panda_ed
         !json_whole(json, object, "neighbors", 1, MOST, &m->neighbors, error) ||
         !json_number(json, object, "sigma", 0, 100, &m->sigma, error) ||
         (present(json, object, "average") && !json_whole(json, object, "average", 1, 99, &m->average, error)) ||
-        (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (long)channels, &m->rank, error)) ||
+        (present(json, object, "rank") && !json_whole(json, object, "rank", 1, (int64_t)channels, &m->rank, error)) ||
         (present(json, object, "window") && !json_whole(json, object, "window", 0, 65535, &window, error)))
         return false;
     m->gaussian = strcmp(bank, "gaussian") == 0;
@@ -165,7 +164,7 @@ bool manifest_file(const panda_source *source, const char *name, panda_file *fil
     char word[HASH_WORD];
     if (entry == JSON_NONE)
         return panda_edge_fail(error, "manifest.json: files: %s is missing; export the bundle again", name);
-    if (!json_whole(json, entry, "bytes", 0, LONG_MAX / 2, &file->bytes, error) ||
+    if (!json_whole(json, entry, "bytes", 0, INT64_MAX / 2, &file->bytes, error) ||
         !json_string(json, entry, "sha256", word, sizeof word, error))
         return false;
     for (int i = 0; i < SHA256_BYTES; i++) {

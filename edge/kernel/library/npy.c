@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "library/regular.h"
 
@@ -42,18 +40,14 @@ static bool map_file(const char *path, const panda_file *expected, npy_array *ar
     if (file < 0)
         return false;
     if (length != expected->bytes || length == 0) {
-        close(file);
+        close_regular(file);
         return panda_edge_fail(error, "%s: %zu bytes, the manifest says %zu; copy the bundle again", path, length,
                                expected->bytes);
     }
     array->length = expected->bytes;
-    array->map = mmap(NULL, array->length, PROT_READ, MAP_PRIVATE, file, 0);
-    close(file);
-    if (array->map == MAP_FAILED) {
-        array->map = NULL;
-        return panda_edge_fail(error, "%s: cannot be mapped (%s)", path, strerror(errno));
-    }
-    return true;
+    array->map = map_regular(file, array->length);
+    close_regular(file);
+    return array->map != NULL || panda_edge_fail(error, "%s: cannot be mapped (%s)", path, strerror(errno));
 }
 
 bool npy_map(const panda_source *source, const char *name, const char *dtype, const size_t *shape, int dimensions,
@@ -88,6 +82,6 @@ bool npy_map(const panda_source *source, const char *name, const char *dtype, co
 void npy_unmap(npy_array *array)
 {
     if (array->map != NULL)
-        munmap(array->map, array->length);
+        unmap_regular(array->map, array->length);
     *array = (npy_array){NULL, 0, NULL};
 }

@@ -70,7 +70,7 @@ static flat_memory lay_out(char *memory, const panda_flat *f, size_t *size)
 static void flat_room_free(flat_room *room)
 {
     if (room != NULL)
-        free(room->memory);
+        panda_free_aligned(room->memory);
     free(room);
 }
 
@@ -96,8 +96,8 @@ void panda_flat_free(panda_flat *f)
     if (f == NULL)
         return;
     for (int s = 0; s < STAGES; s++)
-        free(f->slab[s]);
-    free(f->boxes);
+        panda_free_aligned(f->slab[s]);
+    panda_free_aligned(f->boxes);
     flat_room_free(atomic_load(&f->spare));
     free(f);
 }

@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE /* madvise */
 /* Rounding a flat bank and its queries to the integers of the screen.
  *
  * Every row x of the bank lies in the box of all rows. A query q outside of it is moved to the nearest point q' of the
@@ -11,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/half.h"
 #include "base/memory.h"
@@ -103,19 +101,6 @@ static void fill_boxes(panda_flat *f)
         }
 }
 
-/* Whole lines; large pages, where the system has them, for what is worth some: slabs are read in no order. */
-static void *allocate_lines(size_t bytes)
-{
-    const size_t large = 2 << 20, alignment = bytes < 2 * large ? 64 : large;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    void *memory = panda_allocate_aligned(alignment, bytes);
-#ifdef MADV_HUGEPAGE
-    if (memory != NULL && alignment == large)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
 bool flat_make_integers(panda_flat *f)
 {
     f->screened = f->d < SCREENED_MOST ? f->d : SCREENED_MOST;
@@ -127,10 +112,10 @@ bool flat_make_integers(panda_flat *f)
         f->pairs[f->stages] = f->stages == 0 ? BOX_PAIRS : (left < most ? left + 1 : most) / 2;
         from += most;
         size_t bytes = f->groups * (1 + f->pairs[f->stages]) * COLUMN_LINE * sizeof(int16_t);
-        if ((f->slab[f->stages] = allocate_lines(bytes)) == NULL)
+        if ((f->slab[f->stages] = panda_allocate_lines(bytes)) == NULL)
             return false;
     }
-    f->boxes = allocate_lines(f->blocks * BOX_PAIRS * 2 * COLUMN_LINE * sizeof *f->boxes);
+    f->boxes = panda_allocate_lines(f->blocks * BOX_PAIRS * 2 * COLUMN_LINE * sizeof *f->boxes);
     if (f->boxes == NULL)
         return false;
     measure_box(f);

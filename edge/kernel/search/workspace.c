@@ -1,8 +1,6 @@
-#define _DEFAULT_SOURCE /* madvise */
 #include "search/workspace.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/memory.h"
 
@@ -59,31 +57,17 @@ worker_memory worker_memory_of(const screen_workspace *w, int worker)
     return lay_out(w->worker_memory + (size_t)worker * w->worker_size, w, &size);
 }
 
-/* Large pages, where the system has them: the gallery's integers are read in no order, 4 KB pages would cost a
- * table walk each. */
-static void *allocate_block(size_t bytes)
-{
-    const size_t large = 2 << 20;
-    bytes = (bytes + large - 1) / large * large;
-    void *memory = panda_allocate_aligned(large, bytes);
-#ifdef MADV_HUGEPAGE
-    if (memory != NULL)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
 void screen_workspace_free(screen_workspace *w)
 {
     if (w == NULL)
         return;
     for (int l = 0; l < SCREENED; l++) {
         free(w->mean[l]);
-        free(w->quads[l]);
-        free(w->norms[l]);
+        panda_free_aligned(w->quads[l]);
+        panda_free_aligned(w->norms[l]);
     }
     free(w->search);
-    free(w->worker_memory);
+    panda_free_aligned(w->worker_memory);
     free(w);
 }
 
@@ -113,10 +97,10 @@ bool screen_workspace_reserve(screen_workspace *w, size_t capacity, int threads)
         w->capacity = 0;
         for (int l = 0; l < w->screened; l++) {
             size_t quads = capacity / QUAD * power_of_4(l);
-            free(w->quads[l]);
-            free(w->norms[l]);
-            w->quads[l] = allocate_block(quads * w->quad_size[l] * sizeof(int16_t));
-            w->norms[l] = allocate_block(quads * QUAD * sizeof(int32_t));
+            panda_free_aligned(w->quads[l]);
+            panda_free_aligned(w->norms[l]);
+            w->quads[l] = panda_allocate_lines(quads * w->quad_size[l] * sizeof(int16_t));
+            w->norms[l] = panda_allocate_lines(quads * QUAD * sizeof(int32_t));
             if (w->quads[l] == NULL || w->norms[l] == NULL)
                 return false;
         }
@@ -125,7 +109,7 @@ bool screen_workspace_reserve(screen_workspace *w, size_t capacity, int threads)
     }
     if (threads > w->workers) {
         lay_out(NULL, w, &w->worker_size);
-        free(w->worker_memory);
+        panda_free_aligned(w->worker_memory);
         w->worker_memory = panda_allocate_aligned(64, w->worker_size * (size_t)threads);
         w->workers = w->worker_memory ? threads : 0;
     }
