@@ -26,12 +26,12 @@ from benchmarks.lib.results_file import ResultsFile
 from panda_edge.detector import load
 from panda_edge.images.inputs import images_below
 from panda_edge.images.reading import open_image
-from panda_edge.inspect.machine import memory_mb
 from panda_edge.stream.frame import Picture
 from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.sinks.metrics import MetricsServer
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
+from panda_edge.system import memory_mb
 
 CROWD, FILES = 1100, 1024
 TURNS, SECONDS, SETTLE = 8, 4.0, 2.0

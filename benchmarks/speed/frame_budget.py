@@ -39,7 +39,7 @@ detector.segment(sys.argv[3])
 print(flush=True)
 for path in sys.argv[3:]:
     detector.segment(path)
-from panda_edge.inspect.machine import memory_mb
+from panda_edge.system import memory_mb
 print(memory_mb()["own"])
 """
 

@@ -21,7 +21,7 @@ import numpy as np
 import panda_edge
 from benchmarks.lib.conditions import conditions
 from benchmarks.lib.results_file import ResultsFile
-from panda_edge.inspect.machine import memory_mb
+from panda_edge.system import memory_mb
 
 _CALLERS, _RIGHT = 8, 192
 

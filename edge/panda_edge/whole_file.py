@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from panda_edge.system import replace, sync_to_disk
+
 
 @contextmanager
 def whole_file(path: Path, sync: bool = False) -> Iterator[Path]:
@@ -26,7 +28,7 @@ def whole_file(path: Path, sync: bool = False) -> Iterator[Path]:
         yield part
         if sync:
             sync_to_disk(part)
-        os.replace(part, path)
+        replace(part, path)
         if sync:
             sync_to_disk(path.parent)
     finally:
@@ -45,12 +47,3 @@ def remove_parts(path: Path) -> None:
     for leftover in path.parent.glob(part_of(path, "*").name):
         with suppress(OSError):
             leftover.unlink()
-
-
-def sync_to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import errno
-import fcntl
 import glob
 import os
 import shutil
@@ -20,7 +18,7 @@ from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.bundle.space import NO_ROOM
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.whole_file import sync_to_disk
+from panda_edge.system import FolderClaim, exchange, sync_to_disk
 
 SUFFIX = ".panda"
 _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked
@@ -40,11 +38,10 @@ def staged_bundle(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(out)
         (staging / "bank").mkdir(parents=True)
-        claim = os.open(staging, os.O_RDONLY)
+        claim = FolderClaim(staging)
     except OSError as error:
         raise PandaError(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from error
     try:
-        _lock(claim)
         yield staging
         for path in (*staging.rglob("*"), staging):
             sync_to_disk(path)
@@ -54,7 +51,7 @@ def staged_bundle(out: Path) -> Iterator[Path]:
             raise
         raise PandaError(f"{out}: cannot be written ({error.strerror}); make room or choose another --out") from error
     finally:
-        os.close(claim)
+        claim.release()
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -88,7 +85,7 @@ def _entry_of(path: Path) -> FileEntry:
 def write_manifest(staging: Path, manifest: Manifest) -> Manifest:
     """Write manifest.json with the table of the files that are there now; returns what was written."""
     manifest = dataclasses.replace(manifest, files=file_table(staging))
-    (staging / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    (staging / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8", newline="\n")
     return manifest
 
 
@@ -103,24 +100,12 @@ def _remove_leftovers(out: Path) -> None:
     """Remove what killed processes left beside `out`: staging folders that no living one has locked."""
     for leftover in out.parent.glob(f".{glob.escape(out.name)}.*.part"):
         with suppress(OSError):  # its process may be just finishing
-            own = leftover.name.split(".")[-2] == str(os.getpid())  # of a dead process with our number
+            process = leftover.name.split(".")[-2]
+            own = process == str(os.getpid())  # of a dead process with our number
             if not own and time.time() - leftover.stat().st_mtime < _TIME_TO_LOCK:
                 continue
-            handle = os.open(leftover, os.O_RDONLY)
-            try:
-                if _lock(handle):
-                    shutil.rmtree(leftover, ignore_errors=True)
-            finally:
-                os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open folder, which its process's death unlocks; False where another holds it, or locks are not known."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+            if own or not FolderClaim.is_held(leftover, process):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _is_bundle(path: Path) -> bool:
@@ -132,7 +117,7 @@ def _is_bundle(path: Path) -> bool:
 
 def _replace(staging: Path, out: Path) -> None:
     """Put the new folder in the old one's place, so that at every moment a whole bundle stands at `out`."""
-    if not _renamed(staging, out) and not _exchange(staging, out):
+    if not _renamed(staging, out) and not exchange(staging, out):
         # Where a system cannot exchange: the old one is moved, not deleted, until the new one stands.
         old = out.with_name(f".{out.name}.{os.getpid()}.old")
         os.rename(out, old)
@@ -156,12 +141,3 @@ def _renamed(staging: Path, out: Path) -> bool:
             return False
         raise
     return True
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where this system or file system cannot (Linux can, mostly)."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    current_folder, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    if renameat2 is None:
-        return False
-    return bool(renameat2(current_folder, os.fsencode(one), current_folder, os.fsencode(other), exchange) == 0)

@@ -27,6 +27,7 @@ from panda_edge.images.reading import image_size
 from panda_edge.images.tiling import Tiling
 from panda_edge.images.view import View
 from panda_edge.printable import printable
+from panda_edge.system import read_at, write_at
 
 _READERS = 4  # Pillow releases the interpreter while it decodes
 _AHEAD = 32  # pictures that are decoded before they are asked for; of large ones, which are cut, _READERS
@@ -163,7 +164,7 @@ class Pictures:
         if number in self._kept:
             offset, view = self._kept[number]
             height, width = view.canvas
-            stored = np.frombuffer(os.pread(self._file, height * width * 3, offset), np.uint8)
+            stored = np.frombuffer(read_at(self._file, height * width * 3, offset), np.uint8)
             return Picture(number, view, stored.reshape(height, width, 3))
         try:
             image, view = self.preprocessing.open(self._paths[number // self.copies])
@@ -175,9 +176,8 @@ class Pictures:
     def _store(self, picture: Picture) -> None:
         if picture.number not in self._kept_numbers or picture.number in self._kept:
             return
-        with temporary_room(), os.fdopen(os.dup(self._file), "wb") as end:
-            end.seek(self._written)
-            end.write(np.ascontiguousarray(picture.canvas).data)
+        with temporary_room():
+            write_at(self._file, np.ascontiguousarray(picture.canvas).data.cast("B"), self._written)
         self._kept[picture.number] = self._written, picture.view
         self._written += picture.canvas.size
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from panda_edge.errors import BundleError, PandaError
+from panda_edge.system import usable_processors
 
 MAX_THREADS = 256  # what the kernels take
 
@@ -102,8 +102,7 @@ class Model:
 
 def default_threads() -> int:
     """The processors this process may use, at most MAX_THREADS."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return min(usable, MAX_THREADS)
+    return min(usable_processors(), MAX_THREADS)
 
 
 def checked_threads(threads: int | None) -> int:

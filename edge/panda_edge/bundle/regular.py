@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from panda_edge.errors import BundleError
+from panda_edge.system import open_for_reading
 
 
 def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """An open regular file, for reading. Raises OSError where it is none: a folder, a pipe, a socket, a device."""
-    # Opening a pipe that nobody writes to would wait for ever. On a regular file O_NONBLOCK does nothing.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    handle = open_for_reading(path)
     if stat.S_ISREG(os.fstat(handle).st_mode):
         return os.fdopen(handle, "rb")
     os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +13,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from panda_edge.errors import PandaError
+from panda_edge.system import reserve
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def reserve(handle: int, size: int) -> None:
-    """Take `size` bytes of the disk for an open file. Raises OSError; does nothing where the system cannot (macOS)."""
-    if size and hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(handle, 0, size)
 
 
 def reserved_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

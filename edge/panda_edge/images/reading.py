@@ -19,6 +19,7 @@ from panda_edge.errors import ImageError, install
 from panda_edge.images.depth import FULL, deep_values, eight_bits, is_deep, own_white
 from panda_edge.images.formats import COMMON_FORMATS, HEIF_SUFFIXES, further_formats, heif_is_there
 from panda_edge.images.given import Content, array_of_bytes, check_form, file_content
+from panda_edge.system import open_for_reading
 
 MIN_SIDE = 8  # pixels; below this a picture has no texture to judge
 MAX_PIXELS = 100_000_000  # decoded RGB stays under 300 MB
@@ -240,7 +241,7 @@ def _file(path: Path) -> BinaryIO:
     """
     try:
         piped = str(path).startswith(_FROM_A_SHELL)
-        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if piped else os.O_NONBLOCK)), "rb")
+        stream = os.fdopen(open_for_reading(path, wait=piped), "rb")
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
     except OSError as error:

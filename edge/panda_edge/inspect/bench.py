@@ -20,7 +20,8 @@ from panda_edge.bundle.selftest import read_selftest
 from panda_edge.detector import STAGES, Detector, load
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import ImageLike
-from panda_edge.inspect.machine import cpu_name, memory_mb
+from panda_edge.inspect.machine import cpu_name
+from panda_edge.system import memory_mb
 
 _WARM_UP = 5
 _BESIDE = 50  # images that are timed beside the bare model

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from panda_edge.system import END_SIGNALS, RELOAD_SIGNALS
+
 
 @dataclass
 class Asked:
@@ -19,7 +21,8 @@ class Asked:
 
 @contextmanager
 def signals(asked: Asked) -> Iterator[Asked]:
-    """SIGTERM and SIGINT end after the frame at work, a second one at once; SIGHUP takes up a new bundle.
+    """SIGTERM and SIGINT end after the frame at work, a second one at once; SIGHUP takes up a new bundle. Windows has
+    Ctrl+C and Ctrl+Break, which end it, and no SIGHUP.
 
     A handler runs between any two steps of the main thread, which may hold any lock: so it takes none, starts nothing
     and says nothing, but sets a flag.
@@ -27,16 +30,14 @@ def signals(asked: Asked) -> Iterator[Asked]:
 
     def end(*_: object) -> None:
         asked.end = True
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in END_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
 
     def reload(number: int, frame: FrameType | None) -> None:
         asked.reload = True
 
-    before = {
-        number: signal.signal(number, handle)
-        for number, handle in ((signal.SIGTERM, end), (signal.SIGINT, end), (signal.SIGHUP, reload))
-    }
+    before = {number: signal.signal(number, end) for number in END_SIGNALS}
+    before |= {number: signal.signal(number, reload) for number in RELOAD_SIGNALS}
     try:
         yield asked
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.started import started
+from panda_edge.system import keep_port
 
 _PAUSE = 0.02  # seconds between two that are let in, so that a crowd costs little
 _REQUEST_SECONDS = 5.0  # within which a whole request must have come, and after an answer the next one
@@ -179,7 +180,7 @@ def _bound(host: str, port: int, option: str) -> socket.socket:
         family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            keep_port(bound)
             bound.bind(where)
             bound.listen(_BACKLOG)
             bound.setblocking(False)

@@ -19,12 +19,12 @@ class Systemd:
 
     def notify(self, state: str) -> None:
         """Send a state such as `READY=1`. A socket that is gone is no reason to stop judging."""
-        if not self._address:
+        if not self._address or not hasattr(socket, "AF_UNIX"):
             return
         # An address that begins with @ is abstract: its first byte is zero.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.setblocking(False)
                 sender.sendto(state.encode(), address)
         except OSError:

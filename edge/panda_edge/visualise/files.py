@@ -13,6 +13,7 @@ from PIL import Image
 
 from panda_edge.errors import DiskError, FullDiskError, PandaError
 from panda_edge.images.listing import RESULTS_MARKER, list_pictures
+from panda_edge.system import process_lives
 from panda_edge.whole_file import whole_file
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -43,19 +44,9 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left below a folder: files of `write_whole` whose process is no more."""
     for leftover in folder.rglob(".*.part"):
         parts = leftover.name.split(".")
-        if parts[-2].isdecimal() and int(parts[-2]) != os.getpid() and not _lives(int(parts[-2])):
+        if parts[-2].isdecimal() and int(parts[-2]) != os.getpid() and not process_lives(int(parts[-2])):
             with suppress(OSError):
                 leftover.unlink()
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # another user's
-        return True
-    return True
 
 
 def write_whole(path: Path, data: bytes) -> None:

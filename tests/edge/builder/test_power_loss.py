@@ -39,8 +39,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     monkeypatch.setattr(os, "fsync", noted("sync", os.fsync, lambda handle: path_of(handle)))
     for name in ("replace", "rename"):
         monkeypatch.setattr(os, name, noted("rename", getattr(os, name), lambda _, to: Path(to)))
-    real = bundle_writer._exchange
-    monkeypatch.setattr(bundle_writer, "_exchange", noted("rename", real, lambda _, to: Path(to)))
+    real = bundle_writer.exchange
+    monkeypatch.setattr(bundle_writer, "exchange", noted("rename", real, lambda _, to: Path(to)))
     return events
 
 

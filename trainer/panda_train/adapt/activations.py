@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from panda_edge.bundle.space import reserve, reserved_array, temporary_room
+from panda_edge.bundle.space import reserved_array, temporary_room
 from panda_edge.errors import PandaError
+from panda_edge.system import reserve
 from panda_edge.whole_file import whole_file
 from panda_train.backbones import Backbone
 

@@ -16,8 +16,9 @@ import torch
 from panda_edge.banks.level_files import raster_order
 from panda_edge.bundle.manifest import Level
 from panda_edge.bundle.model import Features
-from panda_edge.bundle.space import reserve, temporary_room
+from panda_edge.bundle.space import temporary_room
 from panda_edge.search.picture import FeatureFunction
+from panda_edge.system import reserve
 from panda_export.descriptors import Descriptors
 from panda_export.graph import nest
 from panda_export.network import Network

@@ -15,6 +15,7 @@ from panda_edge.printable import rounded
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import notice_line, outcome_line
 from panda_edge.stream.sinks.worker import Worker, WorkerSink
+from panda_edge.system import open_to_append, read_at, replace
 
 
 class JsonLines(WorkerSink[bytes]):
@@ -101,15 +102,15 @@ class RotatedFile:
 
     def _open(self) -> int:
         self._since = time.monotonic()
-        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        return open_to_append(self._path)
 
     def _rotate(self) -> None:
         for number in range(self._keep - 1, 0, -1):
             older = self._numbered(number)
             if older.exists():
-                os.replace(older, self._numbered(number + 1))
+                replace(older, self._numbered(number + 1))
         if self._keep:
-            os.replace(self._path, self._numbered(1))
+            replace(self._path, self._numbered(1))
         else:
             os.unlink(self._path)
         handle = self._open()
@@ -121,7 +122,7 @@ class RotatedFile:
 
     def _check_head(self) -> None:
         """Raises PandaError where the file is somebody else's."""
-        begin = os.pread(self._handle, len(self._head), 0)
+        begin = read_at(self._handle, len(self._head), 0)
         if begin != self._head[: len(begin)]:
             self.close()
             raise PandaError(f"{self._path}: its first line is not the one of these columns; give another file")
@@ -131,14 +132,14 @@ class RotatedFile:
         end = size = os.fstat(self._handle).st_size
         while end:
             start = max(end - 65536, 0)
-            found = os.pread(self._handle, end - start, start).rfind(b"\n")
+            found = read_at(self._handle, end - start, start).rfind(b"\n")
             if found >= 0:
                 end = start + found + 1
                 break
             end = start
         if end == size:
             return
-        tail = os.pread(self._handle, len(_BEGINS), end)
+        tail = read_at(self._handle, len(_BEGINS), end)
         if not self._head and tail != _BEGINS[: len(tail)]:
             self.close()
             raise PandaError(f"{self._path}: its last line is none of these, and unfinished; give another file")
