@@ -97,24 +97,6 @@ INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size
             l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
-TARGET static void l2_tile_f32_avx2(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out,
-                                    size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
-}
-
-TARGET static void l2_tile_f16_avx2(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out,
-                                    size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
-}
-
-TARGET static void l2_tile_u8_avx2(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb,
-                                   size_t d, float *out, size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
-}
-
 TARGET static void blend_rows_avx2(const float *weights, const float *rows, size_t n, size_t stride, size_t width,
                                    float *out)
 {
@@ -157,18 +139,6 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
         }
     }
     return _mm_cvtss_f32(sum4_f32x8(norm, norm, norm, norm));
-}
-
-TARGET static float whitened_norm_f32_avx2(const float *factor, const float *x, size_t d, size_t panels,
-                                           bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
-}
-
-TARGET static float whitened_norm_f16_avx2(const uint16_t *factor, const float *x, size_t d, size_t panels,
-                                           bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
 TARGET static uint32_t l2_quad_below_avx2(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
@@ -352,22 +322,8 @@ TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_n
     return found;
 }
 
-const panda_ops panda_ops_avx2 = {
-    .l2_tile_f32 = l2_tile_f32_avx2,
-    .l2_tile_f16 = l2_tile_f16_avx2,
-    .l2_tile_u8 = l2_tile_u8_avx2,
-    .l2_quad_below = l2_quad_below_avx2,
-    .blend_rows = blend_rows_avx2,
-    .whitened_norm_f32 = whitened_norm_f32_avx2,
-    .whitened_norm_f16 = whitened_norm_f16_avx2,
-    .quantise_quad = quantise_quad_avx2,
-    .integer_tile = integer_tile_avx2,
-    .select_between = select_between_avx2,
-    .least_of = least_of_avx2,
-    .screen_quads = screen_quads_avx2,
-    .screen_columns = screen_columns_avx2,
-    .box_distances = box_distances_avx2,
-};
+#define LEVEL(name) name##_avx2
+#include "simd/level.h"
 
 #else
 typedef int panda_no_avx2_here;

@@ -125,24 +125,6 @@ INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size
             l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
-TARGET static void l2_tile_f32_avx512(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out,
-                                      size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
-}
-
-TARGET static void l2_tile_f16_avx512(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out,
-                                      size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
-}
-
-TARGET static void l2_tile_u8_avx512(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb,
-                                     size_t d, float *out, size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
-}
-
 TARGET static void blend_rows_avx512(const float *weights, const float *rows, size_t n, size_t stride, size_t width,
                                      float *out)
 {
@@ -183,18 +165,6 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
         }
     }
     return _mm512_reduce_add_ps(norm);
-}
-
-TARGET static float whitened_norm_f32_avx512(const float *factor, const float *x, size_t d, size_t panels,
-                                             bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
-}
-
-TARGET static float whitened_norm_f16_avx512(const uint16_t *factor, const float *x, size_t d, size_t panels,
-                                             bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
 /* The quad of two chunks of four rows: row r of `rows` holds 16 channels. */
@@ -257,22 +227,8 @@ TARGET static void quantise_quad_avx512(panda_rows rows, size_t count, size_t d,
         quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F32);
 }
 
-const panda_ops panda_ops_avx512 = {
-    .l2_tile_f32 = l2_tile_f32_avx512,
-    .l2_tile_f16 = l2_tile_f16_avx512,
-    .l2_tile_u8 = l2_tile_u8_avx512,
-    .l2_quad_below = l2_quad_below_avx512,
-    .blend_rows = blend_rows_avx512,
-    .whitened_norm_f32 = whitened_norm_f32_avx512,
-    .whitened_norm_f16 = whitened_norm_f16_avx512,
-    .quantise_quad = quantise_quad_avx512,
-    .integer_tile = integer_tile_avx512,
-    .select_between = select_between_avx512,
-    .least_of = least_of_avx512,
-    .screen_quads = screen_quads_avx512,
-    .screen_columns = screen_columns_avx512,
-    .box_distances = box_distances_avx512,
-};
+#define LEVEL(name) name##_avx512
+#include "simd/level.h"
 
 #else
 typedef int panda_no_avx512_here;

@@ -94,22 +94,6 @@ INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size
             l2_block(a + i * d, 1, rows_from(b, j, d), nb - j, d, out + i * ldo + j, ldo, dtype);
 }
 
-static void l2_tile_f32_neon(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F32}, nb, d, out, ldo, PANDA_F32);
-}
-
-static void l2_tile_f16_neon(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out, size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, NULL, PANDA_F16}, nb, d, out, ldo, PANDA_F16);
-}
-
-static void l2_tile_u8_neon(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
-                            float *out, size_t ldo)
-{
-    l2_tile_any(a, na, (panda_rows){b, scales, PANDA_U8}, nb, d, out, ldo, PANDA_U8);
-}
-
 static void blend_rows_neon(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out)
 {
     size_t x = 0;
@@ -154,16 +138,6 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
         }
     }
     return vaddvq_f32(norm);
-}
-
-static float whitened_norm_f32_neon(const float *factor, const float *x, size_t d, size_t panels, bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F32);
-}
-
-static float whitened_norm_f16_neon(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular)
-{
-    return whitened_norm_any(factor, x, d, panels, triangular, PANDA_F16);
 }
 
 /* Bit 4 * i + j: sums[4 * i + j] <= limits[i]. */
@@ -304,22 +278,10 @@ static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4]
     return found;
 }
 
-const panda_ops panda_ops_neon = {
-    .l2_tile_f32 = l2_tile_f32_neon,
-    .l2_tile_f16 = l2_tile_f16_neon,
-    .l2_tile_u8 = l2_tile_u8_neon,
-    .l2_quad_below = l2_quad_below_neon,
-    .blend_rows = blend_rows_neon,
-    .whitened_norm_f32 = whitened_norm_f32_neon,
-    .whitened_norm_f16 = whitened_norm_f16_neon,
-    .quantise_quad = quantise_quad_neon,
-    .integer_tile = integer_tile_neon,
-    .select_between = select_between_neon,
-    .least_of = least_of_portable,
-    .screen_quads = screen_quads_neon,
-    .screen_columns = screen_columns_neon,
-    .box_distances = box_distances_neon,
-};
+#define LEVEL(name) name##_neon
+#define TARGET /* every such CPU has it */
+#define least_of_neon least_of_portable
+#include "simd/level.h"
 
 #else
 typedef int panda_no_neon_here;

@@ -5,41 +5,25 @@
 #include "simd/integers.h"
 #include "simd/ops.h"
 
-static void l2_tile_f32_scalar(const float *a, size_t na, const float *b, size_t nb, size_t d, float *out, size_t ldo)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE float value_at(panda_rows rows, size_t r, size_t c, size_t d)
 {
-    for (size_t i = 0; i < na; i++)
-        for (size_t j = 0; j < nb; j++) {
-            double sum = 0;
-            for (size_t c = 0; c < d; c++) {
-                double difference = (double)a[i * d + c] - b[j * d + c];
-                sum += difference * difference;
-            }
-            out[i * ldo + j] = (float)sum;
-        }
+    const void *row = row_of(rows.data, rows.dtype, r, d);
+    if (rows.dtype == PANDA_U8)
+        return fmaf(rows.scales[2 * r + 1], ((const uint8_t *)row)[c], rows.scales[2 * r]);
+    return rows.dtype == PANDA_F16 ? half_to_float(((const uint16_t *)row)[c]) : ((const float *)row)[c];
 }
 
-static void l2_tile_f16_scalar(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out,
-                               size_t ldo)
+INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
+                        panda_dtype dtype)
 {
+    b.dtype = dtype;
     for (size_t i = 0; i < na; i++)
         for (size_t j = 0; j < nb; j++) {
             double sum = 0;
             for (size_t c = 0; c < d; c++) {
-                double difference = (double)a[i * d + c] - half_to_float(b[j * d + c]);
-                sum += difference * difference;
-            }
-            out[i * ldo + j] = (float)sum;
-        }
-}
-
-static void l2_tile_u8_scalar(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
-                              float *out, size_t ldo)
-{
-    for (size_t i = 0; i < na; i++)
-        for (size_t j = 0; j < nb; j++) {
-            double sum = 0;
-            for (size_t c = 0; c < d; c++) {
-                double difference = (double)a[i * d + c] - fmaf(scales[2 * j + 1], b[j * d + c], scales[2 * j]);
+                double difference = (double)a[i * d + c] - value_at(b, j, c, d);
                 sum += difference * difference;
             }
             out[i * ldo + j] = (float)sum;
@@ -50,7 +34,7 @@ static uint32_t l2_quad_below_scalar(const float *a, panda_rows b, size_t d, flo
                                      float out[16])
 {
     uint32_t below = 0;
-    l2_rows(&panda_ops_scalar, a, 4, b, 4, d, out, 4);
+    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
     for (size_t i = 0; i < 16; i++) {
         out[i] += bound;
         below |= (uint32_t)(out[i] <= limits[i / 4]) << i;
@@ -69,44 +53,22 @@ static void blend_rows_scalar(const float *weights, const float *rows, size_t n,
     }
 }
 
-static float whitened_norm_f32_scalar(const float *factor, const float *x, size_t d, size_t panels, bool triangular)
+INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, size_t panels, bool triangular,
+                               panda_dtype dtype)
 {
     double norm = 0;
+    size_t at = 0;
     for (size_t panel = 0; panel < panels; panel++) {
         size_t width = panel_width(panel, d, triangular);
         for (size_t r = 0; r < PANDA_PANEL; r++) {
             double sum = 0;
             for (size_t c = 0; c < width; c++)
-                sum += (double)factor[c * PANDA_PANEL + r] * x[c];
+                sum += (double)value_at((panda_rows){factor, NULL, dtype}, 0, at + c * PANDA_PANEL + r, d) * x[c];
             norm += sum * sum;
         }
-        factor += width * PANDA_PANEL;
+        at += width * PANDA_PANEL;
     }
     return (float)norm;
-}
-
-static float whitened_norm_f16_scalar(const uint16_t *factor, const float *x, size_t d, size_t panels, bool triangular)
-{
-    double norm = 0;
-    for (size_t panel = 0; panel < panels; panel++) {
-        size_t width = panel_width(panel, d, triangular);
-        for (size_t r = 0; r < PANDA_PANEL; r++) {
-            double sum = 0;
-            for (size_t c = 0; c < width; c++)
-                sum += (double)half_to_float(factor[c * PANDA_PANEL + r]) * x[c];
-            norm += sum * sum;
-        }
-        factor += width * PANDA_PANEL;
-    }
-    return (float)norm;
-}
-
-static float value_at(panda_rows rows, size_t r, size_t c, size_t d)
-{
-    const void *row = row_of(rows.data, rows.dtype, r, d);
-    if (rows.dtype == PANDA_U8)
-        return fmaf(rows.scales[2 * r + 1], ((const uint8_t *)row)[c], rows.scales[2 * r]);
-    return rows.dtype == PANDA_F16 ? half_to_float(((const uint16_t *)row)[c]) : ((const float *)row)[c];
 }
 
 static void quantise_quad_scalar(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,
@@ -178,19 +140,8 @@ static size_t screen_quads_scalar(const int16_t *fan, const int32_t query_norms[
     return found;
 }
 
-const panda_ops panda_ops_scalar = {
-    .l2_tile_f32 = l2_tile_f32_scalar,
-    .l2_tile_f16 = l2_tile_f16_scalar,
-    .l2_tile_u8 = l2_tile_u8_scalar,
-    .l2_quad_below = l2_quad_below_scalar,
-    .blend_rows = blend_rows_scalar,
-    .whitened_norm_f32 = whitened_norm_f32_scalar,
-    .whitened_norm_f16 = whitened_norm_f16_scalar,
-    .quantise_quad = quantise_quad_scalar,
-    .integer_tile = integer_tile_scalar,
-    .select_between = select_between_portable,
-    .least_of = least_of_portable,
-    .screen_quads = screen_quads_scalar,
-    .screen_columns = screen_columns_scalar,
-    .box_distances = box_distances_scalar,
-};
+#define LEVEL(name) name##_scalar
+#define TARGET /* every CPU has it */
+#define select_between_scalar select_between_portable
+#define least_of_scalar least_of_portable
+#include "simd/level.h"
