@@ -188,7 +188,7 @@ def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> Non
     stack.callback(receiver.close)
     lines = Lines()
     options = SinkOptions(
-        jsonl=str(disk / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=disk / "saved", quota_bytes=20_000_000,
+        jsonl=str(disk / "w.jsonl"), rotate_mb=5, keep=2, save=disk / "saved", quota_mb=20,
         webhook=f"http://127.0.0.1:{receiver.counts['port']}/", spool=disk / "spool", http="127.0.0.1:0",
     )  # fmt: skip
     sinks += open_sinks(options, loop, lambda: False, closing := ExitStack(), open_drift(loop, DEFAULT_ALPHA))

@@ -60,7 +60,7 @@ def run(disk: Path) -> None:
 
     loop = Loop(lambda: detector, [Endless(images, FRAMES)], FrameOptions(frozen_after=0), notify)
     options = SinkOptions(
-        jsonl=str(disk / "w.jsonl"), save=disk / "saved", quota_bytes=60_000_000, send="all",
+        jsonl=str(disk / "w.jsonl"), save=disk / "saved", quota_mb=60, send="all",
         webhook="http://127.0.0.1:9/", spool=disk / "spool",
     )  # fmt: skip
     outcomes, judged, slowest = 0, 0, 0.0

@@ -77,8 +77,8 @@ def soak(rows: ResultsFile, subject: Subject, kind: str, seconds: float) -> None
             lambda: detector, [Endless(images, WARM[kind] + WANTED[kind] - before)], FrameOptions(frozen_after=0)
         )
         options = SinkOptions(
-            jsonl=str(Path(folder) / "w.jsonl"), rotate_bytes=5_000_000, keep=2, save=Path(folder) / "saved",
-            quota_bytes=20_000_000, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
+            jsonl=str(Path(folder) / "w.jsonl"), rotate_mb=5, keep=2, save=Path(folder) / "saved",
+            quota_mb=20, webhook="http://127.0.0.1:9/", spool=Path(folder) / "spool",
             spool_events=1000, http="127.0.0.1:0",
         )  # fmt: skip
         sinks = open_sinks(options, loop, lambda: True, stack, open_drift(loop, DEFAULT_ALPHA))

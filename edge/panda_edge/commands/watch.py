@@ -40,31 +40,6 @@ def watch(
         from panda_edge.stream.run import RunOptions, run_watch
         from panda_edge.stream.sinks.open import SinkOptions
 
-        sinks = SinkOptions(
-            jsonl=files.jsonl,
-            csv=files.csv,
-            rotate_bytes=round(files.rotate_mb * 1e6),
-            rotate_seconds=files.rotate_hours * 3600,
-            keep=files.keep,
-            save=files.save,
-            quota_bytes=round(files.quota_mb * 1e6),
-            history=files.history,
-            history_days=files.history_days,
-            history_bytes=round(files.history_mb * 1e6),
-            mqtt=network.mqtt,
-            webhook=network.webhook,
-            send=network.send.value,
-            spool=network.spool,
-            spool_events=network.spool_events,
-            line=tuple(network.line or ()),
-            metrics=network.metrics,
-            http=page.http,
-            token=page.token,
-            look_token=page.look_token,
-            tls_cert=page.tls_cert,
-            tls_key=page.tls_key,
-            collect=page.collect,
-        )
         drop = None if taken.drop is None else taken.drop.value
         options = RunOptions(
             load=lambda: detector.load(bundle),
@@ -74,9 +49,8 @@ def watch(
             raw=taken.raw,
             frames=FrameOptions(taken.every, taken.max_fps, drop, taken.frozen_after),
             trigger=taken.trigger,
-            drift=warned.drift,
-            drift_state=warned.drift_state,
-            sinks=sinks,
+            **vars(warned),
+            sinks=SinkOptions(**vars(files), **vars(network), **vars(page)),
         )
         good = run_watch(options, asked)
     if not good:

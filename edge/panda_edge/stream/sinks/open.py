@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,9 +36,9 @@ _FAREWELL = 10.0  # seconds that a sink has for what it holds
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """jsonl: a file, or `-`; csv: a file; rotate_bytes, rotate_seconds, keep: see RotatedFile.
-    save, quota_bytes: see SavedFrames. history: the history's file, in save's folder by default; history_days,
-    history_bytes: see HistoryStore. mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see
+    """jsonl: a file, or `-`; csv: a file; rotate_mb, rotate_hours, keep: see RotatedFile.
+    save, quota_mb: see SavedFrames. history: the history's file, in save's folder by default; history_days,
+    history_mb: see HistoryStore. mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see
     Spool. metrics: HOST:PORT.
     line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token, look_token: see Tokens; tls_cert,
     tls_key: see Tls; collect: folder for pictures that were normal after all.
@@ -46,20 +46,20 @@ class SinkOptions:
 
     jsonl: str | None = None
     csv: Path | None = None
-    rotate_bytes: int = 100_000_000
-    rotate_seconds: float = 86_400.0
+    rotate_mb: float = 100.0
+    rotate_hours: float = 24.0
     keep: int = 10
     save: Path | None = None
-    quota_bytes: int = 1_000_000_000
+    quota_mb: float = 1000.0
     history: Path | None = None
     history_days: float = 90.0
-    history_bytes: int = 500_000_000
+    history_mb: float = 500.0
     mqtt: str | None = None
     webhook: str | None = None
     send: str = "anomalous"
     spool: Path | None = None
     spool_events: int = DEFAULT_EVENTS
-    line: tuple[str, ...] = ()
+    line: Sequence[str] | None = None
     metrics: str | None = None
     http: str | None = None
     token: str | None = None
@@ -90,7 +90,7 @@ def open_sinks(
     if triggers is not None:
         add("triggers", triggers)  # the first, as the line asks whether an outcome is too late
     late = (lambda outcome: False) if triggers is None else triggers.is_late
-    for name, line in open_lines(options.line, loop, late).items():  # early: a machine waits for it
+    for name, line in open_lines(options.line or (), loop, late).items():  # early: a machine waits for it
         add(name, line)
     if options.jsonl is not None and options.jsonl != "-":
         file = _rotated(options, Path(options.jsonl))
@@ -104,7 +104,10 @@ def open_sinks(
     if options.save is not None:
         segmentation = partial(lambda: loop.detector.bundle.manifest.segmentation)
         tell = (lambda identity, name: None) if history is None else history.saved
-        add("save", SavedFrames(options.save, options.quota_bytes, segmentation, partial(say, str(options.save)), tell))
+        add(
+            "save",
+            SavedFrames(options.save, _bytes(options.quota_mb), segmentation, partial(say, str(options.save)), tell),
+        )
     deliveries = _open_deliveries(options, may_wait, say)
     if deliveries is not None:
         add("spool", deliveries)
@@ -154,9 +157,13 @@ def _open_counters(
 
 
 def _rotated(options: SinkOptions, path: Path, head: bytes = b"") -> RotatedFile:
-    if options.rotate_bytes < 1000 or not options.rotate_seconds > 0:
+    if options.rotate_mb < 0.001 or not options.rotate_hours > 0:
         raise PandaError("--rotate-mb: expected at least 0.001; --rotate-hours: more than 0")
-    return RotatedFile(path, options.rotate_bytes, options.rotate_seconds, options.keep, head)
+    return RotatedFile(path, _bytes(options.rotate_mb), options.rotate_hours * 3600, options.keep, head)
+
+
+def _bytes(megabytes: float) -> int:
+    return round(megabytes * 1e6)
 
 
 def _open_history(
@@ -168,7 +175,7 @@ def _open_history(
     if options.save is not None:
         with suppress(FullDiskError):
             make_folder(options.save)
-    return History(path, options.history_days, options.history_bytes, lambda: loop.detector.bundle, say, may_wait)
+    return History(path, options.history_days, _bytes(options.history_mb), lambda: loop.detector.bundle, say, may_wait)
 
 
 def _history_path(options: SinkOptions) -> Path | None:
