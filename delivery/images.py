@@ -197,11 +197,13 @@ def main() -> None:
     parser.add_argument("--base", help="an image in the place of debian:bookworm-slim")
     parser.add_argument("--certificates", type=Path, help="a file that pip trusts while it is built")
     parser.add_argument("--option", action="append", default=[], help="for the engine's build, such as --layers")
+    parser.add_argument("--built", action="store_true", help="build nothing: check what is there")
     parser.add_argument("--try", dest="tried", nargs=2, type=Path, metavar=("BUNDLE", "PICTURES"))
     given = parser.parse_args()
     engine, rows = Engine(), ResultsFile("speed/results/delivered")
     for name in given.targets or IMAGES:
-        engine.build(IMAGES[name], given.base, given.certificates, given.option)
+        if not given.built:
+            engine.build(IMAGES[name], given.base, given.certificates, given.option)
         row = check(engine, name) | {"base": given.base or "docker.io/library/debian:bookworm-slim"}
         if IMAGES[name].target == "device" and given.tried:
             row["tried"] = try_device(engine, IMAGES[name].tag, *given.tried)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -34,10 +35,11 @@ TARGETS_MIN = {"overlay": 15, "alarm": 30}
 
 
 class StopWatch:
-    """Seconds of each step, in order."""
+    """Seconds of each step by the clock, and of its processors, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.steps: dict[str, float] = {}
+        self.processor: dict[str, float] = {}
         self._folder = folder
         kept = {name: text for name, text in os.environ.items() if not name.startswith("PIP_") or name == "PIP_CERT"}
         self.environment = {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
@@ -45,7 +47,7 @@ class StopWatch:
     def run(self, step: str, line: str) -> None:
         """Run a line of a shell as a user pastes it; its failure ends the trial."""
         say(f"{step}: {line}")
-        started = time.monotonic()
+        started = self.begin()
         done = subprocess.run(
             ["bash", "-c", line], cwd=self._folder, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -53,8 +55,15 @@ class StopWatch:
             sys.exit(f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         self.add(step, started)
 
-    def add(self, step: str, started: float) -> None:
-        self.steps[step] = round(time.monotonic() - started, 1)
+    def begin(self) -> tuple[float, float]:
+        """The clock, and what children that ended have had of the processors."""
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.monotonic(), used.ru_utime + used.ru_stime
+
+    def add(self, step: str, started: tuple[float, float]) -> None:
+        clock, processor = self.begin()
+        self.steps[step] = round(clock - started[0], 1)
+        self.processor[step] = round(processor - started[1], 1)
 
     @property
     def minutes(self) -> float:
@@ -95,12 +104,11 @@ class _Alarms(BaseHTTPRequestHandler):
 
 def to_the_first_alarm(watch: StopWatch, folder: Path, kind: str) -> None:
     """From the bundle to an alarm that a webhook hears, on what stands for a second device."""
-    watch.environment.pop("PATH")
     watch.environment["PATH"] = os.environ["PATH"]
     watch.run("device install", "python3 -m venv device && device/bin/pip install --quiet ./panda-edge")
     watch.run("copy", "mkdir on-device incoming && cp -r parts.panda on-device/")
     watch.run("verify", "device/bin/panda-edge verify on-device/parts.panda")
-    started = time.monotonic()
+    started = watch.begin()
     server = HTTPServer(("127.0.0.1", 0), _Alarms)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     hook = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -140,6 +148,7 @@ def main() -> None:
         "minutes": {"overlay": overlay, "alarm": watch.minutes},
         "at_most": TARGETS_MIN,
         "seconds": watch.steps,
+        "processor_seconds": watch.processor,
         "normal_pictures": len(list((given.pictures / "train" / "good").iterdir())),
         "torch": next(line.partition("==")[2] for line in versions if line.startswith("torch==")),
         "load": [facts["load"], round(os.getloadavg()[0], 1)],
