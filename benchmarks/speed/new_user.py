@@ -6,6 +6,7 @@ certificates. README's own five commands are then run on the pictures, less the 
 environment stands for the device: the device install, the copied bundle, `watch` on a folder that pictures come into,
 and a webhook that hears the alarm. What a person reads and types is not in the times.
 
+`--installed` leaves out cloning, installing and the device: README's commands alone, by the environment that runs this.
 Rows go to benchmarks/speed/results/new_user.json.
 """
 
@@ -77,11 +78,15 @@ def readme_lines(kind: str) -> list[str]:
     return [line.replace("parts/test/hole", f"parts/test/{kind}") for line in lines if line and " sample " not in line]
 
 
-def to_the_first_overlay(watch: StopWatch, folder: Path, kind: str) -> None:
-    """From nothing to an overlay of one's own picture."""
+def install(watch: StopWatch, folder: Path) -> None:
+    """A clone, and an environment of the workstation side."""
     watch.run("clone", f"git clone --quiet {REPOSITORY} panda-edge")
     watch.run("install", "python3 -m venv workstation && workstation/bin/pip install --quiet './panda-edge[train]'")
     watch.environment["PATH"] = f"{folder / 'workstation' / 'bin'}:{os.environ['PATH']}"
+
+
+def to_the_first_overlay(watch: StopWatch, folder: Path, kind: str) -> None:
+    """README's commands, which end with an overlay of one's own picture."""
     for line in readme_lines(kind):
         watch.run(" ".join(line.split()[:2]), line)
     if not any((folder / "maps").rglob("*_overlay.png")):
@@ -131,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pictures", type=Path, help="a data set in MVTec layout")
     parser.add_argument("kind", help="a folder of its test/")
+    parser.add_argument("--installed", action="store_true", help="README's commands alone, by this environment")
     given = parser.parse_args()
     if not (given.pictures / "test" / given.kind).is_dir():
         sys.exit(f"{given.pictures / 'test' / given.kind}: no such folder; give a data set and a kind of its defects")
@@ -139,22 +145,26 @@ def main() -> None:
         folder = Path(temporary)
         shutil.copytree(given.pictures, folder / "parts", symlinks=False)
         watch = StopWatch(folder)
+        if given.installed:
+            watch.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        else:
+            install(watch, folder)
         to_the_first_overlay(watch, folder, given.kind)
-        overlay = watch.minutes
-        to_the_first_alarm(watch, folder, given.kind)
-        versions = subprocess.run([folder / "workstation" / "bin" / "pip", "list", "--format=freeze"],
-                                  capture_output=True, text=True, check=True).stdout.split()  # fmt: skip
+        minutes = {"overlay": watch.minutes}
+        if not given.installed:
+            to_the_first_alarm(watch, folder, given.kind)
+            minutes["alarm"] = watch.minutes
     row = {
-        "minutes": {"overlay": overlay, "alarm": watch.minutes},
+        "minutes": minutes,
         "at_most": TARGETS_MIN,
         "seconds": watch.steps,
         "processor_seconds": watch.processor,
         "normal_pictures": len(list((given.pictures / "train" / "good").iterdir())),
-        "torch": next(line.partition("==")[2] for line in versions if line.startswith("torch==")),
         "load": [facts["load"], round(os.getloadavg()[0], 1)],
         **{name: facts[name] for name in ("cores", "system")},
     }
-    ResultsFile("speed/results/new_user").update(given.pictures.name, **row)
+    name = given.pictures.name + (", installed" if given.installed else "")
+    ResultsFile("speed/results/new_user").update(name, **row)
     print(json.dumps(row, indent=1))
 
 

@@ -49,6 +49,8 @@ def test_none_is_long() -> None:
     programs = [path for path in EXAMPLES.rglob("*") if path.suffix in (".py", ".cpp", ".yaml", ".conf", ".json")]
     assert len(programs) >= 8
     assert not {path.name: lines for path in programs if (lines := len(path.read_text().splitlines())) > 30}
+    cells = json.loads((EXAMPLES / "first_steps.ipynb").read_text())["cells"]
+    assert 0 < sum(len("".join(cell["source"]).splitlines()) for cell in cells if cell["cell_type"] == "code") <= 30
 
 
 def test_the_table_names_each() -> None:
