@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from panda_edge.errors import DataError
-from panda_train.data.folders import open_dataset
+from panda_train.data.folders import open_dataset, open_test_set
 from panda_train.data.mask_pixels import read_mask
 
 
@@ -55,6 +55,22 @@ def test_mvtec_layout_in_natural_order_with_masks(tmp_path: Path) -> None:
         ("b.JPG", "crack", True, second),
         ("c.png", "crack", True),
     ]
+
+
+def test_a_test_set_needs_no_normal_pictures_to_fit_with(tmp_path: Path) -> None:
+    for name in ("test/good/a.png", "test/defect/b.png", "unsure/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    for _ in range(2):
+        dataset = open_test_set(tmp_path)
+        assert (dataset.train, [sample.anomalous for sample in dataset.test]) == ((), [True, False])
+        with pytest.raises(DataError):
+            open_dataset(tmp_path)
+        (tmp_path / "train" / "good").mkdir(parents=True, exist_ok=True)  # there, and empty
+    Image.new("RGB", (8, 8)).save(tmp_path / "train" / "good" / "d.png")
+    assert len(open_test_set(tmp_path).train) == 1
+    with pytest.raises(DataError):
+        open_test_set(tmp_path / "none")
 
 
 def test_class_folders_need_the_normal_class(tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ def evaluate(
 ) -> None:
     """Score a test set as the device does, and compare with its labels and masks."""
     from panda_edge.bundle.folder import open_bundle
-    from panda_train.data.folders import open_dataset
+    from panda_train.data.folders import open_test_set
 
     open_bundle(bundle)
-    dataset = open_dataset(data, normal)
+    dataset = open_test_set(data, normal)
     from panda_edge.visualise.csv_lines import CsvFile
     from panda_train.evaluation.evaluation import figures, in_words
     from panda_train.evaluation.scored import COLUMNS, score_images

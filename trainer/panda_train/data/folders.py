@@ -106,6 +106,19 @@ def open_dataset(root: Path, normal: str | None = None) -> Dataset:
     return _open_classes(root, train, classes, normal)
 
 
+def open_test_set(root: Path, normal: str | None = None) -> Dataset:
+    """As `open_dataset`, where normal images to fit with may be missing, as in what a device's page keeps: `test/good`
+    and `test/<kind>` are enough. Raises DataError."""
+    root = Path(root)
+    if normal is None and root.is_dir() and _child(root, "test") is not None:
+        train = _child(root, "train")
+        good = None if train is None else _good_of(_folders(train))
+        if train is None or (good is not None and not _images_and_masks(good)[0]):
+            samples, stray = _test_samples(root, {GOOD, *_ALSO_GOOD})
+            return Dataset(root, "mvtec", (), tuple(samples), tuple(stray))
+    return open_dataset(root, normal)
+
+
 def _good_of(classes: Sequence[Path]) -> Path | None:
     """The folder of normal images among those of `train`; `ok` and the like only where nothing else is there."""
     named = [folder for folder in classes if folder.name.casefold() == GOOD]
