@@ -63,7 +63,7 @@ def test_a_test_set_needs_no_normal_pictures_to_fit_with(tmp_path: Path) -> None
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     for _ in range(2):
         dataset = open_test_set(tmp_path)
-        assert (dataset.train, [sample.anomalous for sample in dataset.test]) == ((), [True, False])
+        assert (dataset.train, [sample.anomalous for sample in dataset.test]) == ((), [False, True])
         with pytest.raises(DataError):
             open_dataset(tmp_path)
         (tmp_path / "train" / "good").mkdir(parents=True, exist_ok=True)  # there, and empty

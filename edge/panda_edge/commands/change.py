@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -64,13 +65,13 @@ def change_bundle(asked: Change) -> None:
     with ExitStack() as stack:
         request = None if asked.request is None else stack.enter_context(opened_request(asked.request))
         new = _new(asked, request)
-        pictures = {"new": new, **_beside(asked, request)}
+        pictures = {"new": new, **_beside(asked, request, new)}
         # Opened before the new one may take its place.
         before = load(asked.bundle, fpr=asked.fpr, require_signature=asked.require_signature)
         if request is not None and request.identity != before.bundle.manifest.identity:
             print_remark(f"{asked.request}: of another bundle, {request.bundle} ({request.identity})")
         joining = candidates(before, new, asked.progress)
-        _refuse(joining, asked.max_severity)
+        _refuse(asked, joining)
         if asked.out is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-edge-"))
             target = Path(folder) / asked.bundle.name
@@ -101,11 +102,15 @@ def _new(asked: Change, request: Request | None) -> list[Path]:
     return found
 
 
-def _beside(asked: Change, request: Request | None) -> dict[str, Sequence[Path]]:
+def _beside(asked: Change, request: Request | None, new: Sequence[Path]) -> dict[str, Sequence[Path]]:
     """The pictures that are judged by both bundles, by kind."""
     found: dict[str, Sequence[Path]] = {} if request is None else dict(request.labelled)
     if asked.labels is not None:
-        found = labelled_pictures(asked.labels)
+        joining = {os.path.realpath(path) for path in new}
+        labelled = labelled_pictures(asked.labels)
+        found = {
+            kind: [one for one in paths if os.path.realpath(one) not in joining] for kind, paths in labelled.items()
+        }
     if asked.kept is not None:
         found["kept"] = newest_pictures(asked.kept, _KEPT)
     return found
@@ -152,24 +157,26 @@ def _of(one: Candidate) -> dict[str, Any]:
     return facts
 
 
-def _refuse(found: Sequence[Candidate], most: float | None) -> None:
-    """Raise PandaError where pictures are too far from the normal ones; say which ones somebody should look at again.
-
-    most: their highest severity; None for what the calibration says."""
-    scored = [(one.path, one.joining) for one in found if one.joining is not None]
+def _refuse(asked: Change, found: Sequence[Candidate]) -> None:
+    """Raise PandaError where pictures are too far from the normal ones, which JSON lists, too; say which ones somebody
+    should look at again."""
+    scored = [(one, one.joining) for one in found if one.joining is not None]
+    most = asked.max_severity
     if most is not None:
-        far = [one for one in scored if not one[1].severity <= most]
+        far = [(one, known) for one, known in scored if not known.severity <= most]
     else:
-        far = [one for one in scored if one[1].verdict == "refuse"]
-        for path, known in scored:
+        far = [(one, known) for one, known in scored if known.verdict == "refuse"]
+        for one, known in scored:
             if known.verdict == "ask":
                 print_remark(
-                    f"{path}: severity {known.severity:.3g}; only {100 * known.chance:.2g} % of normal pictures' false "
+                    f"{one.path}: severity {known.severity:.3g}; {100 * known.chance:.2g} % of normal pictures' false "
                     f"alarms score so high, and alone it would raise the threshold to {known.threshold:.4g}; look again"
                 )
     if not far:
         return
-    named = ", ".join(f"{path} ({known.severity:.3g})" for path, known in far[:_NAMED])
+    if asked.json:
+        print_json({"refused": [_of(one) for one, _ in far]})
+    named = ", ".join(f"{one.path} ({known.severity:.3g})" for one, known in far[:_NAMED])
     more = f" and {len(far) - _NAMED} more" if len(far) > _NAMED else ""
     bound = f"severity above {most:g}" if most is not None else "severity beyond what normal pictures have"
     raise PandaError(

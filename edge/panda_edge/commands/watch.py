@@ -50,7 +50,9 @@ def watch(
             frames=FrameOptions(taken.every, taken.max_fps, drop, taken.frozen_after),
             trigger=taken.trigger,
             **vars(warned),
-            sinks=SinkOptions(**vars(files), **vars(network), **vars(page)),
+            sinks=SinkOptions(
+                **vars(files), **vars(network), **vars(page), require_signature=detector.require_signature
+            ),
         )
         good = run_watch(options, asked)
     if not good:

@@ -152,8 +152,9 @@ class PageOptions:
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM", help="The certificate's private key.")] = None
     collect: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Put pictures here for which the page's button 'this was normal' is pressed."),
+        typer.Option(metavar="DIR", help="Keep pictures here that visitors label; labels in --save's folder."),
     ] = None
+    keep_bundles: Annotated[int, typer.Option(min=1, help="Earlier bundles that the page can go back to.")] = 3
 
 
 @dataclass(frozen=True)

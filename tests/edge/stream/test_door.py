@@ -18,6 +18,7 @@ from panda_edge.errors import PandaError
 from panda_edge.stream import door
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions
 from panda_edge.stream.page.visitors import Tokens
 from panda_edge.stream.sinks.metrics import MetricsServer
 
@@ -49,7 +50,7 @@ def make_page(board: Board, monkeypatch: pytest.MonkeyPatch, token: str | None =
     from panda_edge.stream.page import server
 
     monkeypatch.setattr(server, "_MOST", 6)
-    return server.PageServer("127.0.0.1:0", Tokens(token), board, print, lambda: "panda_edge_x 1\n")
+    return server.PageServer("127.0.0.1:0", Tokens(token), Decisions(board, print), lambda: "panda_edge_x 1\n")
 
 
 @pytest.fixture

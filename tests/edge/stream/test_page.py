@@ -27,6 +27,7 @@ from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.history.reader import HistoryReader, Wanted
 from panda_edge.stream.loop import Loop
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions
 from panda_edge.stream.page.past import Past
 from panda_edge.stream.page.tally import HOUR, SHIFT, Counts, Tally, doubt
 from panda_edge.stream.page.visitors import Tokens
@@ -46,8 +47,9 @@ def make_page() -> Iterator[Callable[..., Any]]:
     opened = []
 
     def make(board: Board, set_fpr: Callable[[float], None] = print, token: str | None = None, **more: Any) -> Any:
+        decisions = Decisions(board, set_fpr)
         tokens = more.pop("tokens", Tokens(token))
-        opened.append(PageServer("127.0.0.1:0", tokens, board, set_fpr, lambda: "panda_edge_x 1\n", **more))
+        opened.append(PageServer("127.0.0.1:0", tokens, decisions, lambda: "panda_edge_x 1\n", **more))
         return opened[-1]
 
     yield make
@@ -83,7 +85,7 @@ def test_who_may_ask_on_loopback(make_page: Callable[..., Any], board: Board) ->
     assert ask(page, "/fpr", b"no json", X_Panda_Edge="1")[0] == 400
     assert rates == [0.5]
     assert ask(page, "/live/0.jpg")[0] == ask(page, "/anomaly/x.jpg")[0] == ask(page, "/nothing")[0] == 404
-    assert ask(page, "/normal/x", b"{}", X_Panda_Edge="1")[0] == 400
+    assert ask(page, "/label/x", b'{"label": "normal"}', X_Panda_Edge="1")[0] == 400
 
 
 def test_a_token_guards_everything(make_page: Callable[..., Any], board: Board) -> None:
@@ -102,16 +104,16 @@ def test_others_need_a_token(board: Board) -> None:
 
     for address in ("0.0.0.0:0", "192.0.2.1:80", "device.local:80"):
         with pytest.raises(PandaError, match="give a token"):
-            PageServer(address, Tokens(), board, print, str)
+            PageServer(address, Tokens(), Decisions(board, print), str)
     with pytest.raises(PandaError, match="16 characters"):
-        PageServer("127.0.0.1:0", Tokens("short"), board, print, str)
+        PageServer("127.0.0.1:0", Tokens("short"), Decisions(board, print), str)
     with pytest.raises(PandaError, match="HOST:PORT"):
-        PageServer("8080", Tokens(), board, print, str)
+        PageServer("8080", Tokens(), Decisions(board, print), str)
 
 
 def test_nothing_comes_from_elsewhere() -> None:
     folder = Path(__file__).parents[3] / "edge" / "panda_edge" / "stream" / "page"
-    for name in ("page.html", "page.js", "chart.js", "gallery.js", "words.js", "page.css", "uplot.css"):
+    for name in ("page.html", "page.js", "chart.js", "gallery.js", "better.js", "words.js", "page.css", "uplot.css"):
         assert not re.search(r"https?:|//[a-z]+\.", (folder / name).read_text(encoding="utf-8")), name
 
 
@@ -159,7 +161,7 @@ class Station:
         self.board = Board(
             lambda: self.loop.states,
             lambda: segmentation,
-            folder.parent / "normal",
+            None,
             lambda: drifts,
             lambda: about(self.loop.detector),
             past,
@@ -221,14 +223,6 @@ def test_a_browser_watches(make_page: Callable[..., Any], bundle_path: Path, tmp
             assert page.locator("#about").inner_text() != said
             until(page, "document.querySelector('#picture').naturalWidth === 320")
             page.screenshot(path=str(shots / "anomaly.png"))
-            page.keyboard.press("n")
-            until(page, "document.querySelector('#said').textContent.startsWith('kept as')")
-            (kept,) = (tmp_path / "normal").iterdir()
-            page.locator("#undo").click()
-            until(page, "document.querySelector('#said').textContent.startsWith('taken back')")
-            assert not kept.exists()
-            page.locator("#normal").click()
-            until(page, "document.querySelector('#said').textContent.startsWith('kept as')")
             page.keyboard.press("Escape")
             page.locator("#fpr").fill("0.6")
             page.locator("#rate button").click()
@@ -249,9 +243,6 @@ def test_a_browser_watches(make_page: Callable[..., Any], bundle_path: Path, tmp
     finally:
         station.close()
     assert wrong == []
-    (kept,) = (tmp_path / "normal").iterdir()
-    with Image.open(kept) as image:
-        assert image.size == (320, 240)
 
 
 def test_frames_by_pages(make_page: Callable[..., Any], bundle_path: Path, tmp_path: Path) -> None:
@@ -289,9 +280,6 @@ def test_frames_by_pages(make_page: Callable[..., Any], bundle_path: Path, tmp_p
     assert json.loads(ask(page, "/frame/none")[1])["done"] == []
     (minute, *_) = json.loads(ask(page, f"/minutes?source=0&since={int(time.time()) - 600}")[1])["done"]
     assert minute["ok"] + minute["ng"] > 0
-    assert ask(page, f"/normal/{identity}", b"{}", X_Panda_Edge="1")[0] == 200
-    assert ask(page, f"/normal/{identity}/undo", b"{}", X_Panda_Edge="1")[0] == 200
-    assert ask(page, f"/normal/{identity}/undo", b"{}", X_Panda_Edge="1")[0] == 400
     again = Board(lambda: station.loop.states, lambda: None, None, past=board._past)  # type: ignore[arg-type, return-value]
     counted = again.state(0)["sources"]
     assert counted[1]["hour"]["not_judged"] == len(frames("source=dark&most=100"))

@@ -19,6 +19,7 @@ from panda_edge.commands.history import history
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.page.board import Board
+from panda_edge.stream.page.decisions import Decisions
 from panda_edge.stream.page.visitors import Tokens
 from panda_edge.stream.sinks.history import History
 
@@ -46,7 +47,7 @@ def server(board: Board, told: list[dict[str, Any]]) -> Iterator[PageServer]:
             raise PandaError("cannot be promised")
 
     tokens = Tokens(DECIDES, LOOKS)
-    page = PageServer("127.0.0.1:0", tokens, board, set_fpr, str, lambda text, **facts: told.append(facts))
+    page = PageServer("127.0.0.1:0", tokens, Decisions(board, set_fpr, lambda text, **facts: told.append(facts)), str)
     yield page
     page.close()
 
@@ -81,7 +82,15 @@ def test_who_looks_does_not_decide(ask: Ask, told: list[dict[str, Any]]) -> None
     looks = login(ask, LOOKS)
     state = json.loads(ask("GET", "/state", Cookie=looks)[2])
     assert (state["may_decide"], state["visitor"]) == (False, "Ada")
-    for path in ("/fpr", "/normal/x", "/normal/x/undo"):
+    for path in (
+        "/fpr",
+        "/label/x",
+        "/label/x/undo",
+        "/bundle/try",
+        "/bundle/apply",
+        "/bundle/undo",
+        "/bundle/request",
+    ):
         status, _, body = ask("POST", path, '{"fpr": 0.5}', Cookie=looks, X_Panda_Edge="1")
         assert (status, b"not decide" in body) == (403, True)
     decides = login(ask, DECIDES, "Bo\nb")
@@ -167,7 +176,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 
 def test_by_tls(board: Board, certificate: Tls) -> None:
-    page = PageServer("127.0.0.1:0", Tokens(DECIDES, secure=True), board, print, str, tls=certificate)
+    page = PageServer("127.0.0.1:0", Tokens(DECIDES, secure=True), Decisions(board, print), str, tls=certificate)
     trusted = ssl.create_default_context(cafile=str(certificate.certificate))
     silent = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(5)]  # no handshake comes of them
     try:
@@ -205,4 +214,4 @@ def test_a_wrong_certificate_is_said(board: Board, certificate: Tls, tmp_path: P
         (certificate.certificate, certificate.certificate),
     ):
         with pytest.raises(PandaError, match="--tls-cert"):
-            PageServer("127.0.0.1:0", Tokens(), board, print, str, tls=Tls(cert, key))
+            PageServer("127.0.0.1:0", Tokens(), Decisions(board, print), str, tls=Tls(cert, key))

@@ -20,6 +20,7 @@ VERDICTS = {
     "NG": "anomalous = 1",
     "not judged": "not_judged IS NOT NULL",
     "undecided": "anomalous IS NULL AND not_judged IS NULL",
+    "nearly NG": "anomalous = 0 AND saved IS NOT NULL",
 }
 _BUSY = 5.0  # seconds
 _PART = 1000  # frames

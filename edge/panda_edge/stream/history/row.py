@@ -51,6 +51,11 @@ class Row:
             bundle,
         )
 
+    @classmethod
+    def forgotten(cls, identity: str) -> Row:
+        """Of a frame that is no longer in the history."""
+        return cls(identity, 0.0, "", 0, None, None, None, None, None, None, None, "")
+
     @property
     def verdict(self) -> str:
         """`OK`, `NG`, `not judged`, or `undecided` of a bundle that is not calibrated."""
@@ -78,7 +83,7 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row) if field.name != "seq")
-HEADINGS = tuple(Row("", 0.0, "", 0, None, None, None, None, None, None, None, "").facts())
+HEADINGS = tuple(Row.forgotten("").facts())
 
 
 def text_of(name: str) -> str:

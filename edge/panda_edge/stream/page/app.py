@@ -13,15 +13,17 @@ from urllib.parse import parse_qs
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from panda_edge.errors import PandaError
+from panda_edge.images.labelled import LABELS
+from panda_edge.stream.bundles.better import REQUEST
 from panda_edge.stream.history.reader import VERDICTS, Wanted
-from panda_edge.stream.page.board import Board
 from panda_edge.stream.page.decisions import Decisions
-from panda_edge.stream.page.visitors import DECIDE, Tokens, foreign
+from panda_edge.stream.page.past import MOST
+from panda_edge.stream.page.visitors import DECIDE, Tokens, Visitor, foreign
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.metrics import CONTENT_TYPE
 
@@ -30,7 +32,7 @@ _FILES = {
     "/": "page.html",
     **{
         f"/{name}": name
-        for name in ("page.js", "chart.js", "gallery.js", "words.js", "page.css", "uplot.js", "uplot.css")
+        for name in ("page.js", "chart.js", "gallery.js", "better.js", "words.js", "page.css", "uplot.js", "uplot.css")
     },
 }
 _HERE = Path(__file__).parent
@@ -52,8 +54,16 @@ Answer = Callable[[Request], Awaitable[Response]]
 class _Answers:
     """What the page's addresses answer, an async method each: Request → Response."""
 
-    def __init__(self, board: Board, decisions: Decisions, metrics: Callable[[], str]) -> None:
-        self._board, self._decisions, self._metrics = board, decisions, metrics
+    def __init__(self, decisions: Decisions, metrics: Callable[[], str]) -> None:
+        self._board, self._decisions, self._metrics = decisions.board, decisions, metrics
+        self._bundle: dict[str, Callable[[Visitor, dict[str, Any]], Any]] = {
+            "try": lambda visitor, body: decisions.attempt(visitor),
+            "stop": lambda visitor, body: decisions.stop(visitor),
+            "apply": lambda visitor, body: decisions.apply(visitor, body.get("sure") is True),
+            "undo": lambda visitor, body: decisions.undo_bundle(visitor),
+            "find": lambda visitor, body: decisions.find_all(visitor),
+            "request": lambda visitor, body: decisions.request(visitor),
+        }
 
     def routes(self) -> list[Route]:
         """Every address, what answers it, and by which method."""
@@ -63,8 +73,10 @@ class _Answers:
             _route("/live/{source}.jpg", self.live),
             _route("/anomaly/{identity}.jpg", self.anomaly),
             _route("/anomaly/{identity}/small.jpg", self.small),
-            _route("/normal/{identity}", self.normal, "POST"),
-            _route("/normal/{identity}/undo", self.undo, "POST"),
+            _route("/label/{identity}", self.label, "POST"),
+            _route("/label/{identity}/undo", self.undo_label, "POST"),
+            *(_route(f"/bundle/{name}", self.bundle, "POST") for name in self._bundle),
+            _route("/request.zip", self.request),
             _route("/frames", self.frames),
             _route("/frame/{identity}", self.frame),
             _route("/minutes", self.minutes),
@@ -79,7 +91,9 @@ class _Answers:
     async def state(self, request: Request) -> Response:
         visitor = request.scope["visitor"]
         may = {"may_decide": visitor.role == DECIDE, "visitor": visitor.name}
-        return _json({**self._board.state(_number(request.query_params.get("since", ""))), **may})
+        better = self._decisions.better
+        loop = {"better": None if better is None else await run_in_threadpool(better.state)}
+        return _json({**self._board.state(_number(request.query_params.get("since", ""))), **may, **loop})
 
     async def frames(self, request: Request) -> Response:
         asked = request.query_params
@@ -90,8 +104,13 @@ class _Answers:
             _seconds(asked.get("since")),
             _seconds(asked.get("until")),
         )
-        most, skip = _number(asked.get("most", ""), 30), _number(asked.get("skip", ""))
-        return await _done(lambda: self._board.frames(wanted, most, asked.get("order") == "worst", skip))
+        most, skip = min(_number(asked.get("most", ""), 30), MOST), _number(asked.get("skip", ""))
+        worst_first, label = asked.get("order") == "worst", asked.get("label", "")
+        if label in LABELS:
+            return await _done(lambda: self._board.labelled(label, most, skip))
+        if label == "none":
+            return await _done(lambda: self._board.to_review(wanted.source, most, worst_first, skip))
+        return await _done(lambda: self._board.frames(wanted, most, worst_first, skip))
 
     async def frame(self, request: Request) -> Response:
         return await _done(lambda: self._board.frame(request.path_params["identity"]))
@@ -112,23 +131,27 @@ class _Answers:
     async def small(self, request: Request) -> Response:
         return _picture(await run_in_threadpool(self._board.small_anomaly, request.path_params["identity"]), _FOR_GOOD)
 
-    async def normal(self, request: Request) -> Response:
-        return await _done(lambda: self._decisions.normal(request.scope["visitor"], request.path_params["identity"]))
+    async def label(self, request: Request) -> Response:
+        visitor, identity = request.scope["visitor"], request.path_params["identity"]
+        return await _told(request, lambda body: self._decisions.label(visitor, identity, str(body["label"])))
 
-    async def undo(self, request: Request) -> Response:
-        return await _done(
-            lambda: self._decisions.undo_normal(request.scope["visitor"], request.path_params["identity"])
-        )
+    async def undo_label(self, request: Request) -> Response:
+        visitor, identity = request.scope["visitor"], request.path_params["identity"]
+        return await _told(request, lambda body: self._decisions.undo_label(visitor, identity))
+
+    async def bundle(self, request: Request) -> Response:
+        does = self._bundle[request.url.path.rpartition("/")[2]]
+        return await _told(request, lambda body: does(request.scope["visitor"], body))
+
+    async def request(self, request: Request) -> Response:
+        better = self._decisions.better
+        path = None if better is None else better.labels.folder / REQUEST
+        if path is None or not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, media_type="application/zip", filename=REQUEST)
 
     async def fpr(self, request: Request) -> Response:
-        body = await _body(request)
-        if body is None:
-            return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
-        try:
-            rate = float(json.loads(body)["fpr"])
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-            return _json({"error": "expected a number"}, 400)
-        return await _done(lambda: self._decisions.rate(request.scope["visitor"], rate))
+        return await _told(request, lambda body: self._decisions.rate(request.scope["visitor"], float(body["fpr"])))
 
     async def counters(self, request: Request) -> Response:
         return PlainTextResponse(self._metrics(), media_type=CONTENT_TYPE)
@@ -143,9 +166,9 @@ def _route(path: str, answer: Answer, method: str = "GET") -> Route:
     return Route(path, guarded, methods=[method])
 
 
-def make_app(board: Board, decisions: Decisions, metrics: Callable[[], str], tokens: Tokens) -> ASGIApp:
+def make_app(decisions: Decisions, metrics: Callable[[], str], tokens: Tokens) -> ASGIApp:
     """The ASGI application: who is let in is answered by the page."""
-    page = Starlette(routes=_Answers(board, decisions, metrics).routes())
+    page = Starlette(routes=_Answers(decisions, metrics).routes())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -231,3 +254,15 @@ async def _done(what: Callable[[], Any]) -> Response:
         return _json({"done": await run_in_threadpool(what)})
     except PandaError as error:
         return _json({"error": str(error)}, 400)
+
+
+async def _told(request: Request, what: Callable[[dict[str, Any]], Any]) -> Response:
+    """What becomes of a request with a JSON object as its body."""
+    body = await _body(request)
+    if body is None:
+        return _json({"error": f"expected at most {_MOST_BODY} bytes"}, 413, _LAST)
+    try:
+        told = json.loads(body or b"{}")
+        return await _done(lambda: what(told))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return _json({"error": "expected a JSON object with a value that fits"}, 400)

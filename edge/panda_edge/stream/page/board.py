@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -17,21 +15,23 @@ from PIL import Image
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
+from panda_edge.stream.bundles.labels import Labels
 from panda_edge.stream.capture import SourceState
 from panda_edge.stream.drift import SourceDrift
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.history.reader import Wanted
 from panda_edge.stream.history.row import Row
 from panda_edge.stream.lines import notice_line, outcome_line, utc
-from panda_edge.stream.page.past import Past
+from panda_edge.stream.page.past import Past, jpeg, plain_jpeg
 from panda_edge.stream.page.tally import HOUR, SHIFT, Counts, Tally, doubt
 from panda_edge.stream.weight import lightened, outcome_bytes
-from panda_edge.visualise.files import png_bytes, write_whole
+from panda_edge.visualise.files import png_bytes
 from panda_edge.visualise.overlay import color_scale, overlay
 
 _HISTORY = 2000  # points of the chart
 _ANOMALIES, _ANOMALY_BYTES = 60, 96_000_000
 _NOTICES = 30
+_PART = 100  # frames of the history that are looked through at a time
 _LIVE_SIDE, _SMALL_SIDE = 480, 160  # pixels
 _LATEST_SIDE = 2048  # pixels of a picture that is kept only to be drawn at _LIVE_SIDE
 _LIVE_PAUSE = 0.15  # seconds for which a drawn live picture serves everyone who asks
@@ -44,14 +44,14 @@ class Board:
         self,
         states: Callable[[], list[SourceState]],
         segmentation: Callable[[], Segmentation],
-        normal: Path | None,
+        labels: Labels | None,
         drifts: Callable[[], dict[str, SourceDrift]] = dict,
         about: Callable[[], dict[str, Any]] = dict,
         past: Past | None = None,
     ) -> None:
-        """normal: the folder for pictures that were normal after all; None where none was given. drifts: of the
-        sources. about: the bundle at work: `name`, `id`, and where it is calibrated `promised`, the rate that is kept,
-        and `least`, the lowest that it can promise. past: what is no longer in memory; None where no history is kept.
+        """labels: what visitors said of pictures; None where no folder was given. drifts: of the sources. about: the
+        bundle at work: `name`, `id`, and where it is calibrated `promised`, the rate that is kept, and `least`, the
+        lowest that it can promise. past: what is no longer in memory; None where no history is kept.
         """
         self.about = about
         self._past = past
@@ -63,7 +63,7 @@ class Board:
         self._states = states
         self._drifts = drifts
         self._segmentation = segmentation
-        self._normal = normal
+        self._labels = labels
         self._lock = Lock()
         self._drawing = Lock()
         self._latest: dict[str, Outcome] = {}
@@ -74,7 +74,6 @@ class Board:
         self._notices: deque[dict[str, Any]] = deque(maxlen=_NOTICES)
         self._drawn: dict[str, tuple[float, str, bytes]] = {}
         self._small: dict[str, bytes] = {}
-        self._kept: dict[str, Path] = {}
         self._odd = 0  # anomalous frames so far
 
     def outcome(self, outcome: Outcome) -> None:
@@ -127,10 +126,9 @@ class Board:
                     }
                     for s in self._states()
                 ],
-                "kept": sorted(self._kept),
                 "remembers": self._past is not None,
                 "notices": list(self._notices)[::-1],
-                "collects": self._normal is not None,
+                "labels": self._labels is not None,
             }
 
     def _counted(self, source: str, promised: float | None) -> dict[str, Any]:
@@ -140,24 +138,50 @@ class Board:
 
     def frames(self, wanted: Wanted, most: int, worst_first: bool, skip: int) -> list[dict[str, Any]]:
         """Frames of the history; without one, the anomalous frames that are still in memory. As `Row.facts`, with
-        `picture`: whether there is one. Raises PandaError."""
+        `picture`: whether there is one, and `label`. Raises PandaError."""
         if self._past is not None:
             found = self._past.frames(wanted, most, worst_first, skip)
-            return [{**one, "picture": one["picture"] or one["id"] in self._anomalies} for one in found]
+            return [self._shown(one, one["picture"] or one["id"] in self._anomalies) for one in found]
         with self._lock:
             outcomes = [one for one in reversed(self._anomalies.values()) if wanted.source in (None, one.source)]
         if worst_first:
             outcomes.sort(key=lambda one: -((one.result and one.result.severity) or 0.0))
         rows = [Row.of(one, "") for one in outcomes[skip : skip + most]] if wanted.verdict in (None, "NG") else []
-        return [{**row.facts(), "picture": True} for row in rows]
+        return [self._shown(row.facts(), True) for row in rows]
+
+    def to_review(self, source: str | None, most: int, worst_first: bool, skip: int) -> list[dict[str, Any]]:
+        """Frames with a picture and without a label: anomalous ones, and some that nearly are. As `frames`. Raises
+        PandaError."""
+        found: list[dict[str, Any]] = []
+        seen = 0
+        while len(found) < skip + most:
+            part = self.frames(Wanted(source, saved=True), _PART, worst_first, seen)
+            found += [one for one in part if one["picture"] and one["label"] is None]
+            seen += len(part)
+            if len(part) < _PART:
+                break
+        return found[skip : skip + most]
+
+    def labelled(self, label: str, most: int, skip: int) -> list[dict[str, Any]]:
+        """Frames with a label, the one that was labelled last first. As `frames`. Raises PandaError."""
+        known = [] if self._labels is None else [*self._labels.all(label), *self._labels.all(label, joined=True)]
+        return [one for labelled in known[skip : skip + most] for one in self.frame(labelled.identity)]
+
+    def _shown(self, facts: dict[str, Any], picture: bool) -> dict[str, Any]:
+        known = None if self._labels is None else self._labels.of(facts["id"])
+        picture = picture or known is not None
+        joined = known is not None and known.joined
+        return {**facts, "picture": picture, "label": None if known is None else known.label, "joined": joined}
 
     def frame(self, identity: str) -> list[dict[str, Any]]:
         """One frame, as of `frames`; none where it is not known. Raises PandaError."""
         outcome = self._anomaly(identity)
         if outcome is not None:
-            return [{**Row.of(outcome, "").facts(), "picture": True}]
+            return [self._shown(Row.of(outcome, "").facts(), True)]
         found = None if self._past is None else self._past.frame(identity)
-        return [] if found is None else [found]
+        if found is None and self._labels is not None and self._labels.of(identity) is not None:
+            found = {**Row.forgotten(identity).facts(), "picture": True}
+        return [] if found is None else [self._shown(found, found["picture"])]
 
     def minutes(self, source: int, since: float, until: float) -> list[dict[str, Any]]:
         """A source's minutes, see HistoryReader; empty without a history. Raises PandaError."""
@@ -180,10 +204,12 @@ class Board:
             return data
 
     def anomaly(self, identity: str, plain: bool) -> bytes | None:
-        """An anomalous picture at full size, JPEG, under its heat map or plain; None where it is no longer kept."""
+        """An anomalous picture at full size, JPEG, under its heat map or plain; of a labelled one that is kept only as
+        such, plain; None where it is no longer kept."""
         outcome = self._anomaly(identity)
         if outcome is None:
-            return None if self._past is None else self._past.picture(identity, plain)
+            found = None if self._past is None else self._past.picture(identity, plain)
+            return self._labelled_picture(identity, None) if found is None else found
         with self._drawing:  # one at a time: a large picture takes several times its size
             return self._draw(outcome, None, plain)
 
@@ -192,7 +218,8 @@ class Board:
         with self._drawing:
             outcome, data = self._anomaly(identity), self._small.get(identity)
             if outcome is None:
-                return None if self._past is None else self._past.small(identity)
+                found = None if self._past is None else self._past.small(identity)
+                return self._labelled_picture(identity, _SMALL_SIDE) if found is None else found
             if data is not None:
                 return data
             data = self._draw(outcome, _SMALL_SIDE)
@@ -205,52 +232,37 @@ class Board:
         with self._lock:
             return self._anomalies.get(identity)
 
-    def keep_as_normal(self, identity: str) -> Path:
-        """Write an anomalous picture into the folder of those that were normal after all. Raises PandaError."""
-        if self._normal is None:
-            raise PandaError("no folder to collect in; start with --collect DIR")
-        name, data = self._original(identity)
-        path = self._normal / name
-        write_whole(path, data)
-        with self._lock:
-            self._kept[identity] = path
-        return path
-
-    def undo_normal(self, identity: str) -> Path:
-        """Take back what `keep_as_normal` wrote since this program began. Raises PandaError."""
-        with self._lock:
-            path = self._kept.pop(identity, None)
-        if path is None:
-            raise PandaError("nothing to undo: this picture was not kept as normal since the program began")
-        path.unlink(missing_ok=True)
-        return path
-
-    def _original(self, identity: str) -> tuple[str, bytes]:
-        """A file's name and content: what came from the camera, or a PNG of it. Raises PandaError."""
+    def original(self, identity: str) -> tuple[str, bytes] | None:
+        """A name that ends in a suffix, and a file's content: what came from the camera, or a PNG of it; None where it
+        is no longer kept. Raises PandaError."""
         outcome = self._anomaly(identity)
         if outcome is None or outcome.frame.picture.opened is None:
-            saved = None if self._past is None else self._past.original(identity)
-            if saved is None:
-                raise PandaError("this picture is no longer kept")
-            return f"{identity}_{saved[0]}", saved[1]
+            return None if self._past is None else self._past.original(identity)
         picture = outcome.frame.picture
         assert picture.opened is not None
         source = re.sub(r"[^\w.-]+", "-", outcome.source).strip("-.")[-60:]
-        jpeg = picture.encoded is not None and picture.encoded[:2] == b"\xff\xd8"
-        data = picture.encoded if jpeg and picture.encoded else png_bytes(picture.opened.image)
-        return f"{source}_{outcome.id}{'.jpg' if jpeg else '.png'}", data
+        encoded = picture.encoded is not None and picture.encoded[:2] == b"\xff\xd8"
+        data = picture.encoded if encoded and picture.encoded else png_bytes(picture.opened.image)
+        return f"{source}{'.jpg' if encoded else '.png'}", data
+
+    def _labelled_picture(self, identity: str, side: int | None) -> bytes | None:
+        known = None if self._labels is None else self._labels.of(identity)
+        try:
+            return None if known is None else plain_jpeg(known.file, side)
+        except (OSError, PandaError):  # somebody has taken it away
+            return None
 
     def _draw(self, outcome: Outcome, side: int | None, plain: bool = False) -> bytes:
         opened = outcome.frame.picture.opened
         if opened is None:
-            return _jpeg(Image.new("RGB", (64, 48)))
+            return jpeg(Image.new("RGB", (64, 48)))
         image = opened.image
         if side is not None:
             image = image.copy()
             image.thumbnail((side, side))
         if outcome.result is None or plain:
-            return _jpeg(image)
-        return _jpeg(overlay(OpenedImage(image, image.size), outcome.result, color_scale(self._segmentation())))
+            return jpeg(image)
+        return jpeg(overlay(OpenedImage(image, image.size), outcome.result, color_scale(self._segmentation())))
 
 
 def _drift(drift: SourceDrift | None) -> dict[str, Any] | None:
@@ -282,9 +294,3 @@ def _point(outcome: Outcome) -> dict[str, Any]:
         "anomalous": outcome.anomalous,
         "not_judged": outcome.not_judged,
     }
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, "JPEG", quality=85)
-    return stream.getvalue()

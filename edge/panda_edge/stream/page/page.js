@@ -1,4 +1,5 @@
 // Asks twice a second for what is new; pictures are asked for only while the page is looked at.
+import * as better from "/better.js";
 import * as chart from "/chart.js";
 import * as gallery from "/gallery.js";
 import { ask, byId, figure, kindOf, make, percent, post, shape, time, verdictOf } from "/words.js";
@@ -72,7 +73,7 @@ async function look() {
     seen = anew ? 0 : state.seen;
     showLive(state); showSources(state.sources); showDoubts(state.sources); showBundle(state.bundle, state.may_decide);
     chart.add(state.sources, state.points, state.remembers, anew);
-    gallery.know(state);
+    gallery.know(state); better.know(state);
     if ((state.odd !== odd && Date.now() - looked > 1500) || Date.now() - looked > 10000) { odd = state.odd; looked = Date.now(); await gallery.look(); }
     byId("notices").replaceChildren(...state.notices.slice(0, 8).map((n) => make("li", `${time(n.at)} ${n.source || ""} ${n.text}`)));
     byId("status").textContent = `${state.seen} frames${state.visitor === "loopback" ? "" : `; you are ${state.visitor}${state.may_decide ? "" : ", and may look"}`}`;
@@ -94,4 +95,4 @@ chart.onPoint(async (point, source) => {
   const frames = (await ask(asked ? `/frames?${asked}` : `/frame/${point.id}`)).done;
   if (frames.length) gallery.open(frames[0]);
 });
-chart.start(); gallery.start(); look();
+chart.start(); gallery.start(); better.start(); look();

@@ -61,7 +61,7 @@ class Past:
             opened = open_image_bytes(shown.read_bytes(), shown.name)
         except (OSError, PandaError):  # the quota has just taken it
             return None
-        return _jpeg(opened.image)
+        return jpeg(opened.image)
 
     def small(self, identity: str) -> bytes | None:
         """The same under its heat map for a list, drawn once. Raises PandaError."""
@@ -74,7 +74,7 @@ class Past:
                 return None
             with Image.open(io.BytesIO(data)) as image:
                 image.thumbnail((_SMALL_SIDE, _SMALL_SIDE))
-                self._small[identity] = data = _jpeg(image)
+                self._small[identity] = data = jpeg(image)
             while len(self._small) > _SMALL_KEPT:
                 self._small.popitem(last=False)
             return data
@@ -101,7 +101,15 @@ class Past:
         return file if file.is_file() else None
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.convert("RGB").save(stream, "JPEG", quality=85)
     return stream.getvalue()
+
+
+def plain_jpeg(file: Path, side: int | None) -> bytes:
+    """A picture's file as a JPEG, with sides of at most so many pixels. Raises OSError, PandaError."""
+    image = open_image_bytes(file.read_bytes(), file.name).image
+    if side is not None:
+        image.thumbnail((side, side))
+    return jpeg(image)

@@ -11,8 +11,7 @@ from typing import Any
 
 from panda_edge.errors import PandaError, missing
 from panda_edge.stream.door import Door, host_and_port, loopback
-from panda_edge.stream.page.board import Board
-from panda_edge.stream.page.decisions import Decisions, Record, no_record
+from panda_edge.stream.page.decisions import Decisions
 from panda_edge.stream.page.visitors import Tokens
 from panda_edge.stream.why import why
 
@@ -27,14 +26,12 @@ class PageServer:
         self,
         address: str,
         tokens: Tokens,
-        board: Board,
-        set_fpr: Callable[[float], None],
+        decisions: Decisions,
         metrics: Callable[[], str],
-        record: Record = no_record,
         tls: Tls | None = None,
     ) -> None:
-        """address: HOST:PORT; port 0 takes a free one. record: is told of decisions. Raises PandaError: taken, open to
-        others without a token, a certificate that cannot be used, or the extra is missing."""
+        """address: HOST:PORT; port 0 takes a free one. decisions: with the board that is shown. Raises
+        PandaError: taken, open to others without a token, a certificate that cannot be used, the extra is missing."""
         host, port = host_and_port(address, "--http")
         if not loopback(host) and not tokens.decide:
             raise PandaError(
@@ -44,7 +41,7 @@ class PageServer:
         tokens.check()
         context = None if tls is None else tls.context()
         uvicorn, make_app = _imported()
-        app = make_app(board, Decisions(board, set_fpr, record), metrics, tokens)
+        app = make_app(decisions, metrics, tokens)
 
         async def through_the_door(scope: Any, receive: Any, send: Any) -> None:
             with self._door.answering(scope["client"]) as may_be:

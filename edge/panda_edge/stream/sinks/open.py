@@ -24,6 +24,7 @@ from panda_edge.stream.sinks.history import History
 from panda_edge.stream.sinks.jsonl import JsonLines, RotatedFile, write_to_stdout
 from panda_edge.stream.sinks.metrics import Metrics, MetricsServer
 from panda_edge.stream.sinks.mqtt import Mqtt
+from panda_edge.stream.sinks.nearly import Nearly
 from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
 from panda_edge.stream.sinks.spool import DEFAULT_EVENTS, Spool, default_spool
@@ -41,7 +42,8 @@ class SinkOptions:
     history_mb: see HistoryStore. mqtt, webhook: addresses; send: `anomalous` or `all`; spool, spool_events: see
     Spool. metrics: HOST:PORT.
     line: addresses of machines, see `parse_line`. http: HOST:PORT of the page; token, look_token: see Tokens; tls_cert,
-    tls_key: see Tls; collect: folder for pictures that were normal after all.
+    tls_key: see Tls; collect: folder of the pictures that visitors label, `labels` in save's folder by default;
+    keep_bundles: before the one at work, see BetterBundle; require_signature: see AtWork.
     """
 
     jsonl: str | None = None
@@ -67,6 +69,15 @@ class SinkOptions:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     collect: Path | None = None
+    keep_bundles: int = 3
+    require_signature: str | None = None
+
+    @property
+    def labels(self) -> Path | None:
+        """The folder of labelled pictures; None where there is none."""
+        if self.collect is not None or self.save is None:
+            return self.collect
+        return self.save / "labels"
 
 
 def open_sinks(
@@ -104,10 +115,9 @@ def open_sinks(
     if options.save is not None:
         segmentation = partial(lambda: loop.detector.bundle.manifest.segmentation)
         tell = (lambda identity, name: None) if history is None else history.saved
-        add(
-            "save",
-            SavedFrames(options.save, _bytes(options.quota_mb), segmentation, partial(say, str(options.save)), tell),
-        )
+        nearly = None if options.http is None else Nearly()  # a page is there to look at them
+        say_saved = partial(say, str(options.save))
+        add("save", SavedFrames(options.save, _bytes(options.quota_mb), segmentation, say_saved, tell, nearly))
     deliveries = _open_deliveries(options, may_wait, say)
     if deliveries is not None:
         add("spool", deliveries)
@@ -202,13 +212,14 @@ def _open_page(
     closing: ExitStack,
 ) -> Sink:
     # Imported where it is wanted: a page is drawn and served by what no other sink needs.
+    from panda_edge.stream.bundles.better import AtWork, BetterBundle
+    from panda_edge.stream.bundles.labels import Labels
     from panda_edge.stream.page.board import Board
+    from panda_edge.stream.page.decisions import Decisions
     from panda_edge.stream.page.past import Past
     from panda_edge.stream.page.server import PageServer, Tls
     from panda_edge.stream.page.visitors import Tokens
 
-    if options.collect is not None:
-        make_folder(options.collect)
     if (options.tls_cert is None) != (options.tls_key is None):
         raise PandaError("--tls-cert and --tls-key go together; give both, or none")
     tls = None
@@ -218,17 +229,25 @@ def _open_page(
     look = options.look_token or os.environ.get("PANDA_EDGE_LOOK_TOKEN") or None
     path = _history_path(options)
     past = None if path is None else Past(HistoryReader(path, expected=True), options.save)
+    if options.keep_bundles < 1:
+        raise PandaError("--keep-bundles: at least 1 is needed, so that one can go back")
+    labels = None if options.labels is None else Labels(options.labels)
+    better = None
+    if labels is not None:
+        at_work = AtWork(lambda: loop.detector, loop.reload, options.require_signature, options.save)
+        better = BetterBundle(at_work, labels, options.keep_bundles)
+        closing.callback(better.close)
     board = Board(
         lambda: loop.states,
         lambda: loop.detector.bundle.manifest.segmentation,
-        options.collect,
+        labels,
         drifts,
         lambda: about(loop.detector),
         past,
     )
-    record = partial(loop.say, "decision", None)
+    decisions = Decisions(board, loop.set_fpr, partial(loop.say, "decision", None), better)
     tokens = Tokens(token, look, tls is not None)
-    server = PageServer(address, tokens, board, loop.set_fpr, metrics.text, record, tls)
+    server = PageServer(address, tokens, decisions, metrics.text, tls)
     closing.callback(server.close)
     loop.say("page", None, f"the page is served on port {server.port}")
     return board

@@ -1,4 +1,4 @@
-"""Anomalous frames as files, under a disk quota: the oldest go first."""
+"""Anomalous frames as files, and some that nearly are, under a disk quota: the oldest go first."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from panda_edge.errors import FullDiskError, PandaError
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.lines import outcome_line
 from panda_edge.stream.sinks.jsonl import json_bytes
+from panda_edge.stream.sinks.nearly import Nearly
 from panda_edge.stream.sinks.worker import Room, Worker, WorkerSink
 from panda_edge.stream.weight import lightened, outcome_bytes
 from panda_edge.visualise.files import make_results_folder, png_bytes, remove_leftovers, write_whole
@@ -24,7 +25,7 @@ _SUFFIXES = {b"\x89P": ".png", b"\xff\xd8": ".jpg", b"BM": ".bmp", b"II": ".tif"
 
 
 class SavedFrames(WorkerSink[Outcome]):
-    """For each anomalous frame NUMBER_SOURCE_FRAME.png (or the source's own file), _overlay.png and .json.
+    """For each frame that is saved NUMBER_SOURCE_FRAME.png (or the source's own file), _overlay.png and .json.
 
     Numbers go on from what the folder holds, so that they tell the order whatever the clock says.
     """
@@ -36,9 +37,10 @@ class SavedFrames(WorkerSink[Outcome]):
         segmentation: Callable[[], Segmentation],
         say: Callable[[str], None],
         tell: Callable[[str, str], None] = lambda identity, name: None,
+        nearly: Nearly | None = None,
     ) -> None:
         """quota_bytes: of the files that are ours. segmentation: of the bundle at work. tell: is told a frame's id and
-        its picture's name once it is saved. Raises PandaError."""
+        its picture's name once it is saved. nearly: says which normal frames are saved, too. Raises PandaError."""
         if quota_bytes < 1_000_000:
             raise PandaError("--quota-mb: at least 1 is needed")
         with suppress(FullDiskError):  # there may be room when the first frame is saved
@@ -48,6 +50,7 @@ class SavedFrames(WorkerSink[Outcome]):
         self._quota = quota_bytes
         self._segmentation = segmentation
         self._tell = tell
+        self._nearly = nearly
         self._kept: deque[tuple[Path, int]] = deque()
         self._bytes = 0
         self._next = 1
@@ -55,7 +58,7 @@ class SavedFrames(WorkerSink[Outcome]):
         self._worker = Worker("saved frames", self._save, say, outcome_bytes, room=Room(32, _MOST_BYTES, batch=1))
 
     def outcome(self, outcome: Outcome) -> None:
-        if outcome.anomalous:
+        if outcome.anomalous or (self._nearly is not None and self._nearly.takes(outcome)):
             # A picture that came as a file is saved as that file: its pixels are for the overlay alone.
             filed = outcome.frame.picture.encoded is not None
             self._worker.put(lightened(outcome, MAX_OVERLAY_SIDE, keep_file=True) if filed else outcome)
