@@ -56,7 +56,7 @@ def export_bundle(
     Raises PandaError, DataError (no readable image), BundleError.
     """
     with _staged(out, group) as staging:
-        options = options.resolved(preprocessing.tiles is not None)
+        options = options.resolved(preprocessing.tiles is not None, len(backbone.levels))
         traits = options.bank.kind.traits
         leave_one_out = options.leave_one_out and traits.stores_frames and not held_out
         asked = LEAVE_ONE_OUT_IMAGES if leave_one_out else SCALE_IMAGES
@@ -156,10 +156,11 @@ def _manifest(build: Build, backbone: ExportableBackbone, options: ExportOptions
     network, pictures = build.network, build.pictures
     assert isinstance(network, Network)
     rois = pictures.preprocessing.rois
+    facts = getattr(backbone, "facts", {})  # a caller's own backbone may have none
     looked_in = None if rois is None or rois.bundle is None else rois.bundle
     return Manifest(
         method=dict(options.method),
-        backbone={"name": backbone.name, "weights_sha256": backbone.weights_sha256},
+        backbone={"name": backbone.name, "weights_sha256": backbone.weights_sha256, **facts},
         preprocessing=dataclasses.replace(pictures.preprocessing, rois=None),
         embedding_size=network.embedding_size,
         levels=network.levels,

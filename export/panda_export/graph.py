@@ -55,7 +55,10 @@ class DeviceGraph(nn.Module):
         self.has_score = bool(getattr(backbone, "has_score", False))
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        embedding, levels, *score = self.backbone(self.backbone.normalise(frames))
+        return self.finished(*self.backbone(self.backbone.normalise(frames)))
+
+    def finished(self, embedding: Tensor, levels: Sequence[Tensor], *score: Tensor) -> tuple[Tensor, ...]:
+        """What the backbone gives → the graph's outputs."""
         if self.descriptors is not None:
             levels = self.descriptors(levels)
         return embedding, *(nest(level, depth) for depth, level in enumerate(levels[: self.levels])), *score

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ from panda_edge.bundle.model import Model, default_threads
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.tiling import ALIGNED
 from panda_edge.process_group import ALONE, ProcessGroup
 from panda_edge.search.picture import FeatureFunction
 from panda_export.descriptors import Descriptors, channel_spreads, level_scales
 from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph, ExportableBackbone, LevelSpec
 from panda_export.int8 import CALIBRATION_IMAGES, quantise_if_faster
+from panda_export.joined_onnx import is_own, write_joined
 from panda_export.onnx_file import write_onnx
 from panda_export.options import ExportOptions
 
@@ -108,9 +111,14 @@ def descriptors_of(
 
 def _levels(backbone: ExportableBackbone, preprocessing: Preprocessing) -> tuple[Level, ...]:
     height, width, coarsest = preprocessing.height, preprocessing.width, backbone.levels[0].stride
-    multiple = max(32, coarsest)
+    multiple = math.lcm(int(getattr(backbone, "input_multiple", 32)), coarsest)
     if height % multiple or width % multiple:
-        raise PandaError(f"input size {height}×{width}: both sides must be multiples of {multiple} (224, 256, 320, …)")
+        raise PandaError(f"input size {height}×{width}: both sides must be multiples of {multiple}")
+    if preprocessing.tiles is not None and (odd := [lv.stride for lv in backbone.levels if ALIGNED % lv.stride]):
+        raise PandaError(
+            f"{backbone.name} has a level of stride {odd[0]}: tiles lie {ALIGNED} pixels apart, and take strides that "
+            "divide that; leave tiles out, or choose other levels with --outputs"
+        )
     return tuple(Level(lv.stride, height // lv.stride, width // lv.stride, lv.channels) for lv in backbone.levels)
 
 
@@ -129,4 +137,5 @@ def _write_model(
         "input": f"uint8 (batch, {preprocessing.height}, {preprocessing.width}, 3) RGB",
         "levels": "coarse first, (batch, cells, channels), cells in nested order",
     }
-    return write_onnx(graph, staging / MODEL_FILE, preprocessing.height, preprocessing.width, outputs, properties)
+    write = write_joined if is_own(backbone) else write_onnx
+    return write(graph, staging / MODEL_FILE, preprocessing.height, preprocessing.width, outputs, properties)

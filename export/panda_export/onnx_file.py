@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from panda_edge.bundle.model import Model
 from panda_edge.errors import PandaError
@@ -30,8 +30,18 @@ def write_onnx(
     properties go into metadata_props. Returns the largest absolute difference of each output. Raises PandaError
     where one is over TOLERANCE relative, or where the graph's output is not finite.
     """
-    graph.eval()
     example = torch.zeros((2, height, width, 3), dtype=torch.uint8)
+    model = exported(graph, example, ("frames",), outputs)
+    write_cleaned(model, path, properties)
+    return compare_with_torch(graph, path, height, width, outputs)
+
+
+def exported(
+    graph: nn.Module, example: Tensor | list[Tensor], inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> onnx.ModelProto:
+    """What torch's exporter makes of a module with one argument; the first axis of each tensor is the batch."""
+    graph.eval()
+    batch = {0: torch.export.Dim("batch")}
     with warnings.catch_warnings(), torch.no_grad(), _without_collecting():
         warnings.simplefilter("ignore")  # the exporter's notes to its own developers
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -40,14 +50,14 @@ def write_onnx(
             (example,),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["frames"],
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=([batch for _ in example] if isinstance(example, list) else batch,),
             verbose=False,
         )
     assert program is not None
-    path.write_bytes(_cleaned(program.model_proto, properties).SerializeToString(deterministic=True))
-    return compare_with_torch(graph, path, height, width, outputs)
+    model: onnx.ModelProto = program.model_proto
+    return model
 
 
 def compare_with_torch(
@@ -90,8 +100,8 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _cleaned(model: onnx.ModelProto, properties: Mapping[str, str]) -> onnx.ModelProto:
-    """Without the exporter's notes (they hold paths of the exporting machine), with `properties`."""
+def write_cleaned(model: onnx.ModelProto, path: Path, properties: Mapping[str, str]) -> None:
+    """Write a model without the exporter's notes (they hold paths of the exporting machine), with `properties`."""
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
@@ -106,4 +116,4 @@ def _cleaned(model: onnx.ModelProto, properties: Mapping[str, str]) -> onnx.Mode
         function.ClearField("doc_string")
     onnx.helper.set_model_props(model, dict(properties))
     onnx.checker.check_model(model)
-    return model
+    path.write_bytes(model.SerializeToString(deterministic=True))

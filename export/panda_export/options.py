@@ -46,9 +46,9 @@ class ExportOptions:
     augment: str = "none"
     progress: Progress = silent
 
-    def resolved(self, tiled: bool) -> ExportOptions:
-        """With what was left to the bank. Raises PandaError."""
-        bank = self.bank.resolved(tiled)
+    def resolved(self, tiled: bool, levels: int = 3) -> ExportOptions:
+        """With what was left to the bank. levels: of the network. Raises PandaError."""
+        bank = self.bank.resolved(tiled, levels)
         steps = default_recipes(type(bank.kind), tiled) if self.steps is None else self.steps
         check_recipes(steps, type(bank.kind), tiled)
         return dataclasses.replace(self, bank=bank, steps=steps)

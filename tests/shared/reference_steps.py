@@ -51,7 +51,8 @@ def context(distances: np.ndarray, frame: Compared, step: dict[str, Any]) -> np.
     squared = np.array([squared_distances(row, stored) for row in query])
     own = frame.own("context_leave_one_out.npy")[squared.argmin(2)]
     left = np.maximum(np.sqrt(squared.min(2)) - step["share"] * own, 0)
-    excess = np.maximum(step["factor"] * left - step["floor"], 0).repeat(2, 0).repeat(2, 1)
+    finer = len(distances) // len(left)
+    excess = np.maximum(step["factor"] * left - step["floor"], 0).repeat(finer, 0).repeat(finer, 1)
     below = len(distances) // coarse
     high = distances.reshape(coarse, below, coarse, below).max(axis=(1, 3)) > step["above"]
     return distances + np.where(high.repeat(below, 0).repeat(below, 1), excess, 0)
@@ -65,11 +66,12 @@ STEPS: dict[str, Callable[[np.ndarray, Compared, dict[str, Any]], np.ndarray]] =
 
 
 def averages(levels: list[np.ndarray]) -> np.ndarray:
-    """3 × 3 averages of a frame's levels on the second-coarsest grid, finer ones averaged: (h, w, C)."""
+    """3 × 3 averages of a frame's levels on the second-coarsest grid, or on the only one, finer ones averaged."""
     means = [ndimage.uniform_filter(grid, (3, 3, 1), mode="constant") for grid in levels]
-    side = len(means[1])
+    side = len(means[min(1, len(means) - 1)])
     finer = [m.reshape(side, len(m) // side, side, len(m) // side, -1).mean((1, 3)) for m in means[1:]]
-    return np.concatenate([means[0].repeat(2, 0).repeat(2, 1), *finer], axis=-1)
+    below = side // len(means[0])
+    return np.concatenate([means[0].repeat(below, 0).repeat(below, 1), *finer], axis=-1)
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

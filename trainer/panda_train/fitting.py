@@ -49,6 +49,7 @@ class FitOptions:
 
     held_out: normal images kept out of the bank to calibrate with. None: as many as `calibrate.split_normal` takes,
     or none where stored images can be scored as if they were new (an exact bank of features fitted to nothing).
+    outputs: which feature maps become levels, of a backbone where that can be chosen; see `backbones.check`.
     adapt_from: the backbone's stage where adaptation begins; None: its own, or, for an adapted pyramid, one that
     reaches the coarsest level.
     """
@@ -56,6 +57,7 @@ class FitOptions:
     method: str = "dn2"
     backbone: str = backbones.DEFAULT
     weights: Path | None = None
+    outputs: tuple[str, ...] = ()
     adapt_from: int | None = None
     resolution: Resolution = field(default_factory=Resolution)
     normal: str | None = None
@@ -77,6 +79,8 @@ def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
 
     Under torchrun all processes share the work and the first writes; the others get None.
     """
+    if not backbones.adaptable(options.backbone):  # which sizes it takes, it says itself
+        options = replace(options, resolution=replace(options.resolution, multiple=1))
     dataset, roi = _checked(data, out, options)
     with waiting("loading torch"):
         from panda_train.adapt.distributed import workers
@@ -98,7 +102,12 @@ def _checked(data: Path, out: Path, options: FitOptions) -> tuple[Dataset, Roi |
     if options.rule not in (None, *RULES):
         raise PandaError(f"unknown --score {options.rule!r}; expected one of {', '.join(RULES)}")
     check_device(options.device)
-    backbones.check(options.backbone, options.weights)
+    backbones.check(options.backbone, options.weights, options.outputs)
+    if not backbones.adaptable(options.backbone) and _reads_parts(options):
+        raise PandaError(
+            f"--backbone {options.backbone} is used as it is: leave out --method and --embedding, or choose one of "
+            f"{', '.join(backbones.names())}"
+        )
     options.adapt.check(options.method)
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
@@ -193,8 +202,11 @@ def _check_on_first(preprocessing: Preprocessing, images: Sequence[Path]) -> Non
 def _adapted(
     images: Sequence[Path], preprocessing: Preprocessing, out: Path, options: FitOptions, device: str, group: Workers
 ) -> tuple[ExportableBackbone, dict[str, Any]]:
+    if not backbones.adaptable(options.backbone):
+        size = preprocessing.height, preprocessing.width
+        return backbones.load_fixed(options.backbone, options.weights, options.outputs, size), {}
     backbone = _backbone(options, group.is_rank_zero)
-    if not _fits_scores(options) and options.adapt.config.embedding == "raw":
+    if not _reads_parts(options):
         return backbone, {}
     from panda_train.adapt.adaptation import adapt_to
 
@@ -223,6 +235,11 @@ def _backbone(options: FitOptions, speaks: bool) -> Backbone:
             file=sys.stderr,
         )
     return backbones.load(options.backbone, options.weights, reaching)
+
+
+def _reads_parts(options: FitOptions) -> bool:
+    """Whether the backbone's parts are needed, which only an adaptable one has."""
+    return _fits_scores(options) or options.adapt.config.embedding != "raw"
 
 
 def _fits_scores(options: FitOptions) -> bool:

@@ -31,7 +31,8 @@ class Resolution:
     """The options of `fit`, as they are given. None: not given.
 
     input_size: pixels a side, or HEIGHTxWIDTH; None: 224 a side, or of long pictures as many pixels in their shape.
-    tiles: auto, ROWSxCOLUMNS or none. smallest_defect: in pixels of the user's own pictures.
+    tiles: auto, ROWSxCOLUMNS or none. smallest_defect: in pixels of the user's own pictures. multiple: of what a given
+    input_size must be.
     """
 
     input_size: str | None = None
@@ -40,6 +41,7 @@ class Resolution:
     overlap: float | None = None
     scale: float | None = None
     smallest_defect: float | None = None
+    multiple: int = backbones.INPUT_MULTIPLE
 
 
 def preprocessing_of(asked: Resolution, images: Sequence[Path], quiet: bool = False) -> Preprocessing:
@@ -60,7 +62,7 @@ def _geometry_of(
     """middle: size of the picture whose aspect ratio is in the middle."""
     if asked.resize not in RESIZES:
         raise PandaError(f"unknown --resize {asked.resize!r}; expected {', '.join(RESIZES)}")
-    height, width = (SIDE, SIDE) if asked.input_size is None else _size(asked.input_size)
+    height, width = (SIDE, SIDE) if asked.input_size is None else _size(asked.input_size, asked.multiple)
     tiles = _tiles(asked, height, width)
     if asked.input_size is None and tiles is None and asked.smallest_defect is None and asked.resize == "squash":
         height, width = input_shape(SIDE, middle)
@@ -145,10 +147,9 @@ def _tiles(asked: Resolution, height: int, width: int) -> Tiling | None:
     return Tiling.grid(int(found[1]), int(found[2]), height, width, overlap)
 
 
-def _size(given: str) -> tuple[int, int]:
+def _size(given: str, multiple: int) -> tuple[int, int]:
     """(height, width) of `224` or `224x320`."""
     found = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", given)
-    multiple = backbones.INPUT_MULTIPLE
     sides = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if any(side < 32 or side > _LONGEST or side % multiple for side in sides):
         raise PandaError(

@@ -72,13 +72,13 @@ class BankSettings:
         """As --bank calls it."""
         return next(name for name, (kind, _) in CHOICES.items() if kind is type(self.kind))
 
-    def resolved(self, tiled: bool) -> BankSettings:
-        """With what was left to the bank: measured on boards for tiles."""
+    def resolved(self, tiled: bool, levels: int = len(_TILE_WEIGHTS)) -> BankSettings:
+        """With what was left to the bank: measured on boards for tiles, the weights on networks of three levels."""
         neighbors = (_TILE_NEIGHBORS if tiled else _NEIGHBORS) if self.neighbors is None else self.neighbors
         average, weights = self.average, self.level_weights
         if tiled and self.kind.traits.stores_frames:
             average = _TILE_AVERAGE if average is None else average
-            weights = _TILE_WEIGHTS if weights is None else weights
+            weights = _TILE_WEIGHTS if weights is None and levels == len(_TILE_WEIGHTS) else weights
         found = dataclasses.replace(self, neighbors=neighbors, average=average, level_weights=weights)
         return dataclasses.replace(found, average=found.averaged)
 

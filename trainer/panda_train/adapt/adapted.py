@@ -232,6 +232,7 @@ class AdaptedBackbone(nn.Module):
             raise PandaError(f"--pyramid {pyramid!r}; expected one of {', '.join(PYRAMIDS)}")
         self.name = backbone.name
         self.weights_sha256 = backbone.weights_sha256
+        self.facts = backbone.facts
         self.embedding_size = backbone.embedding_size
         self.levels = backbone.levels
         self.normalise = backbone.normalise

@@ -84,7 +84,7 @@ class Backbone(nn.Module):
     adaptable: AdaptablePart
     classifier: nn.Linear
 
-    def __init__(self, name: str, parts: Stages, weights_sha256: str) -> None:
+    def __init__(self, name: str, parts: Stages, weights_sha256: str, facts: Mapping[str, str]) -> None:
         super().__init__()
         tapped = [index in parts.levels for index in range(len(parts.stages))]
         self.name = name
@@ -98,6 +98,7 @@ class Backbone(nn.Module):
         self.mean = parts.mean
         self.std = parts.std
         self.weights_sha256 = weights_sha256
+        self.facts = dict(facts)  # for the manifest: licence, source
         if tuple(level.stride for level in self.levels) != STRIDES:
             raise ValueError(f"{name}: levels at strides {[level.stride for level in self.levels]}, not {STRIDES}")
         super().train(False)

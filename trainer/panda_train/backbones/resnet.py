@@ -14,6 +14,8 @@ from torchvision import models
 from panda_edge.errors import PandaError
 from panda_train.backbones.backbone import Stages
 
+FACTS = {"licence": "BSD-3-Clause", "source": "torchvision, IMAGENET1K_V1"}
+
 
 def build(name: str) -> Stages:
     """The architecture with random weights."""

@@ -4,23 +4,21 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
 
-from panda_edge.errors import PandaError
+from panda_edge.errors import PandaError, install
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a torch checkpoint, by name. Raises PandaError for anything else, and for NaN or infinity."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on the pickle protocol of what is no checkpoint
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise PandaError(f"{path} is not a torch checkpoint of plain tensors ({reason[:100]})") from error
+    """The tensors of a torch checkpoint or of a .safetensors file, by name.
+
+    Raises PandaError for anything else, and for NaN or infinity.
+    """
+    loaded = _safetensors(path) if path.suffix == ".safetensors" else _checkpoint(path)
     if isinstance(loaded, Mapping) and isinstance(loaded.get("state_dict"), Mapping):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, Mapping) or not all(isinstance(value, Tensor) for value in loaded.values()):
@@ -31,6 +29,28 @@ def read(path: Path) -> dict[str, Tensor]:
     if broken:
         raise PandaError(f"{path} has NaN or infinite values in {len(broken)} tensors (first {broken[0]}); use another")
     return tensors
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise PandaError(f"{path} needs safetensors; {install('timm')}") from error
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise PandaError(f"{path} is not a safetensors file ({str(error)[:100]})") from error
+
+
+def _checkpoint(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on the pickle protocol of what is no checkpoint
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, BadZipFile, ValueError, KeyError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise PandaError(f"{path} is not a torch checkpoint of plain tensors ({reason[:100]})") from error
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], name: str, path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from panda_edge import __version__
 from panda_edge.builder.copies import without_copies
+from panda_edge.errors import PandaError
 from panda_train import backbones
 from panda_train.choosing.candidates import Look, candidates, looks
 from panda_train.choosing.device_speed import slowness
@@ -42,7 +43,7 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
     kept, held_out = split_normal(normal, seed=options.seed)
     white = headers_of(normal).white
     pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect, white)
-    backbone = backbones.load(options.backbone, options.weights)
+    backbone = backbones.load_any(options.backbone, options.weights)
     state = State(options.state, _settings(normal, options))
     with ExitStack() as stack:
         opened: dict[Look, OpenLook] = {}
@@ -69,7 +70,11 @@ def _within(of: Sequence[Look], model_ms: Callable[[Look], float], ms: float) ->
     """The looks whose bare model leaves time for a search, in int8, too, where float32 takes most of it."""
     found: list[Look] = []
     for look in of:
-        share = model_ms(look) / ms
+        try:
+            share = model_ms(look) / ms
+        except PandaError as error:  # a transformer takes multiples of its patches
+            print(f"{look.name} is left out: {error}", file=sys.stderr)
+            continue
         if share < 1:
             found.append(look)
         if _INT8_FROM < share < _INT8_TO:

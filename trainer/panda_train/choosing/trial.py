@@ -26,6 +26,7 @@ from panda_export.export import build_of, searchable_bundle
 from panda_export.graph import ExportableBackbone
 from panda_export.network import Network, descriptors_of, normal_spreads, write_network
 from panda_export.options import ExportOptions
+from panda_train import backbones
 from panda_train.choosing.candidates import Candidate, Look
 from panda_train.choosing.feature_cache import FeatureCache, with_descriptors
 from panda_train.evaluation.pixel_scores import PixelScores
@@ -74,12 +75,14 @@ class OpenLook:
         """normal: pictures that the candidates may be fitted to."""
         self.look = look
         self.preprocessing = preprocessing_of(look.resolution, normal, quiet=True)
-        self._backbone = backbone
+        self._backbone = backbones.at_size(backbone, self.preprocessing.height, self.preprocessing.width)
         self._normal = list(normal)
         self._seed = seed
         self._folder = tempfile.TemporaryDirectory(prefix="panda-look-")
         options = ExportOptions({"name": "dn2"}, device="cpu", precision=look.precision, seed=seed)
-        self._bare = write_network(Path(self._folder.name), backbone, Pictures(normal, self.preprocessing), options)
+        self._bare = write_network(
+            Path(self._folder.name), self._backbone, Pictures(normal, self.preprocessing), options
+        )
         remembered = FeatureCache(self._bare.run, self._bare.levels, self._bare.embedding_size)
         self._plain = dataclasses.replace(self._bare, run=remembered, worker=lambda: remembered)
 
@@ -118,7 +121,7 @@ class OpenLook:
         asked = ExportOptions(
             {"name": "dn2"}, candidate.of_cells(cells), seed=self._seed, precision=self.look.precision
         )
-        options = asked.resolved(self.preprocessing.tiles is not None)
+        options = asked.resolved(self.preprocessing.tiles is not None, len(self._backbone.levels))
         if options.bank.kind.by_place:
             pictures.preprocessing = pictures.with_same_tiles()
         with tempfile.TemporaryDirectory(prefix="panda-trial-") as folder:

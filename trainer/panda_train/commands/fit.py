@@ -66,6 +66,7 @@ def fit(
         method=main.method,
         backbone=main.backbone,
         weights=machine.weights,
+        outputs=_names(machine.outputs),
         adapt_from=adaptation.adapt_from,
         resolution=resolution,
         normal=main.normal,
@@ -173,6 +174,13 @@ def _chosen(
     look = best.candidate.look
     verdict = best.verdict
     return bank_of(best.candidate, verdict), look.resolution, verdict.rule, look.precision, verdict.lost
+
+
+def _names(given: str | None) -> tuple[str, ...]:
+    names = () if given is None else tuple(name.strip() for name in given.split(","))
+    if "" in names:
+        raise PandaError(f"--outputs {given!r}: expected names or numbers with commas between, such as 4,8,16")
+    return names
 
 
 def _weights(given: str | None) -> tuple[float, ...] | None:

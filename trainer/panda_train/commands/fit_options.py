@@ -41,7 +41,11 @@ class MainOptions:
         str, typer.Option(help="How features are adapted: dn2 (not at all), panda-early, -ses, -ewc, -msc, -oe, or jo.")
     ] = "dn2"
     backbone: Annotated[
-        str, typer.Option(help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152.")
+        str,
+        typer.Option(
+            help="efficientnet-lite0 (lite1, lite2), resnet18, resnet50, wide_resnet50_2, resnet152; timm:NAME; "
+            "FILE.onnx; or A+B side by side. `panda-train backbones` lists them."
+        ),
     ] = "efficientnet-lite0"
     smallest_defect: SmallestDefect = None
     input_size: Annotated[
@@ -183,5 +187,14 @@ class MachineOptions:
     panel: ClassVar[str | None] = "Output and machine"
     precision: Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")] = "float32"
     weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Feature maps to take: strides of timm:NAME (4,8,16), block numbers of a vision transformer (the "
+            "last), or outputs of FILE.onnx by name (all).",
+            show_default=False,
+        ),
+    ] = None
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto"
     json: Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")] = False

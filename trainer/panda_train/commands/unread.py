@@ -33,6 +33,7 @@ READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
     **_OWN,
     "ms": {"bank": ("auto",)},
     "score": {"bank": _BANKS},
+    "outputs": {"bank": _BANKS},
     "input_size": {"bank": _BANKS},
     "resize": {"bank": _BANKS},
     "roi": {"bank": _BANKS},

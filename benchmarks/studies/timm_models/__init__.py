@@ -1,0 +1,1 @@
+"""Whether networks of timm, exported, give what timm's own forward pass gives."""
