@@ -178,6 +178,15 @@ class TestRefused:
         with pytest.raises(PandaError, match="unknown provider 'gpu'; expected one of cpu, cuda"):
             panda_edge.load(exact_bundle, provider="gpu")
 
+    @pytest.mark.filterwarnings("ignore:Specified provider")
+    def test_a_provider_that_falls_back_to_the_cpu(self, exact_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A build that has the provider, on a machine without its driver: onnxruntime itself goes on without it."""
+        if "CUDAExecutionProvider" in ort.get_available_providers():
+            pytest.skip("this onnxruntime has CUDA")
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        with pytest.raises(PandaError, match="the cuda provider does not start here"):
+            panda_edge.load(exact_bundle, provider="cuda")
+
     def test_an_absent_provider(self, exact_bundle: Path) -> None:
         if "CoreMLExecutionProvider" in ort.get_available_providers():
             pytest.skip("this onnxruntime has CoreML")

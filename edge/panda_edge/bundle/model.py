@@ -61,6 +61,11 @@ class Model:
             raise
         except Exception as error:  # onnxruntime raises many types, none of them public
             raise BundleError(f"{path}: onnxruntime cannot load it ({' '.join(str(error).split())[:200]})") from error
+        if PROVIDERS[provider] not in (kept := self._session.get_providers()):
+            raise PandaError(
+                f"the {provider} provider does not start here, onnxruntime would compute with {', '.join(kept)}; "
+                f"install what {provider} needs (driver and libraries), or choose --provider cpu"
+            )
         self.outputs = tuple(output.name for output in self._session.get_outputs())
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or not self.outputs or self.outputs[0] != "embedding":

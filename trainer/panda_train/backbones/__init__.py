@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT", "INPUT_MULTIPLE", "AdaptablePart", "Backbone", "Level", "Part", "adaptable", "at_size", "check",
-    "load", "load_any", "load_fixed", "names", "untrained",
+    "load", "load_any", "load_fixed", "matching", "names", "untrained", "untrained_any",
 ]  # fmt: skip
 
 DEFAULT = "efficientnet-lite0"
@@ -109,6 +109,33 @@ def load_any(
 ) -> Backbone | FixedBackbone:
     """What `load` or `load_fixed` makes of the name. Raises PandaError as they do."""
     return load(name, weights) if adaptable(name) else load_fixed(name, weights, outputs, size)
+
+
+def untrained_any(name: str) -> Backbone | FixedBackbone:
+    """A backbone by any name but a file's, with random weights: to count parameters and to measure speed."""
+    check(name)
+    if adaptable(name):
+        return untrained(name)
+    if _JOIN in name:
+        from panda_train.backbones.side_by_side import joined
+
+        return joined([untrained_any(member) for member in name.split(_JOIN)])
+    from panda_train.backbones import timm_network
+
+    return timm_network.untrained(name.removeprefix(_TIMM))
+
+
+def matching(pattern: str) -> tuple[str, ...]:
+    """Names of timm's pretrained networks that fit `timm:PATTERN`, whose * stands for anything. Raises PandaError."""
+    check(pattern)
+    import timm
+
+    found = timm.list_models(pattern.removeprefix(_TIMM), pretrained=True)
+    if not found:
+        raise PandaError(
+            f"timm has no pretrained network {pattern.removeprefix(_TIMM)!r}; try a shorter pattern with *"
+        )
+    return tuple(f"{_TIMM}{name}" for name in found)
 
 
 def at_size(backbone: Any, height: int, width: int) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from panda_edge.commands.console import print_error, run
 from panda_edge.commands.program import program
 from panda_edge.errors import install
+from panda_train.commands.backbones import backbones
 from panda_train.commands.check import check
 from panda_train.commands.choose import choose
 from panda_train.commands.evaluate import evaluate
@@ -30,6 +31,7 @@ _COMMANDS: dict[Callable[..., Any], str] = {
     fit: "panda-train fit parts --out parts.panda --bank gaussian --max-bank-mb 50",
     evaluate: "panda-train evaluate parts.panda parts",
     report: "panda-train report parts.panda parts --out report",
+    backbones: "panda-train backbones efficientnet-lite0 resnet18",
     keygen: "panda-train keygen line.key",
     sign: "panda-train sign parts.panda --key line.key",
     fisher: "panda-train fisher --backbone efficientnet-lite0",
