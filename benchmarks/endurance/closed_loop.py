@@ -212,7 +212,12 @@ def swaps(rows: ResultsFile, subject: Subject, bundle: Path, folder: Path) -> No
 
 def conditions(subject: Subject, bundle: Path) -> dict[str, Any]:
     bank = load(bundle).bundle.manifest.segmentation.bank
-    return {"data": subject.name, "bank": bank, "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
+    return {
+        "data": subject.root.resolve().name,
+        "bank": bank,
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def main() -> None:

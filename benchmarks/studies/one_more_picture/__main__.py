@@ -79,6 +79,10 @@ def write(rows: ResultsFile) -> None:
         row = rows.get(name)
         counts = [str(row[f"{kind}_{key}"]) for kind in ("good", "defects") for key in keys]
         lines.append([name, str(row["calibration_images"]), *counts])
+    for fpr in _RATES:
+        found = [rows.get(name) for name in rows.names() if name.endswith(f", {fpr:g}")]
+        sums = [str(sum(row[f"{kind}_{key}"] for row in found)) for kind in ("good", "defects") for key in keys]
+        lines.append([f"all, {fpr:g}", "", *sums])
     text = f"# One more picture\n\n{__doc__.split(chr(10), 2)[2].strip()}\n\n{tables.table(header, lines)}\n"
     (FOLDER / "studies/one_more_picture/README.md").write_text(text, encoding="utf-8")
 
