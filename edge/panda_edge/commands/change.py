@@ -26,7 +26,7 @@ from panda_edge.images.inputs import expand_inputs
 from panda_edge.images.labelled import labelled_pictures, newest_pictures
 from panda_edge.stream.bundles.request import Request, opened_request
 
-_KEPT = 200  # pictures of `watch --save` that are judged anew
+_KEPT = 50  # pictures of `watch --save` that are judged by both bundles, so that a try takes no minutes
 _NAMED = 3
 
 

@@ -55,7 +55,7 @@ class CompareOptions:
         ),
     ] = None
     kept: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures of `watch --save` to compare by; the 200 newest.")
+        Path | None, typer.Option(metavar="DIR", help="Pictures of `watch --save` to compare by; the 50 newest.")
     ] = None
     fpr: Annotated[float, typer.Option(help="The false-alarm rate at which both are compared.")] = DEFAULT_FPR
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import io
 import json
 import queue
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from page_line import Line
 from PIL import Image
 
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.frame import Frame, Picture
+from panda_edge.stream.sinks.open import SinkOptions
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
 
@@ -181,3 +185,26 @@ def eventually(holds: Callable[[], bool], within: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < until, "it never came to hold"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def parts(calibrated_bundles: dict[str, Path], tmp_path: Path) -> Path:
+    pytest.importorskip("starlette", reason="needs starlette and uvicorn: pip install 'panda-edge[serve]'")
+    return Path(shutil.copytree(calibrated_bundles["exact"], tmp_path / "parts.panda"))
+
+
+@pytest.fixture
+def good(sample_data: Path) -> Path:
+    return sample_data / "test" / "good" / "gravel-000.png"
+
+
+@pytest.fixture
+def scratch(sample_data: Path) -> Path:
+    return sample_data / "test" / "scratch" / "grass-000.png"
+
+
+@pytest.fixture
+def line(parts: Path, good: Path, scratch: Path, tmp_path: Path) -> Iterator[Line]:
+    with ExitStack() as stack:
+        options = SinkOptions(save=tmp_path / "found", http="127.0.0.1:0", jsonl=str(tmp_path / "lines"))
+        yield Line(parts, [good, scratch], options, stack)
