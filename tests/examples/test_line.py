@@ -67,6 +67,9 @@ def test_the_node_red_flow_hangs_together() -> None:
     for node in nodes:
         assert [to for wires in node.get("wires", ()) for to in wires if to not in ids] == []
         assert kinds.get(node.get("z", "tab")) == "tab"
+        # Node-RED takes any value that is a node's id for that node: one that names itself is a circle.
+        if node["type"] == "mqtt-broker":
+            assert list(node.values()).count(node["id"]) == 1
         if node["type"] == "mqtt in":
             assert kinds[node["broker"]] == "mqtt-broker"
         if node["type"] == "switch":

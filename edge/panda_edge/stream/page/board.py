@@ -34,7 +34,7 @@ _NOTICES = 30
 _PART = 100  # frames of the history that are looked through at a time
 _LIVE_SIDE, _SMALL_SIDE = 480, 160  # pixels
 _LATEST_SIDE = 2048  # pixels of a picture that is kept only to be drawn at _LIVE_SIDE
-_LIVE_PAUSE = 0.15  # seconds for which a drawn live picture serves everyone who asks
+_LIVE_PAUSE = 0.4  # seconds for which a drawn live picture serves everyone; the page asks for one every half second
 
 
 class Board:
