@@ -1,10 +1,12 @@
-"""From a PLC's trigger to its output bit: python -m benchmarks.endurance.line_trigger [--times N] [--row NAME]
+"""From a PLC's trigger to its output bit: python -m benchmarks.endurance.line_trigger
 
-A `panda-edge watch` of its own asks pymodbus's server for an input bit, judges the next picture of a camera of 100 a
-second, and writes coils. Measured in the server: from the input's edge to the coil's. Taken off is the frame's own time
-(its stages decode and judging); what stays is polling, the wait for the camera's next picture, queues, threads and
-Modbus. Resumable: the rows of benchmarks/endurance/results/line.json count, and N triggers are asked for in all. Each
-run adds its own load average.
+    [--times N] [--by input|counter] [--row WORDS]
+
+A `panda-edge watch` of its own asks pymodbus's server for an input bit or a counter, judges the next picture of a
+camera of 100 a second, and writes coils. Measured in the server: from the trigger there to the coil there. Taken off is
+the frame's own time (its stages decode and judging); what stays is polling, the wait for the camera's next picture,
+queues, threads and Modbus. Resumable: the rows of benchmarks/endurance/results/line.json count, and N triggers are
+asked for in all. Each part adds its own load average.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import open_subject, say
 
 TIMES, KEY = 10_000, "trigger to output bit"
+PLACES = {"input": 0, "counter": 50}
 WANTED_MS = 60.0
 _START = 120.0  # seconds in which `watch` must have begun
 PART = 500  # triggers between two rows
@@ -50,7 +53,9 @@ class Answer:
 class Machine:
     """The PLC, the camera, and the `watch` between them."""
 
-    def __init__(self, bundle: Path, pictures: list[bytes]) -> None:
+    def __init__(self, bundle: Path, pictures: list[bytes], by: str) -> None:
+        """by: a trigger is a rising edge of an `input`, or a step of a `counter`."""
+        self._by, self._fired = by, 0
         self.plc = Plc(self._written)
         self._answers: list[tuple[float, int]] = []  # when a coil rose, and the state beside it
         self._own_ms: list[float] = []  # of each judged frame: decode and judging
@@ -58,7 +63,7 @@ class Machine:
         self._changed = threading.Condition()
         address = f"modbus://127.0.0.1:{self.plc.port}"
         command = [Path(sys.executable).with_name("panda-edge"), "watch", bundle, "-", "--raw", f"{SIZE[0]}x{SIZE[1]}",
-                   "--frozen-after", "0", "--trigger", f"{address}/?input=0&deadline={DEADLINE * 1e3:.0f}",
+                   "--frozen-after", "0", "--trigger", f"{address}/?{by}={PLACES[by]}&deadline={DEADLINE * 1e3:.0f}",
                    "--line", f"{address}/?coil=0&register=0", "--jsonl", "-"]  # fmt: skip
         self._watch = subprocess.Popen([str(part) for part in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._stop = threading.Event()
@@ -75,7 +80,11 @@ class Machine:
         """Trigger once, and wait for the coil and the JSON line. None: no coil."""
         answers, lines = len(self._answers), len(self._own_ms)
         began = time.monotonic()
-        self.plc.put_input(True)
+        if self._by == "counter":
+            self._fired += 1
+            self.plc.put_register(PLACES["counter"], self._fired % 65_536)
+        else:
+            self.plc.put_input(True)
         with self._changed:
             answered = self._changed.wait_for(lambda: len(self._answers) > answers, 2 * DEADLINE)
             self._changed.wait_for(lambda: len(self._own_ms) > lines, 2 * DEADLINE if answered else 0)
@@ -121,9 +130,9 @@ class Machine:
                     self._changed.notify_all()
 
 
-def measure(key: str, times: int, rows: ResultsFile) -> None:
+def measure(key: str, by: str, times: int, rows: ResultsFile) -> None:
     subject, chance = open_subject(), random.Random()
-    machine = Machine(gaussian(subject), [image.resize(SIZE).tobytes() for image in frames(subject, 60)])
+    machine = Machine(gaussian(subject), [image.resize(SIZE).tobytes() for image in frames(subject, 60)], by)
     try:
         for _ in range(WARM):
             machine.fire()
@@ -182,10 +191,12 @@ def quantile(counts: Counter[int], share: float) -> int | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=TIMES)
-    parser.add_argument("--row", default=KEY, help="The row that counts, as one for a quiet machine.")
+    parser.add_argument("--by", choices=PLACES, default="counter", help="What a trigger is: see docs/line.md.")
+    parser.add_argument("--row", default="", help="Further words of the row that counts, as `, quiet`.")
     given, rows = parser.parse_args(), ResultsFile("endurance/results/line")
-    measure(given.row, given.times, rows)
-    row = rows.get(given.row)
+    key = f"{KEY}, by its {given.by}{given.row}"
+    measure(key, given.by, given.times, rows)
+    row = rows.get(key)
     print({name: value for name, value in row.items() if name not in ("beyond", "whole")})
     sys.exit(0 if row["beyond_p99_ms"] <= WANTED_MS and not row["states"].get("unanswered") else 1)
 

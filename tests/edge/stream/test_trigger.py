@@ -213,6 +213,30 @@ def test_a_plcs_input(make_station: Callable[..., Station]) -> None:
     plc.stop()
 
 
+def test_a_plcs_counter() -> None:
+    """Steps that came between two looks are triggers, too; a counter that was set anew is none."""
+    pytest.importorskip("pymodbus", reason="needs pymodbus: pip install 'panda-edge[plc]'")
+    from panda_edge.stream.trigger.modbus import ModbusTrigger
+
+    plc, fired, said = Plc(), list[Any](), list[str]()
+    plc.put_register(50, 65_534)
+    trigger = ModbusTrigger("127.0.0.1", plc.port, {"counter": 50, "every": 20}, fired.append, said.append)
+    time.sleep(1.0)
+    for count, expected in ((65_535, 1), (2, 4), (2, 4), (9000, 4), (9001, 5)):
+        plc.put_register(50, count)
+        until = time.monotonic() + 10
+        while len(fired) < expected:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert len(fired) == expected
+    assert "went from 2 to 9000" in said[0]
+    trigger.close()
+    plc.stop()
+    with pytest.raises(PandaError, match="not both"):
+        ModbusTrigger("127.0.0.1", plc.port, {"counter": 50, "input": 0}, fired.append, said.append)
+
+
 def test_a_message(make_station: Callable[..., Station], tmp_path: Path) -> None:
     client = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'panda-edge[mqtt]'")
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")

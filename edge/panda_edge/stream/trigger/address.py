@@ -9,7 +9,7 @@ from panda_edge.errors import PandaError
 from panda_edge.stream.line.address import numbers_in
 from panda_edge.stream.passwords import without_password
 
-_FIELDS = {"http": (), "mqtt": (), "mqtts": (), "modbus": ("unit", "input", "every"), "gpio": ("input",)}
+_FIELDS = {"http": (), "mqtt": (), "mqtts": (), "modbus": ("unit", "input", "counter", "every"), "gpio": ("input",)}
 _SCHEMES = "http://127.0.0.1:9100, mqtt://host:1883/topic, modbus://plc:502/?input=0, or gpio://gpiochip0/?input=4"
 
 

@@ -1,4 +1,4 @@
-"""Triggers by a PLC's discrete input, which is asked for often; its rising edge is a trigger."""
+"""Triggers by a PLC: the rising edge of a discrete input, or the steps of a register that counts. Both are polled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from panda_edge.stream.trigger.triggers import Answer
 _SECONDS = 0.5  # within which the PLC must have answered
 _EVERY = 0.005  # seconds between two questions
 _PAUSE = 1.0  # seconds before a PLC that did not answer is asked again
+_TURNS_AT = 1 << 16  # values of a register
+_MOST = 1000  # steps between two questions; a register that went so far was set anew
 
 
 class ModbusTrigger:
@@ -27,10 +29,15 @@ class ModbusTrigger:
         fire: Callable[[Answer], None],
         say: Callable[[str], None],
     ) -> None:
-        """numbers: unit, input; every: milliseconds between two questions. Raises PandaError."""
-        self._input, self._unit = int(numbers.get("input", 0)), int(numbers.get("unit", 1))
-        if self._input > 65_535 or self._unit > 255:
-            raise PandaError("--trigger modbus: expected input=0 to 65535 and unit=0 to 255")
+        """numbers: unit; input, a discrete input, or counter, a holding register; every: milliseconds between two
+        questions. Raises PandaError."""
+        if "input" in numbers and "counter" in numbers:
+            raise PandaError("--trigger modbus: give input= or counter=, not both")
+        self._counts = "counter" in numbers
+        self._place = int(numbers.get("counter", numbers.get("input", 0)))
+        self._unit = int(numbers.get("unit", 1))
+        if self._place >= _TURNS_AT or self._unit > 255:
+            raise PandaError("--trigger modbus: expected input= or counter= from 0 to 65535 and unit=0 to 255")
         self._every = numbers.get("every", _EVERY * 1e3) / 1e3
         self._name = f"modbus://{host}:{port}"
         self._fire = fire
@@ -45,11 +52,11 @@ class ModbusTrigger:
         self._thread.join(5)
 
     def _run(self) -> None:
-        before: bool | None = None  # what it was before we looked is not known, and no edge
+        before: int | None = None  # what it was before we looked is not known, and no edge
         failing = False
         while not self._stop.wait(_PAUSE if failing else self._every):
             try:
-                on = self._on()
+                now = self._now()
             except (self._error, OSError, PandaError):
                 self._client.close()
                 if not failing:
@@ -59,13 +66,24 @@ class ModbusTrigger:
             if failing:
                 self._say(f"{self._name}: answers again")
             failing = False
-            if on and before is False:
+            for _ in range(0 if before is None else self._steps(before, now)):
                 self._fire(lambda outcomes: None)
-            before = on
+            before = now
         self._client.close()
 
-    def _on(self) -> bool:
-        answer = self._client.read_discrete_inputs(self._input, count=1, device_id=self._unit)
+    def _steps(self, before: int, now: int) -> int:
+        """How many triggers there were between two answers."""
+        if not self._counts:
+            return int(now > before)
+        steps = (now - before) % _TURNS_AT
+        if steps > _MOST:
+            self._say(f"{self._name}: its counter went from {before} to {now}; no triggers are taken from that")
+            return 0
+        return steps
+
+    def _now(self) -> int:
+        read = self._client.read_holding_registers if self._counts else self._client.read_discrete_inputs
+        answer = read(self._place, count=1, device_id=self._unit)
         if answer.isError():
             raise PandaError(f"{self._name}: refuses")
-        return bool(answer.bits[0])
+        return int((answer.registers if self._counts else answer.bits)[0])
