@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import panda_export.export
 import panda_export.network
 from bank_choice import settings_for
 from exports_once import once
+from forked import start
 from made_once import made_once, shared_root
 from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.builder.bundle_writer import file_table
@@ -33,8 +33,6 @@ from tiny import SIDE, TinyBackbone, make_bundles, model_of
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PANDA_TRAIN = Path(sys.executable).with_name("panda-train")
-
 
 @pytest.fixture(scope="session")
 def tiny_backbone() -> Callable[..., TinyBackbone]:
@@ -47,6 +45,30 @@ def exports_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(panda_export.network, "write_onnx", once(write_onnx, shared_root(tmp_path_factory)))
         yield
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with our commands, which start at once: see `forked.py`."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return made_once(tmp_path_factory, "commands", lambda into: start(into, owner))
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The folder of libpanda_edge's sources and Makefile."""
+    return Path(__file__).parents[1] / "edge" / "kernel" / "library"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, library: Path) -> Path:
+    """libpanda_edge, compiled, once for all workers."""
+
+    def make(into: Path) -> None:
+        command = ["make", "-s", "-C", library, f"BUILD={into}", "CFLAGS=-O1"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return made_once(tmp_path_factory, "library", make)
 
 
 @pytest.fixture(scope="session")
@@ -83,12 +105,12 @@ def made_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[P
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, sample_data: Path) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory, sample_data: Path, commands: Path) -> Path:
     """A bundle as the command makes it: the default backbone fitted to the sample data. Not to be changed."""
     options = ["--neighbors", "5", "--input-size", "96", "--device", "cpu"]
 
     def fit(into: Path) -> None:
-        command = [PANDA_TRAIN, "fit", sample_data, "--out", into / "sample.panda", *options, "--json"]
+        command = [commands / "panda-train", "fit", sample_data, "--out", into / "sample.panda", *options, "--json"]
         done = subprocess.run([*map(str, command)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["train_images"] == 12

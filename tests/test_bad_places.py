@@ -26,9 +26,9 @@ ANOTHER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-ca
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small disk and gives up rights: needs root")
 
 
-def one_line(*command: str | Path, before: Sequence[str] = ()) -> str:
+def one_line(*command: str | Path, before: Sequence[str] = (), programs: Path = BIN) -> str:
     """What a command says, in one line, as it ends with 2."""
-    done = subprocess.run([*before, BIN / command[0], *map(str, command[1:])], capture_output=True, text=True)
+    done = subprocess.run([*before, programs / command[0], *map(str, command[1:])], capture_output=True, text=True)
     assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -69,10 +69,12 @@ def for_anybody(tmp_path: Path, exact_bundle: Path, sample_data: Path) -> Iterat
 
 
 @as_root
-def test_a_full_disk(full_disk: Path, sample_data: Path, odd_image: Path, exact_bundle: Path, tmp_path: Path) -> None:
+def test_a_full_disk(
+    full_disk: Path, sample_data: Path, odd_image: Path, exact_bundle: Path, tmp_path: Path, commands: Path
+) -> None:
     make_key(tmp_path / "line.key")
     before = sorted(full_disk.rglob("*"))
-    commands = [
+    tried = [
         ("panda-train", "fit", sample_data, "--out", full_disk / "x.panda", "--input-size", "64", "--device", "cpu"),
         ("panda-edge", "segment", exact_bundle, odd_image, "--out", full_disk),
         ("panda-train", "sign", full_disk / "old.panda", "--key", tmp_path / "line.key"),
@@ -80,8 +82,8 @@ def test_a_full_disk(full_disk: Path, sample_data: Path, odd_image: Path, exact_
         ("panda-train", "sample", full_disk / "made", "--size", "64"),
         ("panda-edge", "extend", full_disk / "old.panda", odd_image, "--out", full_disk / "old.panda"),
     ]
-    for command in commands:
-        line = one_line(*command)
+    for command in tried:
+        line = one_line(*command, programs=commands)
         assert "No space left" in line
         assert str(full_disk) in line
         assert sorted(full_disk.rglob("*")) == before
@@ -89,10 +91,13 @@ def test_a_full_disk(full_disk: Path, sample_data: Path, odd_image: Path, exact_
 
 
 @as_root
-def test_a_disk_that_is_full_for_one_picture_is_for_all(full_disk: Path, sample_data: Path, exact_bundle: Path) -> None:
+def test_a_disk_that_is_full_for_one_picture_is_for_all(
+    full_disk: Path, sample_data: Path, exact_bundle: Path, commands: Path
+) -> None:
     """segment stops at the first; watch, which goes on for months, says how many it lost, and ends with 2."""
     pictures = sample_data / "test"
-    assert "No space left" in one_line("panda-edge", "segment", exact_bundle, pictures, "--out", full_disk / "maps")
+    segment = ("panda-edge", "segment", exact_bundle, pictures, "--out", full_disk / "maps")
+    assert "No space left" in one_line(*segment, programs=commands)
     assert not [path for path in (full_disk / "maps").rglob("*") if path.is_file()]
     jsonl = full_disk / "watch.jsonl"
     watch = [BIN / "panda-edge", "watch", exact_bundle, pictures, "--once", "--drift", "0", "--jsonl", jsonl]
@@ -162,14 +167,14 @@ def test_another_users_folder(for_anybody: Path) -> None:
 
 
 @as_root
-def test_a_read_only_disk(full_disk: Path, sample_data: Path, exact_bundle: Path) -> None:
+def test_a_read_only_disk(full_disk: Path, sample_data: Path, exact_bundle: Path, commands: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", full_disk], check=True)
     assert "Read-only" in one_line(
-        "panda-edge", "segment", exact_bundle, sample_data / "test", "--out", full_disk / "maps"
+        "panda-edge", "segment", exact_bundle, sample_data / "test", "--out", full_disk / "maps", programs=commands
     )
-    assert "Read-only" in one_line("panda-train", "keygen", full_disk / "line.key")
+    assert "Read-only" in one_line("panda-train", "keygen", full_disk / "line.key", programs=commands)
     fit = ("panda-train", "fit", sample_data, "--out", full_disk / "x.panda", "--input-size", "64", "--device", "cpu")
-    assert "Read-only" in one_line(*fit)
+    assert "Read-only" in one_line(*fit, programs=commands)
 
 
 @pytest.mark.parametrize("megabytes", [900, 1300])
@@ -192,12 +197,13 @@ def test_too_little_memory_for_a_library(sample_data: Path, tmp_path: Path) -> N
     assert "not enough memory" in one_line(*fit, before=limit)
 
 
-def test_two_fits_to_one_path(sample_data: Path, tmp_path: Path) -> None:
+def test_two_fits_to_one_path(sample_data: Path, tmp_path: Path, commands: Path) -> None:
     """Both end well; one of the two stands there, whole, and nothing else."""
     out = tmp_path / "x.panda"
+    command = [commands / "panda-train", "fit", sample_data, "--out", out, "--input-size", "64", "--device", "cpu"]
     fits = [
         subprocess.Popen(
-            [BIN / "panda-train", "fit", sample_data, "--out", out, "--input-size", "64", "--device", "cpu", *more],
+            [*command, *more],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
         for more in (["--bank", "gaussian"], ["--bank", "exact", "--hold-out", "0"])

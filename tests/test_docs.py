@@ -23,12 +23,12 @@ SAID = re.sub(r'"\s*\n\s*f?"', "", "\n".join(file.read_text(encoding="utf-8") fo
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def started(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
     """A folder in which Start's commands have been run: what the guides begin with."""
     folder = tmp_path_factory.mktemp("docs")
     for block in blocks(DOCS / "start.md", "bash"):
         assert block.reason is None, "Start leaves nothing out"
-        run_bash(block.text, folder)
+        run_bash(block.text, folder, commands)
     return folder
 
 
@@ -41,10 +41,10 @@ def test_start_leaves_what_it_promises(started: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
-def test_the_commands_of_a_guide_work(page: Path, started: Path) -> None:
+def test_the_commands_of_a_guide_work(page: Path, started: Path, commands: Path) -> None:
     for block in blocks(page, "bash"):
         if block.reason is None:
-            run_bash(block.text, started)
+            run_bash(block.text, started, commands)
 
 
 @pytest.mark.slow

@@ -32,9 +32,11 @@ def blocks(page: Path, language: str) -> list[Block]:
     return [Block(textwrap.dedent(one["text"]), one["reason"]) for one in found if one["language"] == language]
 
 
-def run_bash(script: str, folder: Path) -> None:
-    """Run shell lines in a folder, with our commands on the path; the first that fails fails the test."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run_bash(script: str, folder: Path, commands: Path = Path(sys.executable).parent) -> None:
+    """Run shell lines in a folder, with our commands on the path; the first that fails fails the test.
+
+    commands: where these lie."""
+    path = f"{commands}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", f"set -euo pipefail\n{script}"],
         cwd=folder,

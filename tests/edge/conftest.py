@@ -25,8 +25,7 @@ def level(request):
     _kernel.force_simd(before)
 
 
-LIBRARY = Path(__file__).parents[2] / "edge" / "kernel" / "library"
-SANITIZED = LIBRARY.parents[2] / "build" / "c-test" / "asan" / "example"  # where `make c-test` has built it
+SANITIZED = Path(__file__).parents[2] / "build" / "c-test" / "asan" / "example"  # where `make c-test` has built it
 
 
 @dataclass(frozen=True)
@@ -66,20 +65,6 @@ class Example:
         maps = np.fromfile(f"{features}.maps", np.float32).reshape(-1, shape.height, shape.width)
         for image, drawn in zip(images, maps, strict=True):
             np.testing.assert_allclose(drawn, detector.segment(image).heatmap, rtol=1e-4, atol=1e-5)
-
-
-@pytest.fixture(scope="session")
-def library() -> Path:
-    """The folder of libpanda_edge's sources and Makefile."""
-    return LIBRARY
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """libpanda_edge, compiled."""
-    folder = tmp_path_factory.mktemp("library")
-    subprocess.run(["make", "-s", "-C", LIBRARY, f"BUILD={folder}", "CFLAGS=-O1"], check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -157,10 +157,7 @@ def test_first_steps_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
-def test_from_cpp(parts: Path, images: list[Path], tmp_path: Path) -> None:
-    library = ROOT / "edge" / "kernel" / "library"
-    built = tmp_path / "library"
-    subprocess.run(["make", "-s", "-C", library, f"BUILD={built}", built / "libpanda_edge.a"], check=True)
+def test_from_cpp(parts: Path, images: list[Path], tmp_path: Path, library: Path, built: Path) -> None:
     program, features = tmp_path / "score", tmp_path / "features"
     source = [EXAMPLES / "score.cpp", built / "libpanda_edge.a", "-I", library.parent]
     flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-pthread", "-lm"]

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,10 +118,11 @@ def test_a_gaussian_rank_never_exceeds_the_channels() -> None:
 
 
 @pytest.fixture(scope="module")
-def low_rank_bundle(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def low_rank_bundle(sample_data: Path, tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
     """A gaussian bank of 144 cells and 176 channels, whose whole factors would take 4.9 MB."""
     out = tmp_path_factory.mktemp("low-rank") / "x.panda"
-    done = command("panda-train", "fit", sample_data, "--out", out, "--bank", "gaussian", "--max-bank-mb", "2",
+    program = commands / "panda-train"
+    done = command(program, "fit", sample_data, "--out", out, "--bank", "gaussian", "--max-bank-mb", "2",
                    "--input-size", "96", "--device", "cpu", "--hold-out", "4")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "--max-bank-mb 2 keeps rank 32 of 176" in done.stderr
@@ -130,23 +130,22 @@ def low_rank_bundle(sample_data: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def command(*words: Any) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name(words[0])
-    return subprocess.run([program, *map(str, words[1:])], capture_output=True, text=True)
+    return subprocess.run([*map(str, words)], capture_output=True, text=True)
 
 
 @pytest.mark.slow
 def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
-    low_rank_bundle: Path, sample_data: Path, tmp_path: Path
+    low_rank_bundle: Path, sample_data: Path, tmp_path: Path, commands: Path
 ) -> None:
     assert sum(path.stat().st_size for path in (low_rank_bundle / "bank").iterdir()) <= 2_000_000
     assert np.load(low_rank_bundle / FACTOR_FILE).shape == (144, 32 * 176)
     manifest = json.loads((low_rank_bundle / "manifest.json").read_text())
     assert manifest["segmentation"]["rank"] == 32
     assert manifest["recipe"]["shrunk_to"] == "rank 32 of 176"
-    verified = command("panda-edge", "verify", low_rank_bundle)
+    verified = command(commands / "panda-edge", "verify", low_rank_bundle)
     assert verified.returncode == 0, verified.stderr
     odd = sample_data / "test" / "hole" / "brick-000.png"
-    done = command("panda-edge", "segment", low_rank_bundle, odd, "--out", tmp_path, "--json")
+    done = command(commands / "panda-edge", "segment", low_rank_bundle, odd, "--out", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     [heatmap] = tmp_path.rglob("*.npy")
     values = np.load(heatmap)
@@ -155,8 +154,8 @@ def test_a_gaussian_bank_of_low_rank_from_fit_to_segment(
 
 
 @pytest.mark.slow
-def test_a_gaussian_bank_too_small_is_refused_in_one_line(sample_data: Path, tmp_path: Path) -> None:
-    done = command("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--bank", "gaussian",
+def test_a_gaussian_bank_too_small_is_refused_in_one_line(sample_data: Path, tmp_path: Path, commands: Path) -> None:
+    done = command(commands / "panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--bank", "gaussian",
                    "--max-bank-mb", "0.9", "--input-size", "96", "--device", "cpu")  # fmt: skip
     assert done.returncode != 0
     assert "--max-bank-mb 0.9: too small for any gaussian bank; give more" in done.stderr

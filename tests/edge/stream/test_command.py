@@ -17,8 +17,10 @@ from PIL import Image
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
 
 
-def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [PANDA_EDGE, "watch", *map(str, arguments)]
+def run(
+    *arguments: str | Path, program: str | Path = PANDA_EDGE, **options: object
+) -> subprocess.CompletedProcess[str]:
+    command = [program, "watch", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload]
 
 
@@ -64,8 +66,10 @@ def test_lines_into_a_file_leave_stdout_alone(bundle_path: Path, sample_data: Pa
         (["--new-only", "rtsp://camera/live"], "--new-only"),
     ],
 )
-def test_a_mistake_is_one_line(bundle_path: Path, tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = run(bundle_path, *arguments, cwd=tmp_path)
+def test_a_mistake_is_one_line(
+    bundle_path: Path, tmp_path: Path, commands: Path, arguments: list[str], said: str
+) -> None:
+    done = run(bundle_path, *arguments, program=commands / "panda-edge", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     *warnings, last = done.stderr.splitlines()
