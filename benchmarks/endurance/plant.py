@@ -1,4 +1,4 @@
-"""A plant's day in short: python -m benchmarks.endurance.plant (as root, which may mount a small disk)
+"""A plant's day in short: python -m benchmarks.endurance.plant [--short] (as root, which may mount a small disk)
 
 A million frames from three sources: two cameras of 25 frames a second, and one that gives as fast as it is judged.
 Nine tenths of the frames come while all of this is so: sources break off, the bundle is taken up anew every 1,000
@@ -7,11 +7,13 @@ on is full twice, and once the clock is set back by an hour. The tenth between i
 
 The model is a stand-in, as in `watch_soak`, which calls one frame in a hundred anomalous; the bundle is a real one,
 read anew each time. Resumable: the row in benchmarks/endurance/results/plant.json counts the frames of all runs.
+--short: 40,000 frames, half of them quiet, in a row of its own; three minutes where nothing else runs, for the latency.
 PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import os
 import subprocess
@@ -47,8 +49,22 @@ from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
 
-KEY, WANTED = "a million frames", 1_000_000
-CYCLE, QUIET = 50_000, 5000  # frames: of every so many the first are quiet
+
+@dataclass(frozen=True)
+class Plan:
+    """key: of the row. wanted: frames. Of every `cycle` frames the first `quiet` are quiet. full: frames of all runs
+    while the disk is full. set_back: the frame from which on the clock is an hour behind."""
+
+    key: str
+    wanted: int
+    cycle: int
+    quiet: int
+    full: tuple[tuple[int, int], ...]
+    set_back: int
+
+
+DAY = Plan("a million frames", 1_000_000, 50_000, 5000, ((300_000, 310_000), (700_000, 710_000)), 500_000)
+SHORT = Plan("a short day", 40_000, 10_000, 5000, ((16_000, 17_000), (36_000, 37_000)), 26_000)
 SETTLE = 2000  # frames after a change that no latency is taken of
 WARM, PART, LOOKS = (
     10_000,
@@ -56,8 +72,7 @@ WARM, PART, LOOKS = (
     10,
 )  # frames before memory is looked at, between two looks; looks that say what is usual
 RELOAD_EVERY, LOSS_EVERY = 1000, 2000
-FULL = ((300_000, 310_000), (700_000, 710_000))  # frames of all runs while the disk is full
-SET_BACK = 500_000, 3600.0  # from which frame on, by how many seconds
+SET_BACK_BY = 3600.0  # seconds
 BROWSERS, IDLE, FPS, MEGABYTES = 20, 1000, 25.0, 100
 ANOMALOUS = 0.01  # share of the frames
 
@@ -158,15 +173,15 @@ class Lines:
         jsonl.RotatedFile.write = counting  # type: ignore[method-assign, assignment]
 
 
-def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> None:
+def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> None:
     """One run of at most `seconds`; it ends when all frames that are wanted have gone through."""
     subject, clock, times = open_subject(), Clock(), Times()
     path, random = gaussian(subject), np.random.default_rng(0)
     images = [image.resize((96, 96)) for image in frames(subject, 50)]
     result = load(path).segment(images[0])
     capture._FIRST_PAUSE = 0.02  # seconds: so that a loss costs few frames
-    before, until = rows.get(KEY).get("frames", 0), time.monotonic() + seconds
-    if before >= WANTED:
+    before, until = rows.get(plan.key).get("frames", 0), time.monotonic() + seconds
+    if before >= plan.wanted:
         return
     told: Counter[str] = Counter()
     sinks: list[Sink] = []
@@ -205,7 +220,8 @@ def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> Non
         put(item)
 
     events._keep.put = counting_put  # type: ignore[method-assign]
-    day = Day(disk / "filler", clock, times, ports[0])
+    day = Day(plan, disk / "filler", clock, times, ports[0])
+    loads: list[float] = []
     latency = {"quiet": Bins(), "busy": Bins()}
     memory: dict[str, list[float]] = {"quiet": [], "busy": []}
     outcomes, anomalous, judged, reserve = Counter[str](), 0, 0, 0.0
@@ -223,12 +239,13 @@ def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> Non
             reserve = max(reserve, own_mb())
             give_back_reserve()
             memory["busy" if times.busy else "quiet"].append(own_mb())
-            say(f"{before + seen} frames, {own_mb()} MB, load {os.getloadavg()[0]:.1f}, {day.said()}")
+            loads.append(os.getloadavg()[0])
+            say(f"{before + seen} frames, {own_mb()} MB, load {loads[-1]:.1f}, {day.said()}")
         day.at(seen, before + seen)
         if times.busy and seen % RELOAD_EVERY == 0:
             loop.reload()
             day.reloads += 1
-        if before + seen >= WANTED or time.monotonic() > until:
+        if before + seen >= plan.wanted or time.monotonic() > until:
             times.ending.set()
     day.close()
     closing.close()
@@ -255,28 +272,34 @@ def soak(rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> Non
         "latency_ms": {name: {"p50": bins.quantile(0.5), "p99": bins.quantile(0.99)} for name, bins in latency.items()},
     }  # fmt: skip
     run["p99_over_quiet"] = round(latency["busy"].quantile(0.99) / latency["quiet"].quantile(0.99), 3)
-    rows.update(KEY, frames=before + frames_seen, wanted=WANTED, runs=[*rows.get(KEY).get("runs", []), run],
-                command="python -m benchmarks.endurance.plant", **conditions(subject))  # fmt: skip
+    run["load_average"] = {"median": round(float(np.median(loads)), 1), "most": round(max(loads), 1)} if loads else {}
+    run["nice"] = os.nice(0)
+    runs = [*rows.get(plan.key).get("runs", []), run]
+    command = "python -m benchmarks.endurance.plant" + (" --short" if plan is SHORT else "")
+    rows.update(plan.key, frames=before + frames_seen, wanted=plan.wanted, runs=runs, command=command,
+                **conditions(subject))  # fmt: skip
     print(run)
 
 
 def _memory(looks: dict[str, list[float]], reserve: float) -> dict[str, Any]:
     """Of quiet looks, when nothing is on its way, all; of busy ones, while bundles are opened and pictures drawn, the
-    medians of the first and the last quarter. most: with what the C library keeps in reserve."""
+    medians of the quarters. The first fills what is bounded: the pages that SQLite keeps of history and spool, the
+    list of saved files. most: with what the C library keeps in reserve."""
     busy = looks["busy"]
-    quarter = len(busy) // 4
     found: dict[str, Any] = {"quiet_mb": looks["quiet"], "most_mb": reserve}
-    if quarter:
-        first, last = np.median(busy[:quarter]), np.median(busy[-quarter:])
-        found |= {"busy_first_quarter_mb": round(float(first), 1), "busy_last_quarter_mb": round(float(last), 1),
-                  "busy_last_over_first": round(float(last / first) - 1, 4)}  # fmt: skip
+    if len(busy) >= 4:
+        medians = [round(float(np.median(part)), 1) for part in np.array_split(busy, 4)]
+        found |= {"busy_median_mb_by_quarter": medians,
+                  "busy_last_over_second_quarter": round(medians[3] / medians[1] - 1, 4),
+                  "busy_last_over_first": round(medians[3] / medians[0] - 1, 4)}  # fmt: skip
     return found
 
 
 class Day:
     """What disturbs, by the frame's number."""
 
-    def __init__(self, filler: Path, clock: Clock, times: Times, port: int) -> None:
+    def __init__(self, plan: Plan, filler: Path, clock: Clock, times: Times, port: int) -> None:
+        self._plan = plan
         self._filler, self._clock, self._times, self._port = filler, clock, times, port
         self._since = 0
         self._visitors: list[Visitors] = []
@@ -293,18 +316,18 @@ class Day:
 
     def at(self, seen: int, whole: int) -> None:
         """seen: frames of this run; whole: of all runs."""
-        busy = seen % CYCLE >= QUIET
+        busy = seen % self._plan.cycle >= self._plan.quiet
         if busy != self._times.busy:
             self._times.busy, self._since = busy, seen
             self._come() if busy else self._go()
-        full = any(start <= whole < end for start, end in FULL)
+        full = any(start <= whole < end for start, end in self._plan.full)
         if full and (not self._filler.exists() or seen % 100 == 0):  # what the sinks free is taken, too
             self.filled += not self._filler.exists()
             fill(self._filler)
         elif not full and self._filler.exists():
             self._filler.unlink()
-        if whole >= SET_BACK[0] and not self._clock.behind:
-            self._clock.behind = SET_BACK[1]
+        if whole >= self._plan.set_back and not self._clock.behind:
+            self._clock.behind = SET_BACK_BY
             self.set_back += 1
 
     def close(self) -> None:
@@ -336,6 +359,9 @@ def fill(path: Path) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true")
+    plan = SHORT if parser.parse_args().short else DAY
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder]
         if subprocess.run(mount, check=False, capture_output=True).returncode:
@@ -343,7 +369,7 @@ def main() -> None:
             return
         stack.callback(subprocess.run, ["umount", folder], check=True)
         seconds = float(os.environ.get("PANDA_SOAK_SECONDS", "300"))
-        soak(ResultsFile("endurance/results/plant"), seconds, Path(folder), stack)
+        soak(plan, ResultsFile("endurance/results/plant"), seconds, Path(folder), stack)
 
 
 if __name__ == "__main__":
