@@ -10,8 +10,8 @@ from panda_edge.errors import FullDiskError
 from panda_edge.visualise.files import FULL
 
 LOGGED = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -512;"
-"""Statements for a write-ahead log, by which a commit survives the process being killed, and for half a megabyte of pages
-kept in memory: the two of the default fill in the first hours and look like a leak."""
+"""Statements for a write-ahead log, by which a commit survives the process being killed, and for half a megabyte of
+pages kept in memory: the two of the default fill in the first hours and look like a leak."""
 
 # The last two: of the log's index and of a page, where the file was there before.
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_WRITE)
