@@ -22,15 +22,24 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("device")
     venv.create(home, with_pip=True)
     install = [home / "bin" / "python", "-m", "pip", "install", "--quiet", ROOT]
-    subprocess.run(install, check=True, env={**os.environ, "HNSWLIB_NO_NATIVE": "1"})
+    subprocess.run(install, check=True)
     return home / "bin"
 
 
 def test_nothing_of_the_workstation_is_installed(device: Path) -> None:
     listed = subprocess.run([device / "pip", "list", "--format=json"], check=True, capture_output=True, text=True)
     names = {entry["name"].lower() for entry in json.loads(listed.stdout)}
-    assert {"panda-edge", "numpy", "onnxruntime", "hnswlib", "pillow", "typer"} <= names
-    assert not names & {"torch", "torchvision", "onnx", "onnxscript", "scikit-learn", "scikit-image", "scipy"}
+    assert {"panda-edge", "numpy", "onnxruntime", "pillow", "typer"} <= names
+    assert not names & {
+        "torch",
+        "torchvision",
+        "onnx",
+        "onnxscript",
+        "scikit-learn",
+        "scikit-image",
+        "scipy",
+        "hnswlib",
+    }
 
 
 def test_the_bundle_runs(device: Path, bundle: Path, sample_data: Path, tmp_path: Path) -> None:
@@ -47,6 +56,13 @@ def test_the_bundle_runs(device: Path, bundle: Path, sample_data: Path, tmp_path
     assert all(Path(str(result["overlay"])).is_file() for result in results)
     (figures,) = panda_edge("bench", bundle, images, "--frames", "10")
     assert float(str(figures["fps"])) > 0
+
+
+def test_a_graph_is_refused_in_one_line(device: Path, made_bundles: dict[str, Path]) -> None:
+    done = subprocess.run([device / "panda-edge", "verify", made_bundles["hnsw"]], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "panda-edge[hnsw]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_training_is_refused_in_one_line(device: Path) -> None:

@@ -25,7 +25,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of a virtual environment filled from the wheelhouse, with nothing else in reach."""
-    for module in ("build", "auditwheel", "ziglang", "pybind11", "cyclonedx"):
+    for module in ("build", "auditwheel", "ziglang", "pybind11", "cyclonedx", "abi3info"):
         pytest.importorskip(module, reason=f"needs {module}: pip install 'panda-edge[delivery]'")
     wheelhouse, home = tmp_path_factory.mktemp("wheelhouse"), tmp_path_factory.mktemp("device")
     build = [sys.executable, "-m", "delivery.wheelhouse", "x86_64", "--out", wheelhouse]
@@ -33,7 +33,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(home, with_pip=True)
     install = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index"]
     bare = {"PATH": str(home / "bin"), "HOME": str(home), "PIP_CONFIG_FILE": os.devnull}  # no cc, no index
-    subprocess.run([*install, "--find-links", wheelhouse, "panda-edge[sign]"], check=True, env=bare)
+    subprocess.run([*install, "--find-links", wheelhouse, "panda-edge[sign,hnsw]"], check=True, env=bare)
     bill = json.loads((wheelhouse / "sbom.cdx.json").read_text())
     assert len(bill["components"]) == len(list(wheelhouse.glob("*.whl"))) - 1  # ours is what the bill is of
     return home / "bin"

@@ -39,7 +39,7 @@ def main() -> None:
     root, site = make_root(work), work / "site"
     if not (site / "panda_edge").exists():
         fill(work / "wheelhouse", "aarch64", f"{sys.version_info.major}.{sys.version_info.minor}")
-        install(work / "wheelhouse", site, "panda-edge[sign]")
+        install(work / "wheelhouse", site, "panda-edge[sign,hnsw]")
     bundle, pictures = given.bundle or sample(work)
     rows = ResultsFile("endurance/results/arm")
     facts = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from panda_edge.banks.hnsw_file import check_hnsw_file
 from panda_edge.bundle.fields import whole
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import MAX_EF, Detection, Manifest
-from panda_edge.errors import BundleError, PandaError
+from panda_edge.errors import BundleError, PandaError, missing
 
 EMBEDDINGS_FILE = "bank/embeddings.npy"
 HNSW_FILE = "bank/embeddings.hnsw"
@@ -25,9 +25,10 @@ CHOICES = ("auto", "exact", "hnsw")
 auto: a graph from so many images on. Medians of one query on two threads, exact search of float32 (float16) against
 hnswlib (`benchmarks/speed/results/scaling.json`: 2 neighbours, ef 64, recall 1.0): 3,000 images 0.71 (0.58) ms,
 hnswlib 0.58; 10,000 images 3.46 (2.58), hnswlib 0.67. With the 50 neighbours and ef 200 of a bundle, on a busy machine,
-10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0.
+10,000 images 10.3 (6.9), hnswlib 1.8, recall 1.0. At 100,000 images exact search takes 28 (21) ms: up to there a device
+needs no hnswlib, which most have to compile.
 """
-HNSW_FROM = 10_000
+HNSW_FROM = 100_000
 
 GRAPH_BYTES = 160  # hnswlib's links and labels of one vector, at 16 links a layer
 _HNSW_LINKS = 16
@@ -65,8 +66,7 @@ class HnswBank:
     """Approximate search over hnswlib's graph. hnswlib trusts what it reads, so the file is checked first."""
 
     def __init__(self, path: Path, count: int, size: int, ef: int, threads: int) -> None:
-        import hnswlib
-
+        hnswlib = _hnswlib()
         check_hnsw_file(path, str(path), count, size)
         self._path = path
         self._index = hnswlib.Index(space="l2", dim=size)
@@ -243,9 +243,7 @@ def stored_embeddings(bundle: Bundle) -> np.ndarray | None:
 
 def write_hnsw(path: Path, vectors: np.ndarray, seed: int) -> None:
     """hnswlib's graph over float32 (N, D). Built on one thread: only so are its bytes the same every time."""
-    import hnswlib
-
-    index = hnswlib.Index(space="l2", dim=vectors.shape[1])
+    index = _hnswlib().Index(space="l2", dim=vectors.shape[1])
     index.init_index(len(vectors), M=_HNSW_LINKS, ef_construction=_HNSW_CONSTRUCTION, random_seed=seed)
     index.add_items(vectors, num_threads=1)
     index.save_index(str(path))
@@ -255,6 +253,14 @@ def _flat(bundle: Bundle) -> np.ndarray:
     detection, size = bundle.manifest.detection, bundle.manifest.embedding_size
     bundle.checked_file(EMBEDDINGS_FILE)
     return bundle.array(EMBEDDINGS_FILE, (detection.count, size), "float32")
+
+
+def _hnswlib() -> Any:
+    try:
+        import hnswlib
+    except ImportError as error:
+        raise missing("a bank of kind hnsw needs hnswlib", "hnsw") from error
+    return hnswlib
 
 
 def _write_flat(folder: Path, vectors: np.ndarray) -> None:

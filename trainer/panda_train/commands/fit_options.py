@@ -108,7 +108,7 @@ class BankOptions:
         ),
     ] = None
     embeddings: Annotated[
-        str, typer.Option(help="How similar images are found: exact, hnsw, or auto (hnsw from 10,000 images on).")
+        str, typer.Option(help="How similar images are found: exact, hnsw, or auto (hnsw from 100,000 images on).")
     ] = "auto"
     compare: Annotated[
         str,
