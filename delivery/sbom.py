@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 
 NAME = "sbom.cdx.json"
 OURS = "panda-edge"
+EXTRAS = ("sign", "hnsw")  # that a wheelhouse may have
 _UNSAID = {"hnswlib": "Apache-2.0"}  # of what says nothing of its licence in its metadata
 
 # Sources that are compiled into a wheel of ours, THIRD_PARTY.md says from where.
@@ -85,9 +86,9 @@ def _licence(name: str, about: Message) -> str:
 
 
 def _here(line: str) -> bool:
-    """Whether a requirement holds in the base install or with ours signed bundles."""
+    """Whether a requirement holds in the base install or in one with these extras."""
     marker = Requirement(line).marker
-    return marker is None or marker.evaluate({"extra": ""}) or marker.evaluate({"extra": "sign"})
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *EXTRAS))
 
 
 def _name(given: str) -> str:
