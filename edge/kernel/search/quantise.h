@@ -4,7 +4,7 @@
 
 #include "search/workspace.h"
 
-/* Integers reach LONGEST in length, so that three levels' distances, of at most (2 LONGEST)^2 each, fit 32 bits.
+/* Integers reach LONGEST in length, so that two levels' distances, of at most (2 LONGEST)^2 each, fit 32 bits.
  * The query reaches 1 / HEADROOM of that; gallery rows may be longer than the query's. */
 static const float LONGEST = 13000;
 static const float HEADROOM = 1.6F;
@@ -35,5 +35,7 @@ void quantise_query(const screen_run *s, const worker_memory *m, int l, const fl
 /* The largest integer distance at which a pair may still be within the limit, `most` at most; -INT32_MAX where nothing
  * may. */
 int32_t integer_limit(const screen_run *s, float limit, float most);
+/* The least that a pair at this integer distance may truly be apart. */
+float least_distance(const screen_run *s, int32_t integer);
 
 #endif

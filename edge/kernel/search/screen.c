@@ -1,11 +1,14 @@
 /* Pyramid search with a screen of 16-bit integers before the exact distances.
  *
- * The coarser levels, up to three, are rounded to integers of one common step s, about the mean of the query. With a
- * and b the rounded query and gallery rows, both within s * sqrt(C) / 2 of the true ones (C the channels of these
- * levels), the triangle inequality gives root of the true distance >= s * |a - b| - E,    E = s * sqrt(C), and |a -
- * b|^2 is exact in 32-bit integers. So a pair whose integer distance, summed over the levels so far, exceeds
- * ((sqrt(limit) + E) / s)^2 cannot be nearer than the limit. The few pairs that pass the last screened level are
- * measured exactly, from the differences.
+ * The two coarsest levels are rounded to integers of one common step s, about the mean of the query. With a and b the
+ * rounded query and gallery rows, both within s * sqrt(C) / 2 of the true ones (C the channels of these levels), the
+ * triangle inequality gives root of the true distance >= s * |a - b| - E,    E = s * sqrt(C), and |a - b|^2 is exact in
+ * 32-bit integers. So a pair whose integer distance, summed over the levels so far, exceeds ((sqrt(limit) + E) / s)^2
+ * cannot be nearer than the limit.
+ *
+ * Of the next level, few rows are ever looked at, so rounding all of them would not pay. Its distances are exact, and
+ * added to (s * |a - b| - E)^2 at first. Only where that is within a limit are the coarser levels measured exactly,
+ * too.
  */
 #include "search/screen.h"
 
@@ -53,37 +56,36 @@ static void measure(cell_search *c, size_t q, size_t g)
     cell_search_update(c, q, g, exact_sum(run, finest, c->cell * run->p->finest + q, g));
 }
 
-/* Opens the pair of query cell q (numbered below the coarse cell) and gallery row g, both of the last screened level,
- * where one more level is finer: there the distances are exact. */
-static void open_pair(cell_search *c, size_t q, size_t g)
+/* Distances of the four children of query row q (numbered below the coarse cell) to those of gallery row g, both of
+ * level l - 1, whose levels up to there add up to `sum`. Returns which are within their limits. */
+static uint32_t children_within(const cell_search *c, int l, size_t q, size_t g, float sum, float sums[16])
 {
     const pyramid_run *run = c->run;
-    const panda_level *level = &run->p->level[SCREENED];
-    float *limit = c->limit[SCREENED] + 4 * q, sums[16];
-    float sum = exact_sum(run, SCREENED - 1, c->cell * power_of_4(SCREENED - 1) + q, g);
-    uint32_t below =
-        run->ops->l2_quad_below(run->query[SCREENED] + (c->cell * power_of_4(SCREENED) + 4 * q) * level->channels,
-                                rows_from(level->rows, 4 * g, level->channels), level->channels, sum, limit, sums);
-    for (; below != 0; below &= below - 1) {
-        size_t bit = (size_t)__builtin_ctz(below);
-        cell_search_update(c, 4 * q + bit / 4, 4 * g + bit % 4, sums[bit]);
-    }
-    c->limit[SCREENED - 1][q] = largest_of_4(limit);
+    const panda_level *level = &run->p->level[l];
+    return run->ops->l2_quad_below(rows_below(run, l, c->cell, 4 * q), rows_from(level->rows, 4 * g, level->channels),
+                                   level->channels, sum, c->limit[l] + 4 * q, sums);
 }
 
-/* A pair that has passed the screen of its last level. */
-static void pass(const screen_run *s, cell_search *c, size_t q, size_t g)
+/* Opens the same pair, `sum` being exact; down to the finest level. */
+static void open_pair(cell_search *c, int l, size_t q, size_t g, float sum)
 {
-    if (s->run.p->level_count > SCREENED)
-        open_pair(c, q, g);
-    else
-        measure(c, q, g);
+    const panda_pyramid *p = c->run->p;
+    float *limit = c->limit[l] + 4 * q, sums[16];
+    for (uint32_t below = children_within(c, l, q, g, sum, sums); below != 0; below &= below - 1) {
+        size_t bit = (size_t)__builtin_ctz(below), child = 4 * q + bit / 4, row = 4 * g + bit % 4;
+        if (is_finest(p, l))
+            cell_search_update(c, child, row, sums[bit]);
+        else if (sums[bit] <= limit[bit / 4])
+            open_pair(c, l + 1, child, row, sums[bit]);
+    }
+    c->limit[l - 1][q] = largest_of_4(limit);
 }
 
 /* Gallery row of level 0 that a padded cell number of the block stands for. */
 static size_t gallery_cell(const screen_run *s, size_t padded_cell)
 {
-    return gallery_image(&s->run, s->from + padded_cell / s->w->padded) * s->run.p->cells + padded_cell % s->w->padded;
+    const uint32_t cell = (uint32_t)padded_cell, padded = (uint32_t)s->w->padded;
+    return gallery_image(&s->run, s->from + cell / padded) * s->run.p->cells + cell % padded;
 }
 
 /* The search of one query cell within one gallery block. */
@@ -93,7 +95,7 @@ typedef struct {
     const int32_t *row; /* (columns,): distances at level 0 to the block's cells, or to those that a window reaches */
     size_t columns;
     cell_search *c;
-    int32_t norms[1 + 4][4]; /* of the query rows in panel 1, and in the four of panel 2 */
+    int32_t norms[4]; /* of the query rows in panel 1 */
 } block_search;
 
 /* The padded cell of the block that a column of the distances at level 0 stands for. */
@@ -104,40 +106,37 @@ static uint32_t cell_of(const block_search *b, size_t column)
     return QUAD * b->m->reached[column / QUAD] + column % QUAD;
 }
 
-/* Screens pairs of query cell `child` of level 1 with gallery cells of level 1, at level 2. */
-static void screen_finer(const block_search *b, size_t child, const uint32_t *cells, const int32_t *bases, size_t count)
+/* Opens the pair of query row `child` and gallery row `cell` of level 1, whose integer distance is `base`. What the
+ * integers leave of it is a bound: only where it lets something through are the levels so far measured. */
+static void open_screened(const block_search *b, size_t child, uint32_t cell, int32_t base)
 {
-    const screen_run *s = b->s;
-    const screen_workspace *w = s->w;
-    float *limits = b->c->limit[2] + 4 * child;
-    int32_t integers[4];
-    integer_limits(s, limits, integers);
-    size_t hits =
-        s->run.ops->screen_quads(b->m->panel[2] + child * w->chunks[2] * PANEL_CHUNK, b->norms[1 + child], w->quads[2],
-                                 w->norms[2], w->chunks[2], cells, bases, count, integers, b->m->finer_hits);
-    for (size_t n = 0; n < hits; n++) {
-        const screen_hit *hit = &b->m->finer_hits[n];
-        size_t gallery = 16 * gallery_cell(s, hit->cell / 4) + 4 * (hit->cell % 4);
-        b->c->visiting = hit->cell / 4;
-        for (uint32_t left = hit->below; left != 0; left &= left - 1) {
-            size_t bit = (size_t)__builtin_ctz(left), i = bit / 4, j = bit % 4;
-            if (hit->sums[bit] > integers[i])
-                continue;
-            float limit = limits[i];
-            pass(s, b->c, 4 * child + i, gallery + j);
-            if (limits[i] != limit)
-                integers[i] = integer_limit(s, limits[i], MOST_INTEGER);
-        }
-    }
-    b->c->limit[1][child] = largest_of_4(limits);
+    cell_search *c = b->c;
+    float least = least_distance(b->s, base), sums[16];
+    size_t row = 4 * gallery_cell(b->s, cell / 4) + cell % 4;
+    if (least > c->limit[1][child] || !children_within(c, SCREENED, child, row, least, sums))
+        return;
+    c->visiting = cell / 4;
+    open_pair(c, SCREENED, child, row, exact_sum(c->run, 1, 4 * c->cell + child, row));
+}
+
+/* Asks for what open_screened reads of a gallery row of level 1: its children. */
+static inline __attribute__((always_inline)) void prefetch_children(const block_search *b, uint32_t cell)
+{
+    const panda_level *level = &b->s->run.p->level[SCREENED];
+    size_t row = 4 * (4 * gallery_cell(b->s, cell / 4) + cell % 4);
+    const char *begin = row_of(level->rows.data, level->rows.dtype, row, level->channels),
+               *end = row_of(level->rows.data, level->rows.dtype, row + 4, level->channels);
+    for (; begin < end; begin += 64)
+        __builtin_prefetch(begin);
+    __builtin_prefetch(end - 1);
 }
 
 /* Opens, for one child of the query cell, its `count` open pairs, the more promising ones first: the sooner the
  * limit falls, the less there is to open. */
 static void open_in_parts(const block_search *b, size_t child, size_t count)
 {
-    uint32_t *cells = b->m->open_cells, batch_cells[BATCH];
-    int32_t *bases = b->m->open_bases, batch_bases[BATCH];
+    uint32_t *cells = b->m->open_cells;
+    int32_t *bases = b->m->open_bases;
     const float *limit = &b->c->limit[1][child];
     int32_t nearest = count ? bases[b->s->run.ops->least_of(bases, count)] : 0;
     for (int part = PARTS; part >= 0 && count > 0; part--) {
@@ -145,35 +144,30 @@ static void open_in_parts(const block_search *b, size_t child, size_t count)
         if (farthest < nearest)
             return;
         int32_t ceiling = part == PARTS ? nearest : nearest + (int32_t)(((int64_t)farthest - nearest) >> part);
-        size_t left = 0, size = 0;
+        size_t left = 0;
         for (size_t n = 0; n < count; n++) {
             if (bases[n] > ceiling) {
                 cells[left] = cells[n];
                 bases[left++] = bases[n];
-                continue;
-            }
-            batch_cells[size] = cells[n];
-            batch_bases[size++] = bases[n];
-            if (size == BATCH) {
-                screen_finer(b, child, batch_cells, batch_bases, size);
-                size = 0;
-            }
+            } else
+                open_screened(b, child, cells[n], bases[n]);
         }
-        screen_finer(b, child, batch_cells, batch_bases, size);
         count = left;
     }
 }
 
+/* Opens the pairs of level 1 that passed its screen. */
 static void open_hits(const block_search *b, size_t hits)
 {
     cell_search *c = b->c;
-    if (b->s->w->screened > 2)
+    if (b->s->run.p->level_count > SCREENED)
         for (size_t i = 0; i < 4; i++) {
             size_t count = 0;
             for (size_t n = 0; n < hits; n++)
                 for (uint32_t left = b->m->hits[n].below >> 4 * i & 15; left != 0; left &= left - 1) {
                     size_t j = (size_t)__builtin_ctz(left);
                     b->m->open_cells[count] = 4 * b->m->hits[n].cell + (uint32_t)j;
+                    prefetch_children(b, b->m->open_cells[count]);
                     b->m->open_bases[count++] = b->m->hits[n].sums[4 * i + j];
                 }
             open_in_parts(b, i, count);
@@ -204,7 +198,7 @@ static size_t screen_cells(const block_search *b, const uint32_t *columns, size_
         cells[k] = cell_of(b, columns[k]);
     }
     integer_limits(b->s, b->c->limit[1], limits);
-    return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms[0], w->quads[1], w->norms[1], w->chunks[1],
+    return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms, w->quads[1], w->norms[1], w->chunks[1],
                                                  cells, bases, count, limits, b->m->hits + pending);
 }
 
@@ -285,10 +279,7 @@ static void search_cell(block_search *b, const cell_search *left)
         search_leaves(b);
         return;
     }
-    quantise_query(s, m, 1, rows_below(&s->run, 1, c->cell, 0), 4, m->panel[1], b->norms[0]);
-    for (size_t child = 0; child < 4 && s->w->screened > 2; child++)
-        quantise_query(s, m, 2, rows_below(&s->run, 2, c->cell, 4 * child), 4,
-                       m->panel[2] + child * s->w->chunks[2] * PANEL_CHUNK, b->norms[1 + child]);
+    quantise_query(s, m, 1, rows_below(&s->run, 1, c->cell, 0), 4, m->panel[1], b->norms);
     int32_t nearest = b->row[batch[0]], above = -INT32_MAX;
     open_hits(b, screen_cells(b, batch, size, 0));
     int32_t limit = limit_of_level_0(s, c);

@@ -15,12 +15,10 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
     const size_t bytes[] = {
         w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
         w->chunks[1] * PANEL_CHUNK * sizeof(int16_t),
-        w->chunks[2] * PANEL_CHUNK * sizeof(int16_t) * 4,
         most_chunks * QUAD_CHUNK * sizeof(int16_t),
         QUAD * w->capacity * sizeof(int32_t),
         (w->capacity + 16) * sizeof(uint32_t),
         (MOST_HITS + BATCH) * sizeof(screen_hit),
-        BATCH * sizeof(screen_hit),
         4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
         4 * (MOST_HITS + BATCH) * sizeof(int32_t),
         w->capacity / QUAD * sizeof(uint32_t),
@@ -36,18 +34,17 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
     }
     *size = at;
     return (worker_memory){
-        .panel = {(int16_t *)part[0], (int16_t *)part[1], (int16_t *)part[2]},
-        .quad = (int16_t *)part[3],
-        .rows = (int32_t *)part[4],
-        .columns = (uint32_t *)part[5],
-        .hits = (screen_hit *)part[6],
-        .finer_hits = (screen_hit *)part[7],
-        .open_cells = (uint32_t *)part[8],
-        .open_bases = (int32_t *)part[9],
-        .reached = (uint32_t *)part[10],
-        .outside = (int32_t *)part[11],
-        .distances = (int32_t *)part[12],
-        .between = (uint32_t *)part[13],
+        .panel = {(int16_t *)part[0], (int16_t *)part[1]},
+        .quad = (int16_t *)part[2],
+        .rows = (int32_t *)part[3],
+        .columns = (uint32_t *)part[4],
+        .hits = (screen_hit *)part[5],
+        .open_cells = (uint32_t *)part[6],
+        .open_bases = (int32_t *)part[7],
+        .reached = (uint32_t *)part[8],
+        .outside = (int32_t *)part[9],
+        .distances = (int32_t *)part[10],
+        .between = (uint32_t *)part[11],
     };
 }
 

@@ -5,7 +5,7 @@
 #include "search/cell_search.h"
 
 enum {
-    SCREENED = 3,   /* levels that are screened, at most */
+    SCREENED = 2,   /* levels that are screened, at most */
     TASK_CELLS = 8, /* coarse query cells of a task: whole quads */
     BATCH = 64,     /* gallery cells screened between two looks at the limit */
     MOST_HITS = 192 /* hits gathered before they are opened, so that the most promising can go first */
@@ -29,8 +29,7 @@ struct screen_workspace {
 
 /* One worker's memory. */
 typedef struct {
-    int16_t
-        *panel[SCREENED]; /* of a coarse query quad; of a query cell's children; of its four times four grandchildren */
+    int16_t *panel[SCREENED]; /* of a coarse query quad; of a query cell's children */
     int16_t *quad;
     int32_t *rows;      /* (4, columns): distances at level 0, to the padded cells of the block or to those reached */
     uint32_t *columns;  /* of the distances at level 0, those selected */
@@ -38,7 +37,7 @@ typedef struct {
     uint32_t *between;  /* of these, those of one round */
     uint32_t *reached;  /* windowed search: which quads of the block the columns of `rows` are of (reach.c) */
     int32_t *outside;   /* (4, padded cells of an image): -1 where a reached cell is not in a query cell's window */
-    screen_hit *hits, *finer_hits;
+    screen_hit *hits;
     uint32_t *open_cells; /* pairs of one query child that passed level 1 */
     int32_t *open_bases;
 } worker_memory;

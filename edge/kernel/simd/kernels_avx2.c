@@ -141,17 +141,27 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
     return _mm_cvtss_f32(sum4_f32x8(norm, norm, norm, norm));
 }
 
-TARGET static uint32_t l2_quad_below_avx2(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                          float out[16])
+INLINE uint32_t quad_below_any(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                               float out[16], panda_dtype dtype)
 {
     uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
+    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
     for (int i = 0; i < 4; i++) {
         __m128 sum = _mm_add_ps(_mm_loadu_ps(out + 4 * i), _mm_set1_ps(bound));
         _mm_storeu_ps(out + 4 * i, sum);
         below |= (uint32_t)_mm_movemask_ps(_mm_cmp_ps(sum, _mm_set1_ps(limits[i]), _CMP_LE_OQ)) << (4 * i);
     }
     return below;
+}
+
+TARGET static uint32_t l2_quad_below_avx2(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
+                                          float out[16])
+{
+    if (b.dtype == PANDA_U8)
+        return quad_below_any(a, b, d, bound, limits, out, PANDA_U8);
+    if (b.dtype == PANDA_F16)
+        return quad_below_any(a, b, d, bound, limits, out, PANDA_F16);
+    return quad_below_any(a, b, d, bound, limits, out, PANDA_F32);
 }
 
 INLINE __m128i sum_lanes_i32x8(__m256i a)

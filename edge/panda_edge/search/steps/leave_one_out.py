@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,7 +77,15 @@ class LeaveOneOutDistances:
 
     def least(self, frames: np.ndarray | None) -> float:
         """The least that is subtracted from any distance to one of these stored frames; of all where None."""
-        return self.share * float((self.values if frames is None else self.values[frames]).min())
+        return self.share * float((self._least if frames is None else self._least[frames]).min())
+
+    @cached_property
+    def _least(self) -> np.ndarray:
+        """Of each stored frame, float16 (N,). Halves of at least 0 are in the order of their bits, which numpy compares
+        many times faster."""
+        bits = self.values.view(np.uint16).reshape(len(self.values), -1).min(axis=1)
+        least: np.ndarray = bits.view(np.float16)
+        return least
 
     def subtracted(self, distances: np.ndarray, matches: np.ndarray) -> np.ndarray:
         """L2 distances less the share of their matches' own, not below 0: float32 of their shape.
