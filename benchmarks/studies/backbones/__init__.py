@@ -1,0 +1,1 @@
+"""What other networks buy, in accuracy, milliseconds and megabytes."""
