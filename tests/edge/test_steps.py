@@ -23,7 +23,7 @@ from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import MANIFEST_NAME, read_manifest
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.inspect.info import describe, describe_in_words
-from panda_edge.search.steps import STEPS
+from panda_edge.search.steps import STEPS, written
 
 Edit = Callable[..., None]
 CONTEXT = {"step": "context", "factor": 1.0, "floor": 1.0, "above": 1.0, "share": 0.5}
@@ -38,7 +38,7 @@ def test_a_manifest_gives_back_what_it_was_given(exact_bundle: Path) -> None:
     assert [step["step"] for step in manifest.segmentation.steps] == [*STEPS]
     for step in manifest.segmentation.steps:
         name = step["step"]
-        assert {"step": name, **steps_of(exact_bundle)[name].plain()} == step
+        assert {"step": name, **written(steps_of(exact_bundle)[name])} == step
     assert read_recipes(manifest, "m") == default_recipes(Exact, tiled=False)
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from panda_edge.bundle.fields import choice, number, optional, rows, table, text, whole
+from panda_edge.bundle.fields import choice, optional, rows, table, text, whole
 from panda_edge.bundle.folder import Bundle
+from panda_edge.bundle.manifest import read_quality
 from panda_edge.bundle.sealed_json import parsed, read_text
 from panda_edge.images.quality import QualityRange
 
@@ -79,14 +80,6 @@ class Added:
         return dataclasses.replace(self, pictures=left)
 
 
-_quality = table(
-    QualityRange,
-    images=whole(),
-    brightness_low=number(0, 255),
-    contrast_low=number(0, 255),
-    burnt_out_high=number(0, 1),
-    detail_low=number(0, 1e6),
-)
 _read = table(
     Added,
     pictures=rows(
@@ -95,11 +88,11 @@ _read = table(
             name=text(),
             extension=whole(),
             kind=choice("bank", "held-out"),
-            quality=optional(_quality),
+            quality=optional(read_quality),
         )
     ),
     looks=whole(0),
-    fitted=optional(_quality),
+    fitted=optional(read_quality),
 )
 
 

@@ -194,6 +194,14 @@ _PREPROCESSING = table(
     ),
     white=optional(whole(LEAST_WHITE, MOST_WHITE)),
 )
+read_quality = table(
+    QualityRange,
+    images=whole(),
+    brightness_low=number(0, 255),
+    contrast_low=number(0, 255),
+    burnt_out_high=number(0, 1),
+    detail_low=number(0, 1e6),
+)
 _DETECTION = table(
     Detection,
     bank=choice("exact", "kmeans", "hnsw"),
@@ -248,16 +256,7 @@ _MANIFEST = table(
     evaluation=optional(any_table()),
     files=by_name(_FILE_NAME, "a file name inside the bundle", _FILE),
     created_with=text(),
-    normal_pictures=optional(
-        table(
-            QualityRange,
-            images=whole(),
-            brightness_low=number(0, 255),
-            contrast_low=number(0, 255),
-            burnt_out_high=number(0, 1),
-            detail_low=number(0, 1e6),
-        )
-    ),
+    normal_pictures=optional(read_quality),
     roi=optional(table(RoiEntry, file=choice(MASK_FILE, POLYGONS_FILE), inside=number(0, 1))),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,8 @@ def checked_steps(manifest: Manifest, where: str) -> list[Step]:
 
 def written(step: Step) -> dict[str, Any]:
     """A step as the manifest lists it."""
-    return {"step": step.name, **step.plain()}
+    parameters = dataclasses.asdict(step)  # type: ignore[call-overload]
+    return {"step": step.name, **{k: [*v] if isinstance(v, tuple) else v for k, v in parameters.items()}}
 
 
 def open_steps(bundle: Bundle, options: SearchOptions) -> Callable[[Found, Query], np.ndarray]:

@@ -38,9 +38,6 @@ class BorderGain:
             raise BundleError(f"{where}: gains has {len(found.gains)} numbers; expected at most {_MOST_GAINS}")
         return found
 
-    def plain(self) -> dict[str, Any]:
-        return {"gains": list(self.gains)}
-
     def check(self, manifest: Manifest, where: str) -> None:
         needs_exact(manifest, where)
         if manifest.preprocessing.tiles is not None:

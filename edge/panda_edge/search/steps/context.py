@@ -50,9 +50,6 @@ class Context:
         fields = {"factor": number(0, 1e6), "floor": number(0, 1e12), "above": number(0, 1e12), "share": number(0, 1)}
         return table(cls, **fields)(plain, where)
 
-    def plain(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
     def check(self, manifest: Manifest, where: str) -> None:
         needs_exact(manifest, where)
 

@@ -8,7 +8,6 @@ the same reason.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,9 +36,6 @@ class LeaveOneOut:
     @classmethod
     def read(cls, plain: Any, where: str) -> LeaveOneOut:
         return table(cls, share=number(0, 1))(plain, where)
-
-    def plain(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
     def check(self, manifest: Manifest, where: str) -> None:
         needs_exact(manifest, where)

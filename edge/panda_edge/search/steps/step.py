@@ -35,9 +35,6 @@ class Step(Protocol):
     def read(cls, plain: Any, where: str) -> Step:
         """From a manifest's object; each parameter's range is checked. Raises BundleError."""
 
-    def plain(self) -> dict[str, Any]:
-        """The parameters as JSON has them, without the name."""
-
     def check(self, manifest: Manifest, where: str) -> None:
         """Raise BundleError where a bundle like this cannot have the step."""
 
