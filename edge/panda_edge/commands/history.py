@@ -28,11 +28,15 @@ def history(
         Verdict | None, typer.Option(help="Only frames with this verdict.", case_sensitive=False)
     ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="From then on: 2026-01-31, or 2026-01-31T14:00; local time.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Only frames from this time on: 2026-01-31, or 2026-01-31T14:00; local time."
+        ),
     ] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before then.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only frames before this time.")] = None,
     decisions: Annotated[
-        bool, typer.Option("--decisions", help="What visitors of the page decided instead: who, when, before, after.")
+        bool,
+        typer.Option("--decisions", help="Print what visitors of the page decided instead: who, when, before, after."),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -19,8 +19,8 @@ Inputs = Annotated[
     typer.Argument(metavar="INPUT...", help="Image files, folders, globs, or - for a list on stdin."),
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search; every processor by default.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
-Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="The same results as CSV, whole at the end.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
+Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the same results as CSV, at the end.")]
 Roi = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Look only here: a mask (white inside), or polygons in a .json file."),
@@ -32,7 +32,7 @@ RequireSignature = Annotated[
     str | None,
     typer.Option(
         metavar="PUB",
-        help="Use the bundle only if this key has signed it: its line, or a file with it, and with the least version.",
+        help="Use the bundle only if this public key has signed it. PUB is the key itself, or a file with it.",
     ),
 ]
 Fpr = Annotated[

@@ -15,9 +15,11 @@ from panda_train.commands.options import Data, Json, Normal
 def check(
     data: Data,
     normal: Normal = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="A page with the pictures, too.")] = None,
-    fpr: Annotated[float, typer.Option(min=1e-6, max=0.5, help="False-alarm rate to be promised.")] = DEFAULT_FPR,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there is a problem.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the pictures, too.")] = None,
+    fpr: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="False-alarm rate that the bundle is to promise.")
+    ] = DEFAULT_FPR,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there is a problem.")] = False,
     json: Json = False,
 ) -> None:
     """Look at a data set before `fit`: files, copies, masks, and normal pictures unlike the others."""

@@ -20,10 +20,13 @@ def evaluate(
     fpr: Fpr = DEFAULT_FPR,
     native: Annotated[
         bool | None,
-        typer.Option(help="Pixel figures at the images' own size, too. Default: where they are much larger."),
+        typer.Option(
+            help="Compute pixel figures at the images' own size, too. If not given: where they are much larger than "
+            "the input."
+        ),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Every test picture's score and verdict as CSV.")
+        Path | None, typer.Option(metavar="FILE", help="Write every test picture's score and verdict as CSV.")
     ] = None,
     json: Json = False,
 ) -> None:

@@ -28,13 +28,13 @@ class MainOptions:
         ),
     ] = "exact"
     max_bank_mb: Annotated[
-        float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; says what it chose.")
+        float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; fit says what it kept.")
     ] = None
     score: Annotated[
         str | None,
         typer.Option(
-            help="Image score that decides: local (map over what normal maps have there), max, top1 (mean of the "
-            "highest 1 %), embedding or combined. If not given: local, or top1 of tiles."
+            help="Image score that decides: local (heat map, compared at each place with normal ones), max (of the "
+            "heat map), top1 (mean of its highest 1 %), embedding or combined. If not given: local, or top1 of tiles."
         ),
     ] = None
     method: Annotated[
@@ -52,12 +52,16 @@ class MainOptions:
         str | None,
         typer.Option(
             metavar="N|HxW",
-            help="Pixels a side of the model's input, or height x width; multiples of 32. 224 if not given, or of long "
-            "pictures as many pixels in their shape.",
+            help="Size of the model's input in pixels: one side, or height x width; multiples of 32. If not given: "
+            "224 x 224, or as many pixels in the shape of long pictures.",
         ),
     ] = None
     resize: Annotated[
-        str, typer.Option(help="squash both sides; crop the centre as the paper does; or fit: keep the aspect and pad.")
+        str,
+        typer.Option(
+            help="How pictures are brought to the input's shape: squash; crop the centre, as the paper does; or fit "
+            "in and pad."
+        ),
     ] = "squash"
 
 
@@ -67,14 +71,18 @@ class PictureOptions:
 
     panel: ClassVar[str | None] = "Data"
     hold_out: Annotated[
-        int | None, typer.Option(min=0, help="Normal images kept for calibration; chosen by their number if not given.")
+        int | None,
+        typer.Option(
+            min=0, help="Keep so many normal images for calibration; if not given, as many as suits their number."
+        ),
     ] = None
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0
     tiles: Annotated[
         str | None,
         typer.Option(
             metavar="auto|RxC|none",
-            help="Cut pictures into tiles of the input's size: as many as --scale needs, rows x columns, or none.",
+            help="Cut pictures into tiles of the input's size: as many as --scale needs (auto), rows x columns, or "
+            "none.",
         ),
     ] = None
     roi: Annotated[
@@ -86,10 +94,14 @@ class PictureOptions:
     ] = None
     overlap: Annotated[
         float | None,
-        typer.Option(help="Share of a tile's side that neighbours share at least; 0.25, or 0.0625 of ROWSxCOLUMNS."),
+        typer.Option(
+            help="Least overlap of neighbouring tiles, as a share of their side. If not given: 0.25, or 0.0625 of "
+            "--tiles RxC."
+        ),
     ] = None
     scale: Annotated[
-        float | None, typer.Option(help="Tiles: frame pixels a picture pixel; 1 keeps the picture's own.")
+        float | None,
+        typer.Option(help="With --tiles: scale pictures by this factor before they are cut; 1 keeps their size."),
     ] = None
 
 
@@ -98,13 +110,20 @@ class BankOptions:
     """What is kept of the normal images."""
 
     panel: ClassVar[str | None] = "Bank"
-    ms: Annotated[float, typer.Option(help="--bank auto: most milliseconds a picture may take here.")] = 30.0
-    means: Annotated[int, typer.Option(min=1, help="Centres of a k-means bank, or of each level.")] = 50
-    vectors: Annotated[int, typer.Option(min=1, help="Descriptors of a coreset or joint-hnsw bank.")] = 5000
+    ms: Annotated[
+        float, typer.Option(help="With --bank auto: most milliseconds that a picture may take on this machine.")
+    ] = 30.0
+    means: Annotated[
+        int,
+        typer.Option(min=1, help="With --bank kmeans, kmeans-levels: number of centres, or of centres of each level."),
+    ] = 50
+    vectors: Annotated[int, typer.Option(min=1, help="With --bank coreset, joint-hnsw: number of descriptors.")] = 5000
     neighbors: Annotated[
         str | None,
         typer.Option(
-            metavar="K|all", help="exact, hnsw: similar images that segmentation searches; 50, or 20 of tiles."
+            metavar="K|all",
+            help="With --bank exact, hnsw: search so many most similar images for the heat map. If not given: 50, or "
+            "20 of tiles.",
         ),
     ] = None
     embeddings: Annotated[
@@ -113,41 +132,50 @@ class BankOptions:
     compare: Annotated[
         str,
         typer.Option(
-            help="Normal tiles that a tile is compared with: the most similar anywhere, near, of the same place, "
-            "or auto."
+            help="Which normal tiles a tile is compared with: the most similar ones anywhere, near (its place), place "
+            "(the same place only), or auto."
         ),
     ] = "auto"
     dtype: Annotated[
         str,
-        typer.Option(help="Of the stored features: float16, float32, or uint8 with a scale a cell (a third smaller)."),
+        typer.Option(
+            help="Type of the stored features: float16, float32, or uint8 with a scale a cell (a third smaller than "
+            "float16)."
+        ),
     ] = "float16"
     window: Annotated[
         int | None,
         typer.Option(
             metavar="R",
-            help="Parts that lie alike: search only within so many stride-16 cells of the same place; everywhere "
-            "if not.",
+            help="For parts that always lie alike: search only within so many stride-16 cells (16 pixels of the input) "
+            "around the same place; everywhere if not given.",
         ),
     ] = None
     plain: Annotated[
-        bool, typer.Option("--plain", help="Heat maps as in the paper (SPADE), without corrections of distances.")
+        bool, typer.Option("--plain", help="Make heat maps as in the paper (SPADE), without corrections of distances.")
     ] = False
     average: Annotated[
         int | None,
         typer.Option(
-            help="Cells a side that descriptors are averaged over; 3 for gaussian, coreset and tiles; else 1."
+            help="Average descriptors over a square of so many cells a side. If not given: 3 for gaussian, coreset "
+            "and tiles, else 1."
         ),
     ] = None
-    standardise: Annotated[bool, typer.Option("--standardise", help="Divide each channel by its spread.")] = False
+    standardise: Annotated[
+        bool,
+        typer.Option("--standardise", help="Divide each feature channel by its standard deviation over normal images."),
+    ] = False
     level_weights: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Weights of the levels, coarse first; 1,1,1, or 1,1,0 of tiles.")
+        str | None,
+        typer.Option(
+            metavar="A,B,C", help="Weights of the feature levels, coarse first. If not given: 1,1,1, or 1,1,0 of tiles."
+        ),
     ] = None
     augment: Annotated[
         str,
         typer.Option(
-            help="Turned copies of the normal pictures in the bank: none, rotate (12 angles), flip (4), or auto: "
-            "rotate where left-out pictures are then found better, of 2 to 32 pictures. For parts that lie at any "
-            "angle."
+            help="Add turned copies of the normal pictures to the bank, for parts that lie at any angle: none, rotate "
+            "(12 angles), flip (4), or auto (rotate, if it helps, of 2 to 32 pictures)."
         ),
     ] = "none"
     extendable: Annotated[
@@ -163,19 +191,26 @@ class DecisionOptions:
     """How a picture is decided on."""
 
     panel: ClassVar[str | None] = "Decision"
-    knn: Annotated[int | None, typer.Option(min=1, help="Neighbours the image score averages; 2 (1 over means).")] = (
-        None
-    )
+    knn: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Average the distances to so many nearest normal images in the embedding score. If not given: 2, or "
+            "1 of k-means.",
+        ),
+    ] = None
     distance: Annotated[
         str,
         typer.Option(
-            help="Of the image score: knn, or centre: distance to the normal images' centre; panda-oe: knn or none."
+            help="Distance of the embedding score: knn (to the nearest normal images), or centre (to their mean); "
+            "for panda-oe knn or none."
         ),
     ] = "knn"
     embedding: Annotated[
         str | None,
         typer.Option(
-            help="raw, unit (divided by its norm), whitened, or rooted (whitened roots); raw for dn2, else unit."
+            help="Form of the embedding: raw, unit (divided by its norm), whitened, or rooted (square roots, then "
+            "whitened). If not given: raw for dn2, else unit."
         ),
     ] = None
 
@@ -185,7 +220,9 @@ class MachineOptions:
     """What the bundle and the command are made for."""
 
     panel: ClassVar[str | None] = "Output and machine"
-    precision: Annotated[str, typer.Option(help="float32, or int8 where that is faster on this machine.")] = "float32"
+    precision: Annotated[
+        str, typer.Option(help="Number type of the network: float32, or int8 where that is faster on this machine.")
+    ] = "float32"
     weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None
     outputs: Annotated[
         str | None,
@@ -193,8 +230,7 @@ class MachineOptions:
             metavar="A,B",
             help="Feature maps to take: strides of timm:NAME (4,8,16), block numbers of a vision transformer (the "
             "last), or outputs of FILE.onnx by name (all).",
-            show_default=False,
         ),
     ] = None
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto"
-    json: Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")] = False
+    device: Annotated[str, typer.Option(help="Where networks run: cpu, cuda or auto.")] = "auto"
+    json: Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")] = False

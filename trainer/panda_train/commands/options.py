@@ -10,10 +10,10 @@ import typer
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable results on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on stdout.")]
 Normal = Annotated[str | None, typer.Option(metavar="CLASS", help="The normal class, where DATA has class folders.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of model and search.")]
-Fpr = Annotated[float, typer.Option(help="False-alarm rate of the decision that is judged.")]
+Fpr = Annotated[float, typer.Option(help="False-alarm rate at which pictures are decided on.")]
 
 SmallestDefect = Annotated[
     float | None,

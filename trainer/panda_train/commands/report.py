@@ -15,7 +15,7 @@ from panda_train.commands.options import BundlePath, Data, Fpr, Normal, Threads
 def report(
     bundle: BundlePath,
     data: Data,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for report.html.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write report.html in.")],
     normal: Normal = None,
     fpr: Fpr = DEFAULT_FPR,
     threads: Threads = None,

@@ -12,13 +12,13 @@ from panda_edge.commands.console import print_line
 
 def sample(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.")],
-    texture: Annotated[str, typer.Option(help="brick, grass, gravel or all.")] = "all",
+    texture: Annotated[str, typer.Option(help="Material of the parts: brick, grass, gravel or all.")] = "all",
     size: Annotated[
         int, typer.Option(help="Pixels a side: 32 to 192, or 1024 to 4096 with defects of 6 to 60 pixels.")
     ] = 160,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of crops and defects.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of crops and defects.")] = 0,
     video: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its test pictures as a video, too: .mp4, .mkv or .avi.")
+        Path | None, typer.Option(metavar="FILE", help="Write its test pictures as a video, too: .mp4, .mkv or .avi.")
     ] = None,
 ) -> None:
     """Make a small data set with defects and masks from scikit-image's photographs; needs no network."""

@@ -12,7 +12,7 @@ from panda_train.commands.options import BundlePath, Json
 
 
 def keygen(
-    key: Annotated[Path, typer.Argument(metavar="K.key", help="The secret key, to be written.")],
+    key: Annotated[Path, typer.Argument(metavar="K.key", help="File to write the secret key to.")],
     json: Json = False,
 ) -> None:
     """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices. Needs the extra sign:
@@ -28,8 +28,8 @@ def keygen(
 
 def sign(
     bundle: BundlePath,
-    key: Annotated[Path, typer.Option(metavar="K.key", help="The secret key.")],
-    comment: Annotated[str, typer.Option(help="One line, signed with the rest.")] = "panda-edge bundle",
+    key: Annotated[Path, typer.Option(metavar="K.key", help="File of the secret key.")],
+    comment: Annotated[str, typer.Option(help="A line of your own, signed with the bundle.")] = "panda-edge bundle",
     version: Annotated[
         int | None,
         typer.Option(
