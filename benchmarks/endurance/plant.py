@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import subprocess
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -34,6 +32,7 @@ from benchmarks.endurance.plant_visitors import Visitors
 from benchmarks.endurance.watch import conditions, frames, gaussian
 from benchmarks.endurance.watch_soak import give_back_reserve, own_mb
 from benchmarks.lib.results_file import ResultsFile
+from benchmarks.lib.small_disk import small_disk
 from benchmarks.lib.subject import open_subject, say
 from panda_edge.detector import Detector, Result, load
 from panda_edge.images.reading import OpenedImage
@@ -362,14 +361,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
     plan = SHORT if parser.parse_args().short else DAY
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder]
-        if subprocess.run(mount, check=False, capture_output=True).returncode:
-            say("no tmpfs can be mounted here, which needs root; left out")
+    with small_disk(MEGABYTES) as disk, ExitStack() as stack:
+        if disk is None:
             return
-        stack.callback(subprocess.run, ["umount", folder], check=True)
         seconds = float(os.environ.get("PANDA_SOAK_SECONDS", "300"))
-        soak(plan, ResultsFile("endurance/results/plant"), seconds, Path(folder), stack)
+        soak(plan, ResultsFile("endurance/results/plant"), seconds, disk, stack)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,6 @@ benchmarks/endurance/results/watch.json.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +16,8 @@ from PIL import Image
 
 from benchmarks.endurance.watch import Endless, conditions, frames, gaussian
 from benchmarks.lib.results_file import ResultsFile
-from benchmarks.lib.subject import open_subject, say
+from benchmarks.lib.small_disk import small_disk
+from benchmarks.lib.subject import open_subject
 from panda_edge.detector import load
 from panda_edge.stream.frame import Notice
 from panda_edge.stream.frame_options import FrameOptions
@@ -34,16 +32,9 @@ MEGABYTES = 80
 
 
 def main() -> None:
-    if os.geteuid() != 0:
-        say("a disk that is full needs root, to mount a small one; left out")
-        return
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", folder]
-        if subprocess.run(mount, check=False, capture_output=True).returncode:
-            say("no tmpfs can be mounted here; left out")
-            return
-        stack.callback(subprocess.run, ["umount", folder], check=True)
-        run(Path(folder))
+    with small_disk(MEGABYTES) as disk:
+        if disk is not None:
+            run(disk)
 
 
 def run(disk: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from panda_edge.banks.centres import NO_CENTRES, Centres
-from panda_edge.banks.embeddings import EmbeddingKind
+from panda_edge.banks.embeddings import EmbeddingKind, image_embeddings
 from panda_edge.banks.query import Found, Query
 from panda_edge.bundle.folder import Bundle
 from panda_edge.bundle.manifest import Level, Manifest
@@ -116,6 +116,25 @@ def check_number(option: str, value: int) -> None:
     """Raise PandaError where a bank cannot keep so many."""
     if value < 1:
         raise PandaError(f"{option} {value}: expected 1 or more")
+
+
+@dataclass(frozen=True)
+class OfDescriptors:
+    """What kinds of bank have in common that store joint descriptors, wherever they were seen.
+
+    Attributes:
+        vectors: How many, 1 or more.
+    """
+
+    by_place: ClassVar[bool] = False
+    vectors: int = 5000
+
+    def __post_init__(self) -> None:
+        check_number("--vectors", self.vectors)
+
+    def embeddings(self, asked: str, images: int) -> EmbeddingKind:
+        """See `Bank`."""
+        return image_embeddings(asked, images)
 
 
 class Traits(NamedTuple):

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from panda_edge import kernel
-from panda_edge.banks.bank import Averaging, Building, Layout, Room, SearchOptions, Traits, check_number
-from panda_edge.banks.embeddings import EmbeddingKind, image_embeddings
+from panda_edge.banks.bank import Averaging, Building, Layout, OfDescriptors, Room, SearchOptions, Traits
 from panda_edge.banks.level_files import raster_order
 from panda_edge.banks.query import Found, Query
 from panda_edge.banks.samples import DescriptorSample
@@ -30,12 +29,8 @@ _BLOCK = 65_536  # rows turned at once
 
 
 @dataclass(frozen=True)
-class Coreset:
-    """A choice of descriptors that lies near to all others is kept.
-
-    Attributes:
-        vectors: How many.
-    """
+class Coreset(OfDescriptors):
+    """A choice of descriptors that lies near to all others is kept."""
 
     name: ClassVar[str] = "coreset"
     traits: ClassVar[Traits] = Traits(
@@ -45,15 +40,6 @@ class Coreset:
         takes_copies=True,
         extend_files=(CORESET_FILE,),
     )
-    by_place: ClassVar[bool] = False
-
-    vectors: int = 5000
-
-    def __post_init__(self) -> None:
-        check_number("--vectors", self.vectors)
-
-    def embeddings(self, asked: str, images: int) -> EmbeddingKind:
-        return image_embeddings(asked, images)
 
     def averaging(self, strides: Sequence[int], average: int) -> Averaging:
         # As PatchCore does it; the finest level is not part of the descriptor.

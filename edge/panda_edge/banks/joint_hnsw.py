@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from panda_edge.banks.bank import Averaging, Building, Layout, Room, SearchOptions, Traits, check_number
-from panda_edge.banks.embeddings import GRAPH_BYTES, EmbeddingKind, HnswBank, image_embeddings, write_hnsw
+from panda_edge.banks.bank import Averaging, Building, Layout, OfDescriptors, Room, SearchOptions, Traits
+from panda_edge.banks.embeddings import GRAPH_BYTES, HnswBank, write_hnsw
 from panda_edge.banks.level_files import averaged_cells, grid_of, joint_descriptors, unnest
 from panda_edge.banks.query import Found, Query
 from panda_edge.banks.samples import DescriptorWriter
@@ -22,24 +22,11 @@ _EF = 64
 
 
 @dataclass(frozen=True)
-class JointHnsw:
-    """A random choice of joint descriptors is kept.
-
-    Attributes:
-        vectors: How many.
-    """
+class JointHnsw(OfDescriptors):
+    """A random choice of joint descriptors is kept."""
 
     name: ClassVar[str] = "hnsw"
     traits: ClassVar[Traits] = Traits(dtypes=("float16", "float32"), keeps_dtype=False)
-    by_place: ClassVar[bool] = False
-
-    vectors: int = 5000
-
-    def __post_init__(self) -> None:
-        check_number("--vectors", self.vectors)
-
-    def embeddings(self, asked: str, images: int) -> EmbeddingKind:
-        return image_embeddings(asked, images)
 
     def averaging(self, strides: Sequence[int], average: int) -> Averaging:
         return Averaging(tuple(averaged_cells(average, stride) for stride in strides))

@@ -99,11 +99,6 @@ class Model:
             raise PandaError("the model's output is not finite; its weights are damaged, export the bundle again")
         return Features(embedding, tuple(levels), score)
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The graph's metadata_props."""
-        return dict(self._session.get_modelmeta().custom_metadata_map)
-
 
 def default_threads() -> int:
     """The processors this process may use, at most MAX_THREADS."""
