@@ -17,7 +17,7 @@ from benchmarks.studies.map_steps.figures import figures
 from benchmarks.studies.map_steps.searches import searched, true_masks
 from benchmarks.studies.map_steps.settings import SETTINGS, Setting, bundle_of, dataset_of
 from benchmarks.studies.map_steps.table import write_table
-from benchmarks.studies.map_steps.variants import Maps, Variant, grid
+from benchmarks.studies.map_steps.variants import MIDDLE, SHIPPED, Maps, grid
 from panda_edge.bundle.model import default_threads
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def measure(setting: Setting, data: Path, work: Path) -> None:
     for variant in todo:
         maps = Maps(found, views, variant, tiled)
         kept = work / f"statistics {setting.name} {variant.name}.npz"
-        row = figures(maps, found, views, masks, kept, intervals=variant == Variant())
+        row = figures(maps, found, views, masks, kept, in_full=variant in (MIDDLE, SHIPPED))
         rows.update(f"{setting.name}: {variant.name}", **row)
         say(f"{setting.name}: {variant.name} {row['image']['max@4']} {row.get('pixel')} {row.get('pro')}")
 

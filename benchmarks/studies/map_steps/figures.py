@@ -34,10 +34,10 @@ def figures(
     views: Sequence[View],
     masks: Sequence[np.ndarray] | None,
     kept: Path,
-    intervals: bool = False,
+    in_full: bool = False,
 ) -> dict[str, Any]:
-    """Image AUROC by each statistic, false alarms and finds at FPR, and, with masks, pixel AUROC and PRO. kept: file
-    for every picture's statistics."""
+    """Image AUROC by each statistic, and, with masks, pixel AUROC and PRO. in_full: false alarms and finds at FPR, and
+    intervals, too. kept: file for every picture's statistics."""
     numbers = [int(n) for n in np.unique(np.linspace(0, found.normal - 1, _CALIBRATED).astype(int))]
     drawn = [maps.blurred(number, DECISION_SIGMAS) for number in numbers]
     total = {sigma: sum(cell_means(one[sigma]) for one in drawn) for sigma in DECISION_SIGMAS}
@@ -53,28 +53,30 @@ def figures(
             one = PixelScores()
             one.add(maps[found.normal + i], masks[i])
             pixels.merge(one)
-            if intervals:
+            if in_full:
                 alone.append(one.coarsened())
     rules = {rule: (np.array([n[rule] for n in normal]), np.array([t[rule] for t in tested])) for rule in tested[0]}
     for name, parts in MIXES.items():
         if all(part in rules for part in parts):
             rules[name] = _mixed([rules[part] for part in parts])
     np.savez_compressed(kept, bad=found.anomalous, **{f"{r} {k}": v[k] for r, v in rules.items() for k in (0, 1)})
-    row: dict[str, Any] = {"image": {}, "false_alarms": {}, "found": {}}
+    parts_of_row = ("image", "false_alarms", "found", "image_interval") if in_full else ("image",)
+    row: dict[str, Any] = {part: {} for part in parts_of_row}
     bad = found.anomalous
     for rule, (calibration, scores) in rules.items():
         row["image"][rule] = _rounded(metrics.auroc(scores, bad))
+        if not in_full:
+            continue
         p_values = (1 + (calibration[None] >= scores[:, None]).sum(axis=1)) / (len(calibration) + 1)
         called = p_values <= max(FPR, 1 / (len(calibration) + 1)) + 1e-9
         row["false_alarms"][rule] = int(called[~bad].sum())
         row["found"][rule] = _rounded(called[bad].mean())
-        if intervals:
-            row.setdefault("image_interval", {})[rule] = _interval(scores, bad)
+        row["image_interval"][rule] = _interval(scores, bad)
     row["good"] = int((~bad).sum())
     row["most_false_alarms"] = int(stats.binom.ppf(0.975, row["good"], max(FPR, 1 / (len(normal) + 1))))
     if masks is not None:
         row |= {"pixel": _rounded(pixels.auroc()), "pro": _rounded(pixels.pro())}
-        if intervals:
+        if in_full:
             row["pixel_interval"] = {
                 key: [round(end, 4) for end in span] for key, span in pixel_intervals(alone, _RESAMPLES).items() if span
             }

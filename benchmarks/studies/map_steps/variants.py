@@ -41,6 +41,10 @@ class Variant:
         )
 
 
+MIDDLE, SHIPPED = Variant(), Variant(discount=0.35)
+"""What most variants are beside, and what `fit` does; of these every figure is kept."""
+
+
 def grid(tiled: bool = False) -> list[Variant]:
     """Every step on and off, with its constants' neighbours; then what the others are beside the middle. Tiles know no
     border gain."""
