@@ -226,7 +226,7 @@ def main() -> None:
     given = os.environ.get("PANDA_BUNDLE")
     for name, work, of in (("learn", learn, lambda: subject.bundle([])), ("swaps", swaps, lambda: gaussian(subject))):
         if name in wanted:
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
                 bundle = Path(folder) / "parts.panda"
                 shutil.copytree(Path(given) if given else of(), bundle)
                 work(rows, subject, bundle, Path(folder))

@@ -28,7 +28,7 @@ class Firefox:
             env={**os.environ, "HOME": str(profile), **size},
         )
         try:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while not port_file.exists():
                 assert time.monotonic() < end, "Firefox does not listen"
                 time.sleep(0.1)
@@ -64,7 +64,7 @@ class Firefox:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": given}))
         while True:
-            answer = json.loads(self._socket.recv(timeout=60))
+            answer = json.loads(self._socket.recv(timeout=240))
             if answer.get("id") == number:
                 assert answer["type"] == "success", answer
                 return dict(answer["result"])

@@ -147,7 +147,7 @@ def test_the_browser_does_it(line: Line, good: Path, scratch: Path, tmp_path: Pa
             holds("document.querySelector('#said').textContent.includes('labelled')")
             page.screenshot(path=str(shots / f"label-{key}.png"))
             page.keyboard.press("Escape")
-        holds("document.querySelector('#labelled').textContent.startsWith('1 normal, 1 defects')")
+        holds("document.querySelector('#labelled').textContent.startsWith('1 normal, 1 defect')")
         page.locator("#try").click()
         holds("document.querySelector('#job').textContent.startsWith('Trying')")
         page.screenshot(path=str(shots / "trying.png"), full_page=True)

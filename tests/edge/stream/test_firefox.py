@@ -36,7 +36,7 @@ def test_firefox_does_it(browser: Firefox, line: Line, good: Path, scratch: Path
     browser.value("document.querySelector('#anomalies button').click()")
     holds("document.querySelector('#shown').open && document.querySelector('#picture').naturalWidth > 0")
     browser.value("document.querySelector('#label-unsure').click()")
-    holds("document.querySelector('#labelled').textContent.startsWith('1 normal, 1 defects, 1 unsure')")
+    holds("document.querySelector('#labelled').textContent.startsWith('1 normal, 1 defect, 1 unsure')")
     browser.value("document.querySelector('#close').click()")
     browser.value("document.querySelector('#try').click()")
     holds("document.querySelector('#figures').textContent.includes('labelled defects found')")

@@ -82,7 +82,7 @@ export function know(state) {
   if (!better || now === shown) return;
   shown = now;
   const may = state.may_decide, { labels, job } = better;
-  byId("labelled").textContent = `${labels.normal} normal, ${labels.defect} defects, ${labels.unsure} unsure; ${labels.joined} in the bundle`;
+  byId("labelled").textContent = `${labels.normal} normal, ${labels.defect} ${labels.defect === 1 ? "defect" : "defects"}, ${labels.unsure} unsure; ${labels.joined} in the bundle`;
   const busy = Boolean(job && job.running);
   for (const id of ["try", "find", "export"]) byId(id).hidden = !may;
   byId("try").disabled = busy || !labels.normal; byId("find").disabled = busy || !labels.defect; byId("export").disabled = !labels.normal;
