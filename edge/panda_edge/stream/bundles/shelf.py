@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from panda_edge.bundle.manifest import read_manifest
+from panda_edge.bundle.manifest import MANIFEST_NAME, read_manifest
 from panda_edge.bundle.sealed_json import parsed, read_text
 from panda_edge.errors import BundleError, PandaError
 from panda_edge.stream.why import why
@@ -17,6 +17,9 @@ from panda_edge.whole_file import whole_file
 from panda_edge.whole_folder import remove_folder, swap
 
 SUFFIX = ".bundles"
+Stamp = tuple[int, int]
+"""What changes when a file or a folder's list of names does: its number and time."""
+
 _KEPT = re.compile(r"(\d{4,9})\.panda")
 
 
@@ -33,6 +36,8 @@ class Shelf:
         self._undone = self.folder / "undone.panda"
         self._keep = keep
         self._lock = RLock()
+        self._known: tuple[Stamp | None, str] = (None, "")
+        self._listed: tuple[Stamp | None, list[dict[str, Any]]] = (None, [])
         self._settle()
 
     @property
@@ -42,7 +47,11 @@ class Shelf:
 
     def identity(self) -> str:
         """Of the bundle that stands there now. Raises BundleError."""
-        return read_manifest(self.bundle).identity
+        with self._lock:
+            stamp = _stamp(self.bundle / MANIFEST_NAME)
+            if stamp is None or stamp != self._known[0]:  # browsers ask twice a second
+                self._known = stamp, read_manifest(self.bundle).identity
+            return self._known[1]
 
     def prepare(self) -> None:
         """Make the folder, and room for a next bundle in it. Raises PandaError."""
@@ -58,7 +67,10 @@ class Shelf:
     def kept(self) -> list[dict[str, Any]]:
         """What became of the bundles before, the last one first: `number`, and what `apply` was told."""
         with self._lock:
-            return [{"number": number, **self._facts(number)} for number in self._numbers()[::-1]]
+            stamp = _stamp(self.folder)
+            if stamp != self._listed[0]:
+                self._listed = stamp, [{"number": one, **self._facts(one)} for one in self._numbers()[::-1]]
+            return self._listed[1]
 
     def apply(self, identity: str, facts: dict[str, Any]) -> None:
         """Put the next bundle at work. identity: of the bundle that it was tried against. facts: kept with the bundle
@@ -136,3 +148,11 @@ def _identity(bundle: Path) -> str | None:
         return read_manifest(bundle).identity
     except BundleError:
         return None
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -31,7 +31,7 @@ from panda_edge.visualise.overlay import color_scale, overlay
 _HISTORY = 2000  # points of the chart
 _ANOMALIES, _ANOMALY_BYTES = 60, 96_000_000
 _NOTICES = 30
-_PART = 100  # frames of the history that are looked through at a time
+_PART, _LOOKED_THROUGH = 100, 5000  # frames of the history at a time, and in all for one answer
 _LIVE_SIDE, _SMALL_SIDE = 480, 160  # pixels
 _LATEST_SIDE = 2048  # pixels of a picture that is kept only to be drawn at _LIVE_SIDE
 _LIVE_PAUSE = 0.4  # seconds for which a drawn live picture serves everyone; the page asks for one every half second
@@ -154,7 +154,7 @@ class Board:
         PandaError."""
         found: list[dict[str, Any]] = []
         seen = 0
-        while len(found) < skip + most:
+        while len(found) < skip + most and seen < _LOOKED_THROUGH:
             part = self.frames(Wanted(source, saved=True), _PART, worst_first, seen)
             found += [one for one in part if one["picture"] and one["label"] is None]
             seen += len(part)
