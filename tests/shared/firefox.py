@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,20 @@ class Firefox:
             stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": str(profile), **size},
         )
+        self._open = ExitStack()
         try:
             end = time.monotonic() + 120
             while not port_file.exists():
                 assert time.monotonic() < end, "Firefox does not listen"
                 time.sleep(0.1)
             port = json.loads(port_file.read_text("utf-8"))["ws_port"]
-            self._socket = connect(f"ws://127.0.0.1:{port}/session", max_size=2**26)
+            self._socket = self._open.enter_context(connect(f"ws://127.0.0.1:{port}/session", max_size=2**26))
             self._numbers = itertools.count(1)
             self._ask("session.new", capabilities={})
             (tree, *_) = self._ask("browsingContext.getTree")["contexts"]
             self._page = tree["context"]
         except BaseException:
-            self._process.kill()
+            self._end()
             raise
 
     def open(self, address: str) -> None:
@@ -56,8 +58,11 @@ class Firefox:
         path.write_bytes(base64.b64decode(data))
 
     def close(self) -> None:
-        self._socket.close()
-        self._process.terminate()
+        self._end()
+
+    def _end(self) -> None:
+        self._open.close()
+        self._process.kill()
         self._process.wait(20)
 
     def _ask(self, method: str, **given: Any) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_line import Line
 from PIL import Image
 
+from page_line import Line
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream.frame import Frame, Picture
 from panda_edge.stream.sinks.open import SinkOptions

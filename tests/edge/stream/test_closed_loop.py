@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_line import Line, until
 
 from command_line import Run
+from page_line import Line, until
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
 from panda_edge.stream.bundles.request import opened_request

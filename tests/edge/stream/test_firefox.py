@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from firefox import Firefox
 from page_line import Line, until
 
