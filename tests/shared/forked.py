@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _HEAVY = ("hnswlib", "onnxruntime", "onnxscript", "scipy.ndimage", "scipy.stats", "sklearn.cluster", "sklearn.metrics",
@@ -57,7 +58,8 @@ def serve(path: str, owner: int) -> None:
 
     torch.set_num_threads(1)
     for name in _HEAVY:
-        importlib.import_module(name)
+        with suppress(ImportError):  # of an extra that is not here
+            importlib.import_module(name)
     panda_export.network.write_onnx = once(write_onnx, Path(path).parents[1])  # type: ignore[assignment]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
