@@ -56,7 +56,7 @@ fuzz: $(VENV)/.fuzz           ## a million inputs over what reads bundles, pictu
 kill: $(VENV)/.test           ## SIGKILL 200 times in each command that writes, two fits at one path too; resumable
 	$(BIN)/python -m benchmarks.endurance.killed
 
-wheels: $(VENV)/.delivery     ## source distribution, abi3 manylinux wheels for x86_64 and aarch64, into dist/
+wheels: $(VENV)/.delivery     ## source distribution, abi3 wheels for Linux, Windows and macOS, into dist/
 	$(BIN)/python -m delivery.wheels
 
 ARCH ?= x86_64
