@@ -40,7 +40,7 @@ class Image:
     options: tuple[str, ...] = ()
 
 
-CAMERA = ("--build-arg", "EXTRAS=video,mqtt,serve,sign,plc")
+CAMERA = ("--build-arg", "EXTRAS=video,hnsw,mqtt,serve,sign,plc")
 IMAGES = {
     "device": Image("device", "panda-edge", "panda-edge"),
     "camera": Image("device", "panda-edge:camera", "panda-edge", CAMERA),
