@@ -174,7 +174,7 @@ class _Wire(asyncio.Transport):
 def _page() -> tuple[asyncio.AbstractEventLoop, Any, Any]:
     board = Board(list, lambda: None, None)  # type: ignore[arg-type, return-value]
     board.notice(Notice("1", "sink", "\udcff", "\udcff\n", 0.0))
-    app = make_app(board, Decisions(board, lambda rate: None), lambda: "x 1\n", Tokens())
+    app = make_app(Decisions(board, lambda rate: None), lambda: "x 1\n", Tokens())
     config = uvicorn.Config(app, http="h11", ws="none", log_level="critical", access_log=False)
     config.load()
     loop = asyncio.new_event_loop()

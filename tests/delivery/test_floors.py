@@ -16,6 +16,7 @@ FLOORS = {
     "pillow": "13.0",
     "pillow-heif": "1.8.1",
     "av": "18.1",
+    "onnx": "1.21",
     "onnxruntime": "1.28.1",
     "hnswlib": "0.8",
     "starlette": "1.3.1",

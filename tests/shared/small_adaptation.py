@@ -31,7 +31,7 @@ def small_stages(split: int = 3) -> Stages:
 
 
 def small_resnet() -> Backbone:
-    return Backbone("small", small_stages(), "0" * 64)
+    return Backbone("small", small_stages(), "0" * 64, {})
 
 
 def weights(adapted: Adapted) -> torch.Tensor:

@@ -22,7 +22,7 @@ def small_backbone() -> Backbone:
         sizes = [(3, 8, 4), (8, 8, 2), (8, 12, 2)]
         stages = [nn.Sequential(nn.Conv2d(a, b, 5, stride, padding=2), nn.ReLU()) for a, b, stride in sizes]
         levels = {0: (4, 8), 1: (8, 8), 2: (16, 12)}
-        return Backbone("small", Stages(stages, nn.Linear(12, 10), levels, 1, (127.0,) * 3, (40.0,) * 3), "0" * 64)
+        return Backbone("small", Stages(stages, nn.Linear(12, 10), levels, 1, (127.0,) * 3, (40.0,) * 3), "0" * 64, {})
 
 
 def picture(number: int, random: np.random.Generator) -> np.ndarray:

@@ -79,7 +79,7 @@ def small_backbone() -> Backbone:
             mean=(127.0, 120.0, 110.0),
             std=(40.0, 41.0, 42.0),
         )
-        return Backbone("small", parts, weights_sha256="0" * 64)
+        return Backbone("small", parts, weights_sha256="0" * 64, facts={})
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import panda_edge
 from bank_choice import settings_for
 from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
-from panda_train.adapt.adaptation import AdaptOptions
 from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
@@ -24,9 +22,7 @@ SIDE = 128
 
 
 def options(**more: Any) -> FitOptions:
-    """Features as they are."""
-    raw = AdaptOptions(replace(AdaptOptions().config, embedding="raw"))
-    return FitOptions(adapt=raw, resolution=Resolution("64"), **more)
+    return FitOptions(resolution=Resolution("64"), **more)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.model import Model
 from panda_edge.errors import PandaError
 from panda_train import backbones
-from panda_train.adapt import AdaptOptions, config_of
 from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
@@ -55,8 +54,7 @@ def write_network(path: Path, opset: int = 18, strides: tuple[int, ...] = (4, 16
 
 def as_it_is(backbone: str, size: str) -> FitOptions:
     """What `panda-train fit --backbone … --input-size …` asks for."""
-    adapt = AdaptOptions(config_of("panda-early", embedding="raw"))
-    return FitOptions(backbone=backbone, resolution=Resolution(input_size=size), device="cpu", adapt=adapt)
+    return FitOptions(backbone=backbone, resolution=Resolution(input_size=size), device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -41,9 +41,8 @@ for first in ("panda_train.fitting", "panda_train.evaluation.metrics", "panda_tr
 
 def test_fit_then_evaluate(sample_data: Path, tmp_path: Path, commands: Path) -> None:
     out = tmp_path / "parts.panda"
-    manifest = panda_train.fit(
-        str(sample_data), str(out), bank="coreset", device="cpu"
-    )  # a gaussian one takes a minute
+    # A gaussian bank takes a minute.
+    manifest = panda_train.fit(str(sample_data), str(out), bank="coreset", device="cpu")
     assert manifest == read_manifest(out)
     assert manifest.segmentation.bank == "coreset"
     figures = panda_train.evaluate(out, sample_data, threads=2, fpr=0.3)
@@ -51,6 +50,18 @@ def test_fit_then_evaluate(sample_data: Path, tmp_path: Path, commands: Path) ->
     printed = json.loads(subprocess.run([*command, "--threads", "2"], capture_output=True, check=True).stdout)
     assert printed["image_auroc"] == pytest.approx(figures["image_auroc"], abs=1e-3)
     assert printed["normal_images"] == figures["normal_images"]
+
+
+def test_fit_writes_what_the_command_writes(sample_data: Path, tmp_path: Path, commands: Path) -> None:
+    panda_train.fit(sample_data, tmp_path / "ours.panda", bank="coreset", device="cpu")
+    asked = ["fit", sample_data, "--out", tmp_path / "theirs.panda", "--bank", "coreset", "--device", "cpu"]
+    subprocess.run([commands / "panda-train", *asked], capture_output=True, check=True)
+    made = [tmp_path / "ours.panda", tmp_path / "theirs.panda"]
+    ours, theirs = (
+        {file.relative_to(bundle): file.read_bytes() for file in bundle.rglob("*") if file.is_file()} for bundle in made
+    )
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
 
 
 def test_mistakes_are_ours(sample_data: Path, tmp_path: Path) -> None:

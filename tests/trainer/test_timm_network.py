@@ -13,7 +13,6 @@ from panda_edge.bundle.manifest import read_manifest
 from panda_edge.bundle.model import Model
 from panda_edge.errors import PandaError
 from panda_train import backbones
-from panda_train.adapt import AdaptOptions, config_of
 from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
 
@@ -38,13 +37,10 @@ def test_a_bundle_computes_timms_own_forward_pass(
 ) -> None:
     model, file = weights_of(name, tmp_path / "weights.safetensors")
     bundle = tmp_path / "x.panda"
-    adapt = AdaptOptions(config_of("panda-early", embedding="raw"))
     fit(
         sample_data,
         bundle,
-        FitOptions(
-            backbone=f"timm:{name}", weights=file, device="cpu", adapt=adapt, resolution=Resolution(input_size="160")
-        ),
+        FitOptions(backbone=f"timm:{name}", weights=file, device="cpu", resolution=Resolution(input_size="160")),
     )
     manifest = read_manifest(bundle)
     assert manifest.backbone["name"] == f"timm:{name}"

@@ -50,6 +50,7 @@ class FitOptions:
     held_out: normal images kept out of the bank to calibrate with. None: as many as `calibrate.split_normal` takes,
     or none where stored images can be scored as if they were new (an exact bank of features fitted to nothing).
     outputs: which feature maps become levels, of a backbone where that can be chosen; see `backbones.check`.
+    adapt: how features change. None: the method's defaults.
     adapt_from: the backbone's stage where adaptation begins; None: its own, or, for an adapted pyramid, one that
     reaches the coarsest level.
     """
@@ -71,7 +72,12 @@ class FitOptions:
     roi: Path | None = None
     extendable: bool = False
     augment: str = "none"
-    adapt: AdaptOptions = field(default_factory=AdaptOptions)
+    adapt: AdaptOptions | None = None
+
+    @property
+    def adaptation(self) -> AdaptOptions:
+        """`adapt`; where it is not given, the method's defaults, which are the command's."""
+        return self.adapt or AdaptOptions(adapt.config_of(self.method))
 
 
 def fit(data: Path, out: Path, options: FitOptions) -> Manifest | None:
@@ -108,11 +114,11 @@ def _checked(data: Path, out: Path, options: FitOptions) -> tuple[Dataset, Roi |
             f"--backbone {options.backbone} is used as it is: leave out --method and --embedding, or choose one of "
             f"{', '.join(backbones.names())}"
         )
-    options.adapt.check(options.method)
+    options.adaptation.check(options.method)
     roi = None if options.roi is None else _checked_roi(options.roi, options.rule)
     dataset = open_dataset(data, options.normal)
-    if options.adapt.exposure is not None:
-        open_dataset(options.adapt.exposure)
+    if options.adaptation.exposure is not None:
+        open_dataset(options.adaptation.exposure)
     preprocessing = preprocessing_of(options.resolution, dataset.train, quiet=True)
     if roi is not None:
         _check_on_first(replace(preprocessing, rois=Rois(roi)), dataset.train)
@@ -210,7 +216,7 @@ def _adapted(
         return backbone, {}
     from panda_train.adapt.adaptation import adapt_to
 
-    adapt_options = replace(options.adapt, knn=options.bank.knn or AdaptOptions.knn)
+    adapt_options = replace(options.adaptation, knn=options.bank.knn or AdaptOptions.knn)
     done = adapt_to(backbone.to(device), images, preprocessing, options.method, adapt_options, _state_file(out), group)
     if done.said:
         print(done.said, file=sys.stderr)
@@ -220,7 +226,7 @@ def _adapted(
 def _backbone(options: FitOptions, speaks: bool) -> Backbone:
     """Cut where adaptation begins, so that an adapted pyramid has an adapted level."""
     backbone = backbones.load(options.backbone, options.weights, options.adapt_from)
-    if options.method == "dn2" or options.adapt.pyramid != "adapted" or backbone.adapted_levels:
+    if options.method == "dn2" or options.adaptation.pyramid != "adapted" or backbone.adapted_levels:
         return backbone
     reaching = backbone.last_level
     if options.adapt_from is not None:
@@ -239,12 +245,12 @@ def _backbone(options: FitOptions, speaks: bool) -> Backbone:
 
 def _reads_parts(options: FitOptions) -> bool:
     """Whether the backbone's parts are needed, which only an adaptable one has."""
-    return _fits_scores(options) or options.adapt.config.embedding != "raw"
+    return _fits_scores(options) or options.adaptation.config.embedding != "raw"
 
 
 def _fits_scores(options: FitOptions) -> bool:
     """Whether more than the bank comes from the normal images: adapted weights, a whitening, or a centre."""
-    adapt_options = options.adapt
+    adapt_options = options.adaptation
     return options.method != "dn2" or adapt_options.config.embedding in adapt.RIDGES or adapt_options.distance != "knn"
 
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 COMMANDS_OF = {
     "panda-edge": ("info", "verify", "detect", "segment", "archive", "watch", "history", "extend", "bench"),
     "panda-train": (
-        "sample", "check", "choose", "fit", "evaluate", "report", "keygen", "sign", "fisher", "paper",
+        "sample", "check", "choose", "fit", "evaluate", "report", "backbones", "keygen", "sign", "fisher", "paper",
     ),
 }  # fmt: skip
 """The commands of both programs, so that each can name the other's; it need not be installed."""

@@ -42,7 +42,7 @@ class TestResume:
         state = tmp_path / "state.pt"
         adapt(backbone, normal, replace(FAST, steps=1), run=Run(state_file=state))
         network = small_resnet()
-        deeper = backbones.Backbone("small", small_stages(split=4), network.weights_sha256)
+        deeper = backbones.Backbone("small", small_stages(split=4), network.weights_sha256, {})
         with pytest.raises(PandaError, match="other settings"):
             adapt(
                 deeper, Source(store(deeper, frames, IMAGES), IMAGES), replace(FAST, steps=1), run=Run(state_file=state)

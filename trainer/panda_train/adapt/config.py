@@ -84,14 +84,18 @@ class AdaptConfig:
         return asdict(self)
 
 
-OWN_DEFAULTS: dict[str, dict[str, Any]] = {"panda-msc": {"batch": 64, "learning_rate": 1e-3, "clip": 0.0, "steps": 200}}
+OWN_DEFAULTS: dict[str, dict[str, Any]] = {
+    "dn2": {"embedding": "raw"},
+    "panda-msc": {"batch": 64, "learning_rate": 1e-3, "clip": 0.0, "steps": 200},
+}
 """Where a method's defaults are others than those of AdaptConfig, which are PANDA's."""
 
 
 def config_of(method: str, **given: Any) -> AdaptConfig:
-    """The method's defaults with the settings given; None is not given."""
+    """The defaults of dn2 or of one of METHODS, with the settings given. A setting that is None is not given."""
     chosen = {name: value for name, value in given.items() if value is not None}
-    return AdaptConfig(method, **{**OWN_DEFAULTS.get(method, {}), **chosen})
+    trained = method if method in METHODS else METHODS[0]  # dn2 trains nothing, and reads the embedding alone
+    return AdaptConfig(trained, **{**OWN_DEFAULTS.get(method, {}), **chosen})
 
 
 @dataclass(frozen=True)

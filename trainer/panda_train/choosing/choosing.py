@@ -13,6 +13,7 @@ from pathlib import Path
 from panda_edge import __version__
 from panda_edge.builder.copies import without_copies
 from panda_edge.errors import PandaError
+from panda_edge.printable import printable
 from panda_train import backbones
 from panda_train.choosing.candidates import Look, candidates, looks
 from panda_train.choosing.device_speed import slowness
@@ -73,7 +74,7 @@ def _within(of: Sequence[Look], model_ms: Callable[[Look], float], ms: float) ->
         try:
             share = model_ms(look) / ms
         except PandaError as error:  # a transformer takes multiples of its patches
-            print(f"{look.name} is left out: {error}", file=sys.stderr)
+            print(f"{look.name} is left out: {printable(str(error))}", file=sys.stderr)
             continue
         if share < 1:
             found.append(look)

@@ -129,15 +129,10 @@ def _settings(main: MainOptions, bank: BankOptions, decision: DecisionOptions) -
 def _adapt_options(
     method: str, embedding: str | None, distance: str, given: AdaptationOptions, seed: int
 ) -> AdaptOptions:
-    from panda_train.adapt import METHODS, AdaptOptions, config_of
+    from panda_train.adapt import AdaptOptions, config_of
 
     config = config_of(
-        method if method in METHODS else "panda-early",
-        epochs=given.epochs,
-        batch=given.batch,
-        embedding=embedding or ("raw" if method == "dn2" else "unit"),
-        seed=seed,
-        **given.settings(),
+        method, epochs=given.epochs, batch=given.batch, embedding=embedding, seed=seed, **given.settings()
     )
     return AdaptOptions(
         config, given.exposure, given.outliers, given.fisher_file, distance, given.pyramid, given.resume, given.curves
