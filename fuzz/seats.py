@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -204,7 +205,7 @@ def request(data: bytes) -> None:
         loop.run_until_complete(talk())
         if b"HTTP/1.1 500" in wire.said:
             raise Find(f"an answer of 500 to {data[:400]!r}")
-    wire, answer = _Wire(), _Answer(lambda: "x 1\n")
+    wire, answer = _Wire(), _Answer(lambda: "x 1\n", time.monotonic)
     answer.connection_made(wire)
     answer.data_received(data)
 
