@@ -46,10 +46,11 @@ def main() -> None:
                        "--fpr", "0.999", "--jsonl", "-", "--save", str(disk)]  # fmt: skip
             watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             peak = Peak(watch.pid)
-            out, said = watch.communicate()
+            out, err = watch.communicate()
+            said = err.decode().replace(f"{folder}/", "").splitlines()[-1:]
             rows.update(name, pictures=count, width=size[0], height=size[1], peak_mb=peak.mb, most_mb=MOST_MB,
-                        anomalous=out.count(b'"anomalous": true'), said=said.decode().splitlines()[-1:],
-                        exit_code=watch.returncode, **conditions(subject))  # fmt: skip
+                        anomalous=out.count(b'"anomalous": true'), said=said, exit_code=watch.returncode,
+                        **conditions(subject))  # fmt: skip
             print(name, rows.get(name), flush=True)
 
 
