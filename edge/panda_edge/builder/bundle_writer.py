@@ -18,7 +18,8 @@ from panda_edge.bundle.sealed_json import read_text
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.bundle.space import NO_ROOM
 from panda_edge.errors import BundleError, PandaError
-from panda_edge.system import FolderClaim, exchange, sync_to_disk
+from panda_edge.system import FolderClaim, sync_to_disk
+from panda_edge.whole_folder import swap
 
 SUFFIX = ".panda"
 _TIME_TO_LOCK = 5.0  # seconds: a younger staging folder may be one that is about to be locked
@@ -117,17 +118,10 @@ def _is_bundle(path: Path) -> bool:
 
 def _replace(staging: Path, out: Path) -> None:
     """Put the new folder in the old one's place, so that at every moment a whole bundle stands at `out`."""
-    if not _renamed(staging, out) and not exchange(staging, out):
-        # Where a system cannot exchange: the old one is moved, not deleted, until the new one stands.
-        old = out.with_name(f".{out.name}.{os.getpid()}.old")
-        os.rename(out, old)
-        try:
-            os.rename(staging, out)
-        except OSError:
-            os.rename(old, out)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    sync_to_disk(out.parent)
+    if _renamed(staging, out):
+        sync_to_disk(out.parent)
+    else:
+        swap(out, staging)
 
 
 def _renamed(staging: Path, out: Path) -> bool:

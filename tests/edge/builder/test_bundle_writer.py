@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from panda_edge.builder import bundle_writer
+from panda_edge import whole_folder
 from panda_edge.builder.bundle_writer import staged_bundle
 from panda_edge.bundle.manifest import MAGIC, MANIFEST_NAME
 from panda_edge.errors import PandaError
@@ -36,7 +36,7 @@ def write(out: Path, word: str) -> None:
 @pytest.fixture(params=["exchange", "two renames"])
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "two renames":
-        monkeypatch.setattr(bundle_writer, "exchange", lambda one, other: False)
+        monkeypatch.setattr(whole_folder, "exchange", lambda one, other: False)
 
 
 both_ways = pytest.mark.usefixtures("_way")
@@ -89,7 +89,7 @@ def test_a_link_to_a_bundle_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_failed_rename_puts_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_writer, "exchange", lambda one, other: False)
+    monkeypatch.setattr(whole_folder, "exchange", lambda one, other: False)
     out = tmp_path / "x.panda"
     write(out, "old")
     rename = os.rename
@@ -157,7 +157,7 @@ with staged_bundle(Path(sys.argv[1])):
 def test_a_kill_at_any_moment_leaves_a_whole_bundle(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    if not bundle_writer.exchange(tmp_path / "a", tmp_path / "b"):
+    if not whole_folder.exchange(tmp_path / "a", tmp_path / "b"):
         pytest.skip("no exchange of folders on this system: between two renames the old bundle lies beside its name")
     out = tmp_path / "x.panda"
     write(out, "0")

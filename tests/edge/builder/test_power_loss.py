@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from panda_edge import archive
-from panda_edge.builder import bundle_writer
+from panda_edge import archive, whole_folder
 from panda_edge.builder.bundle_writer import staged_bundle
 from panda_edge.whole_file import part_of
 from panda_export.signing import make_key, read_secret_key, sign_bundle
@@ -39,8 +38,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     monkeypatch.setattr(os, "fsync", noted("sync", os.fsync, lambda handle: path_of(handle)))
     for name in ("replace", "rename"):
         monkeypatch.setattr(os, name, noted("rename", getattr(os, name), lambda _, to: Path(to)))
-    real = bundle_writer.exchange
-    monkeypatch.setattr(bundle_writer, "exchange", noted("rename", real, lambda _, to: Path(to)))
+    real = whole_folder.exchange
+    monkeypatch.setattr(whole_folder, "exchange", noted("rename", real, lambda to, _: Path(to)))
     return events
 
 
