@@ -10,15 +10,12 @@ bundle, else the default one, fitted here, and for `swaps` a gaussian one.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,6 +25,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks.endurance.watch import gaussian
+from benchmarks.lib.page_client import PageClient
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, open_subject, say
 from panda_edge.detector import load
@@ -88,25 +86,8 @@ class Line:
             self.last[outcome.frame.picture.where or ""] = outcome
 
 
-class Page:
-    """Asks as the page's script does."""
-
-    def __init__(self, port: str) -> None:
-        self._address = f"http://127.0.0.1:{port}"
-
-    def ask(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(self._address + path, timeout=60) as answer:
-            return dict(json.loads(answer.read()))
-
-    def post(self, path: str, **body: Any) -> dict[str, Any]:
-        headers = {"X-Panda-Edge": "1", "Content-Type": "application/json"}
-        request = urllib.request.Request(self._address + path, json.dumps(body).encode(), headers)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return dict(json.loads(answer.read()))
-        except urllib.error.HTTPError as error:
-            with error:
-                return dict(json.loads(error.read()))
+class Page(PageClient):
+    """Tries bundles, too."""
 
     def tried(self) -> dict[str, Any]:
         """What a try gave, once it has ended."""
@@ -139,7 +120,7 @@ def learn(rows: ResultsFile, subject: Subject, bundle: Path, folder: Path) -> No
     source = Turning([(path.name, Image.open(path).convert("RGB")) for path in shown], 0.25)
     with ExitStack() as stack:
         line = Line(bundle, source, fpr, SinkOptions(save=folder / "saved", http="127.0.0.1:0"), stack)
-        page = Page(line.port)
+        page = Page(f"http://127.0.0.1:{line.port}")
 
         def frame_of(path: Path) -> str:
             """The page's id of a frame that shows it, with a picture."""

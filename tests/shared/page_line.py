@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks.lib.page_client import PageClient
 from PIL import Image
 
 from panda_edge.detector import load
@@ -41,7 +39,7 @@ class Turning:
             yield Picture(OpenedImage(image, image.size), time.monotonic(), where=path.name)
 
 
-class Line:
+class Line(PageClient):
     """`watch` at work, with its page."""
 
     def __init__(self, bundle: Path, paths: list[Path], options: SinkOptions, stack: ExitStack) -> None:
@@ -57,7 +55,7 @@ class Line:
         self.loop = Loop(lambda: load(bundle, threads=1, fpr=FPR), [Turning(paths)], FrameOptions(), notify)
         sinks += open_sinks(options, self.loop, lambda: False, stack)
         self._sinks = sinks
-        self.address = f"http://127.0.0.1:{self.notice('page').text.rpartition(' ')[2]}"
+        super().__init__(f"http://127.0.0.1:{self.notice('page').text.rpartition(' ')[2]}")
         thread = threading.Thread(target=self._run)
         thread.start()
         stack.callback(thread.join, 30)
@@ -71,19 +69,6 @@ class Line:
 
     def notice(self, kind: str) -> Notice:
         return next(notice for notice in self.told[::-1] if notice.kind == kind)
-
-    def ask(self, path: str) -> Any:
-        with urllib.request.urlopen(self.address + path, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def post(self, path: str, **body: Any) -> dict[str, Any]:
-        request = urllib.request.Request(self.address + path, json.dumps(body).encode(), {"X-Panda-Edge": "1"})
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return dict(json.loads(answer.read()))
-        except urllib.error.HTTPError as error:
-            with error:
-                return dict(json.loads(error.read()))
 
     def better(self) -> dict[str, Any]:
         return dict(self.ask("/state")["better"])
