@@ -23,6 +23,7 @@ from benchmarks.lib.results_file import FOLDER, ResultsFile
 from benchmarks.lib.subject import say
 from benchmarks.studies.map_steps.settings import WHOLE, Setting, dataset_of
 from panda_edge.bundle.model import default_threads
+from panda_train.data.folders import Dataset
 
 FPR = 0.05
 _CELLS = 28 * 28  # of a coreset's grid, a picture
@@ -43,13 +44,16 @@ def options_of(configuration: str, pictures: int) -> list[str]:
 def measure(setting: Setting, configuration: str, data: Path, work: Path) -> dict[str, Any]:
     """One row."""
     dataset = dataset_of(setting, data, work)
+    return fitted(dataset, options_of(configuration, len(dataset.train)), setting.masks)
+
+
+def fitted(dataset: Dataset, options: Sequence[str], masks: bool) -> dict[str, Any]:
+    """Figures of what `panda-train fit` makes with these options, on the test pictures. masks: whether it has any."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "x.panda"
-        options = options_of(configuration, len(dataset.train))
-        fitted = run_json(["fit", str(dataset.root), "--out", str(bundle), *options])
+        made = run_json(["fit", str(dataset.root), "--out", str(bundle), *options])
         found = run_json(["evaluate", str(bundle), str(dataset.root), "--fpr", str(FPR)])
     at = found["at_threshold"]
-    masks = setting.masks
     return {
         "image": round(found["image_auroc"], 4),
         "image_interval": [round(end, 4) for end in found["intervals"]["image_auroc"]],
@@ -59,7 +63,7 @@ def measure(setting: Setting, configuration: str, data: Path, work: Path) -> dic
         "good": at["normal_images"],
         "allowed": int(stats.binom.ppf(0.975, at["normal_images"], at["promised"])),
         "found": round(at["tpr"], 3),
-        "mb": round(fitted["bytes"] / 1e6, 1),
+        "mb": round(made["bytes"] / 1e6, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""Regret and rank correlation, by hand."""
+"""Regret, by hand."""
 
 from __future__ import annotations
 
@@ -6,36 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.lib.conditions import conditions
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.studies.choose.__main__ import regret, write
 
 from panda_train.choosing.judge import best_rule
 
 
-def row(real: tuple[float, float], **painted: float) -> dict[str, Any]:
-    def found(image: float, pixel: float) -> dict[str, Any]:
-        return {"image": {"local": image, "top1": image - 0.1}, "found": {}, "pixel": pixel, "pro": pixel}
-
-    by_family = {family: found(value, value) for family, value in painted.items()}
-    return {"real": found(*real), "painted": by_family, "normal": [30, 40]}
+def row(image: float, pixel: float | None, pro: float | None, **more: Any) -> dict[str, Any]:
+    return {"image": image, "pixel": pixel, "pro": pro, **more}
 
 
-ROWS = {
-    "a": row((0.9, 0.9), patch=0.5, stain=0.9, all=0.0),
-    "b": row((0.8, 0.7), patch=0.6, stain=0.7, all=1.0),
-    "c": row((0.7, 0.95), patch=0.9, stain=0.5, all=0.0),
-}
+OWN = row(0.9, 0.95, 0.8, chosen="224²: exact", tried=20, seconds=240, ms=21.4)
+RIVALS = {"default": row(0.88, 0.96, 0.8), "gaussian": row(0.92, 0.9, 0.7)}
 
 
 def test_regret_is_what_the_best_has_before_the_chosen() -> None:
-    found = regret(ROWS)  # painted: .7, .65, .7
-    assert (found["chosen"], found["best"]) == ("a", "a")
-    assert (found["image"], found["pixel"]) == (0.0, pytest.approx(0.05))
-    misled = regret(ROWS, "patch")
-    assert (misled["chosen"], misled["rule"]) == ("c", "local")
-    assert misled["image"] == pytest.approx(0.2)
-    assert misled["rank"] == pytest.approx(-0.5)
-    assert regret(ROWS, "stain")["rank"] == pytest.approx(0.5)
+    found = regret(OWN, RIVALS)
+    assert found["image"] == pytest.approx(0.02)
+    assert found["pixel"] == pytest.approx(0.01)
+    assert found["pro"] == 0.0  # the choice itself is the best
+    assert regret(row(0.9, None, None), {"default": row(0.95, None, None)})["pixel"] is None
 
 
 def test_where_nothing_painted_is_found_embeddings_decide() -> None:
@@ -45,23 +36,16 @@ def test_where_nothing_painted_is_found_embeddings_decide() -> None:
     assert best_rule(found, 4, 140) == "local"  # which four pictures cannot say
 
 
-def test_large_defects_and_sets_without_true_pixels() -> None:
-    large = {
-        name: {**fields, "large": ROWS[other]["painted"]}
-        for (name, fields), other in zip(ROWS.items(), "bca", strict=True)
-    }
-    assert regret(large)["chosen"] == "a"
-    assert regret(large, sizes="large")["chosen"] in ("b", "c")  # whose large ones are those of c and a
-    unknown = {name: {**fields, "real": {**fields["real"], "pixel": None}} for name, fields in ROWS.items()}
-    assert regret(unknown)["pixel"] is None
-    assert regret(unknown)["best"] == "a"
-
-
 def test_the_table(tmp_path: Path) -> None:
-    rows = ResultsFile("studies/choose/results", tmp_path)
-    for name, fields in ROWS.items():
-        rows.update(f"tile: 224²: {name}", **fields)
-    write(rows, tmp_path / "choose.md")
-    lines = (tmp_path / "choose.md").read_text().splitlines()
-    assert sum(line.startswith("| tile") for line in lines) == 3
-    assert any("224²: c" in line and "patch" in line for line in lines)
+    rows, others = ResultsFile("own", tmp_path), ResultsFile("others", tmp_path)
+    rows.update("conditions", **conditions(1))
+    rows.update("tile", **OWN)
+    rows.update("solar", **row(0.9, None, None, chosen="224²: gaussian", tried=3, seconds=99, ms=5.0))
+    for name, fields in RIVALS.items():
+        others.update(f"tile: {name}", **fields)
+    write(rows, others, tmp_path / "README.md")
+    written = (tmp_path / "README.md").read_text().splitlines()
+    lines = [line for line in written if line.startswith(("| tile", "| solar"))]
+    assert len(lines) == 1  # solar has no rivals yet
+    assert "gaussian: 0.920 / 0.900 / 0.700" in lines[0]
+    assert lines[0].endswith("| 0.020 | 0.010 | 0.000 |")

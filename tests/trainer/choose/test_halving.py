@@ -140,20 +140,41 @@ def test_what_is_done_is_not_done_again(run: Any, tmp_path: Path) -> None:
         State(path, {"seed": 0})
 
 
-def test_interrupted_goes_on(run: Any, tmp_path: Path) -> None:
-    path, scores = tmp_path / "state.json", {"a": (0.9, 12.0), "b": (0.5, 9.0)}
+class Stopped(Fake):
+    """Interrupted after so many trials."""
 
-    class Stopped(Fake):
-        def try_out(self, candidate: Candidate, images: int, shown: Any) -> Any:
-            if len(self.tried) == 1:
-                raise KeyboardInterrupt
-            return super().try_out(candidate, images, shown)
+    def __init__(self, scores: dict[str, tuple[float, float]], after: int) -> None:
+        super().__init__(scores)
+        self.after = after
 
-    with pytest.raises(KeyboardInterrupt):
-        run(Stopped(scores), ["a", "b"], state=State(path, {}))
+    def try_out(self, candidate: Candidate, images: int, shown: Any) -> Any:
+        if len(self.tried) == self.after:
+            raise KeyboardInterrupt
+        return super().try_out(candidate, images, shown)
+
+
+def test_interrupted_ends_with_the_best_so_far_and_goes_on(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, scores = tmp_path / "state.json", {"slow": (0.95, 31.0), "a": (0.8, 12.0), "b": (0.9, 9.0), "c": (0.1, 9.0)}
+    rows = run(Stopped(scores, 3), list(scores), state=State(path, {}))
+    assert [(row.candidate.name, row.left_out) for row in rows] == [("b", ""), ("a", "stopped"), ("slow", "stopped")]
+    assert "stopped: the best of the 3 of 4 that were tried" in capsys.readouterr().err
     fake = Fake(scores)
-    assert run(fake, ["a", "b"], state=State(path, {}))[0].candidate.name == "a"
-    assert fake.tried[0] == ("b", RUNGS[0].fitted)
+    assert run(fake, list(scores), state=State(path, {}))[0].candidate.name == "b"
+    assert fake.tried[0] == ("c", RUNGS[0].fitted)
+
+
+def test_of_two_rungs_the_higher_one_counts(run: Any) -> None:
+    scores = {"a": (0.8, 12.0), "b": (0.9, 9.0)}
+    (first, second) = run(Stopped(scores, 3), list(scores))
+    assert (first.candidate.name, first.rung, second.rung) == ("b", 2, 1)
+
+
+def test_interrupted_before_anything_was_in_time_is_an_interrupt(run: Any) -> None:
+    for scores in ({}, {"slow": (0.9, 100.0)}):
+        with pytest.raises(KeyboardInterrupt):
+            run(Stopped(scores, len(scores)), ["slow", "b"])
 
 
 def test_figures_of_what_was_seen() -> None:

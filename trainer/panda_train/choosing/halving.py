@@ -3,6 +3,7 @@ the last few on all."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -61,9 +62,37 @@ class Halving:
     state: State
 
     def run(self, candidates: Sequence[Candidate]) -> list[Row]:
-        """All candidates that fit into the megabytes, the chosen one first, then as far as they came and how good they
-        were. Raises PandaError where none is within the milliseconds, or none fits."""
+        """Tries the candidates, rung by rung. An interrupt (Ctrl-C) ends it with the best so far.
+
+        Args:
+            candidates: Those to try.
+
+        Returns:
+            All that fit into the megabytes: the chosen one first, then as far as they came and how good they were.
+
+        Raises:
+            PandaError: None is within the milliseconds, or none fits.
+            KeyboardInterrupt: Nothing within the milliseconds had been tried.
+        """
         rows: dict[str, Row] = {}
+        stopped = False
+        try:
+            self._climb(candidates, rows)
+        except KeyboardInterrupt:
+            if not any(self._may_be_chosen(row) for row in rows.values()):
+                raise
+            stopped = True
+            print(f"stopped: the best of the {len(rows)} of {len(candidates)} that were tried", file=sys.stderr)
+        found = sorted(rows.values(), key=lambda row: (not self._may_be_chosen(row), -row.rung, -row.standing))
+        if not stopped:
+            return found
+        return [found[0], *(row if row.left_out else replace(row, left_out="stopped") for row in found[1:])]
+
+    def _may_be_chosen(self, row: Row) -> bool:
+        return not row.left_out and row.verdict.ms <= self.ms
+
+    def _climb(self, candidates: Sequence[Candidate], rows: dict[str, Row]) -> None:
+        """Fills the rows, by the candidates' names, each at once when it has been tried."""
         left, failed = list(candidates), ""
         for number, rung in enumerate(RUNGS, 1):
             last = rung is RUNGS[-1]
@@ -73,7 +102,8 @@ class Halving:
                     tried.append(self._row(candidate, number, rung, last))
                 except PandaError as error:
                     failed = str(error)
-            rows.update((row.candidate.name, row) for row in tried)
+                else:
+                    rows[candidate.name] = tried[-1]
             # Where all of them turn out too slow after all, those that were left behind get their turn.
             while last and rows and all(row.left_out for row in tried):
                 behind = [row for row in rows.values() if row.rung < number and row.verdict.ms <= self.ms]
@@ -90,7 +120,6 @@ class Halving:
                 if row not in going:
                     rows[row.candidate.name] = replace(row, left_out=_why(within[0], row))
             left = [row.candidate for row in going]
-        return sorted(rows.values(), key=lambda row: (bool(row.left_out), -row.rung, -row.standing))
 
     def _row(self, candidate: Candidate, number: int, rung: Rung, last: bool) -> Row:
         found = self._verdict(candidate, number, rung)

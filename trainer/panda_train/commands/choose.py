@@ -75,7 +75,10 @@ def choose(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Choose a bank, a resolution and a score by what they find of defects painted into normal pictures."""
+    """Choose a bank, a resolution and a score by what they find of defects painted into normal pictures.
+
+    Ctrl-C ends it with the best so far.
+    """
     from panda_train.choosing.options import ChooseOptions, check, check_chart
     from panda_train.progress import waiting
 
