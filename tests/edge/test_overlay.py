@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from panda_edge.decide.decision import Decision
 from panda_edge.images.preprocessing import Preprocessing
+from panda_edge.images.reading import OpenedImage
 from panda_edge.result import Result
 from panda_edge.visualise.overlay import color_scale, overlay, tinted
 
@@ -81,6 +83,33 @@ def test_one_value_has_one_colour_whatever_else_is_in_the_image() -> None:
     small, large = (result_of(side, decided=False, width=64, height=64) for side in (8, 40))
     colours = [np.asarray(overlay(image, result, (0.0, 4.0)))[32, 32] for result in (small, large)]
     assert np.array_equal(*colours)
+
+
+def test_colours_are_those_of_the_scale() -> None:
+    """Inferno's own numbers, mixed in by four fifths of the root of the level, within what bytes round to."""
+    levels = np.linspace(0, 1, 2000, dtype=np.float32)[None]
+    picture = np.full((1, 2000, 3), (10, 120, 250), np.uint8)
+    inferno = [(85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10), (249, 201, 50),
+               (252, 255, 164)]  # fmt: skip
+    colour = np.stack([np.interp(levels, np.linspace(0, 1, 7), channel) for channel in zip(*inferno, strict=True)], -1)
+    share = 0.8 * np.sqrt(levels)[..., None]
+    wanted = (1 - share) * picture + share * colour
+    assert np.abs(tinted(picture, levels * 3 + 1, (1.0, 4.0)) - wanted).max() <= 4
+
+
+def test_what_nobody_looked_at_is_darkened() -> None:
+    values = np.full((4, 4), np.nan, np.float32)
+    values[2:] = 0
+    shown = tinted(np.full((4, 4, 3), 100, np.uint8), values, (0.0, 1.0), 0.5)
+    assert (shown[:2] == 40).all()
+    assert (shown[2:] == 100).all()
+
+
+def test_a_large_picture_stays_as_large_as_it_is() -> None:
+    image = Image.new("RGB", (3000, 1000))
+    drawn = overlay(OpenedImage(image, image.size), result_of(8, False, 3000, 1000), (0.0, 4.0))
+    assert drawn.width == 2048
+    assert image.size == (3000, 1000), "who is shown a picture must not shrink the one that is kept"
 
 
 def test_a_scale_of_huge_numbers_divides_by_none() -> None:

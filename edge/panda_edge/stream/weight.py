@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PIL import Image
-
 from panda_edge.images.reading import OpenedImage
+from panda_edge.images.shrunk import shrunk
 from panda_edge.stream.frame import Outcome, Picture
 
 _BYTES = {"L": 1}  # of a pixel in Pillow's memory; RGB takes four
@@ -33,9 +32,6 @@ def lightened(outcome: Outcome, side: int, keep_file: bool) -> Outcome:
     picture = outcome.frame.picture
     if picture.opened is None or max(picture.opened.image.size) <= side:
         return outcome
-    image = picture.opened.image
-    scale = side / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    small = OpenedImage(image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0), picture.opened.full_size)
+    small = OpenedImage(shrunk(picture.opened.image, side), picture.opened.full_size)
     light = replace(picture, opened=small, encoded=picture.encoded if keep_file else None)
     return replace(outcome, frame=replace(outcome.frame, picture=light))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from panda_edge.bundle.manifest import Segmentation
 from panda_edge.decide.decision import Decision
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import ImageLike, open_image
+from panda_edge.images.shrunk import shrunk
 from panda_edge.visualise.shown import Shown
 
 # Inferno (matplotlib, CC0; van der Walt & Smith 2015) at nine equal steps: lightness grows evenly for every eye.
@@ -32,6 +34,7 @@ MAX_OVERLAY_SIDE = 2048  # pixels; a larger image is scaled down for its overlay
 _STRONGEST = 0.8  # share of the colour where the map is at the top of its scale; none at the bottom
 _OUTLINE, _OUTLINE_EDGE = (86, 180, 233), (0, 0, 0)  # Okabe and Ito's sky blue: apart from inferno for every eye
 _ROWS = 128  # that are tinted at once
+_STEPS, _UNSEEN = 254, np.uint8(255)  # of colour, and the one that stands for what nobody looked at
 _DARKENED = 0.6  # share of black over what the model did not see
 
 
@@ -53,7 +56,7 @@ def overlay(
     if style not in STYLES:
         raise PandaError(f"--overlay {style!r}; expected {', '.join(STYLES)}")
     picture = open_image(image, lambda size: (MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE), white=white).image
-    picture.thumbnail((MAX_OVERLAY_SIDE, MAX_OVERLAY_SIDE))
+    picture = shrunk(picture, MAX_OVERLAY_SIDE)
     if result.heatmap is None:
         raise ValueError("this result has no heat map; use segment() instead of detect()")
     values = result.view.to_picture(result.heatmap, picture.size)
@@ -84,12 +87,24 @@ def tinted(
 
 def _mixed(picture: np.ndarray, values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     low, high = scale
-    seen = np.isfinite(values)[..., None]
-    level = np.clip((np.where(seen[..., 0], values, 0) - low) / (high - low), 0, 1)[..., None]
-    share = np.where(seen, _STRONGEST * np.sqrt(level), _DARKENED)
-    colors = np.where(seen, _colors(level[..., 0]), 0)
-    mixed: np.ndarray = ((1 - share) * picture.astype(np.float32) + share * colors).astype(np.uint8)
-    return mixed
+    seen = np.isfinite(values)
+    # The root in steps, because the share of the colour goes by it. In bytes from there on: Pillow mixes them in C.
+    level = np.sqrt(np.clip((np.where(seen, values, low) - low) / (high - low), 0, 1, dtype=np.float32))
+    steps = np.where(seen, (level * _STEPS + 0.5).astype(np.uint8), _UNSEEN)
+    palette, share = _palette()
+    colors = Image.fromarray(steps)
+    colors.putpalette(palette)
+    mixed = Image.composite(colors.convert("RGB"), Image.fromarray(picture), Image.fromarray(share[steps]))
+    return np.asarray(mixed)
+
+
+@lru_cache(1)
+def _palette() -> tuple[bytes, np.ndarray]:
+    """Of each step: its colour, RGB one after the other, and its share of a mixed pixel, uint8 (256,) of 255."""
+    level = np.linspace(0, 1, _STEPS + 1)
+    colors = np.vstack([_colors(level**2), np.zeros((1, 3))])
+    share = np.append(_STRONGEST * level, _DARKENED)
+    return np.round(colors).astype(np.uint8).tobytes(), np.round(255 * share).astype(np.uint8)
 
 
 def _seen(picture: np.ndarray, values: np.ndarray, threshold: float | None) -> np.ndarray:
@@ -100,7 +115,10 @@ def _seen(picture: np.ndarray, values: np.ndarray, threshold: float | None) -> n
 
 
 def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A picture, uint8 (H, W, 3), with a bright line and a dark edge around the True pixels of a mask."""
+    """A picture, uint8 (H, W, 3), with a bright line and a dark edge around the True pixels of a mask; itself where
+    there are none."""
+    if not mask.any():
+        return picture
     width = max(1, round(max(mask.shape) / 400))
     drawn = picture.copy()
     drawn[_grown(mask, 2 * width) & ~mask] = _OUTLINE_EDGE
@@ -150,11 +168,11 @@ def captioned(picture: Image.Image, words: Sequence[str], scale: tuple[float, fl
 def _fitted(words: Sequence[str], width: int, size: float) -> tuple[list[str], ImageFont.ImageFont | Any]:
     """The words on as few lines as hold them, and a font; a smaller one only where a single word is too long."""
     room = width - size
-    font = ImageFont.load_default(size=size)
+    font = _font(size)
     # Step by step, because small letters are not as narrow as their size says.
     while max(font.getlength(word) for word in words) > room and size > 1:
         size *= 0.95
-        font = ImageFont.load_default(size=size)
+        font = _font(size)
     lines = [words[0]]
     for word in words[1:]:
         longer = f"{lines[-1]}  {word}"
@@ -163,6 +181,12 @@ def _fitted(words: Sequence[str], width: int, size: float) -> tuple[list[str], I
         else:
             lines.append(word)
     return lines, font
+
+
+@lru_cache(64)
+def _font(size: float) -> ImageFont.ImageFont | Any:
+    """Kept, as Pillow unpacks the letters anew each time."""
+    return ImageFont.load_default(size=size)
 
 
 def _draw_scale(
@@ -182,6 +206,6 @@ def _draw_scale(
 
 
 def _colors(level: np.ndarray) -> np.ndarray:
-    """RGB 0 … 255, float32 (H, W, 3), of levels 0 … 1."""
+    """RGB 0 … 255, float (…, 3), of levels 0 … 1."""
     steps = np.linspace(0, 1, len(_INFERNO) - _SKIPPED)
     return np.stack([np.interp(level, steps, _INFERNO[_SKIPPED:, channel]) for channel in range(3)], axis=-1)

@@ -15,6 +15,7 @@ from PIL import Image
 from panda_edge.bundle.manifest import Segmentation
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import OpenedImage
+from panda_edge.images.shrunk import shrunk
 from panda_edge.stream.bundles.labels import Labels
 from panda_edge.stream.capture import SourceState
 from panda_edge.stream.drift import SourceDrift
@@ -256,10 +257,7 @@ class Board:
         opened = outcome.frame.picture.opened
         if opened is None:
             return jpeg(Image.new("RGB", (64, 48)))
-        image = opened.image
-        if side is not None:
-            image = image.copy()
-            image.thumbnail((side, side))
+        image = opened.image if side is None else shrunk(opened.image, side)
         if outcome.result is None or plain:
             return jpeg(image)
         return jpeg(overlay(OpenedImage(image, image.size), outcome.result, color_scale(self._segmentation())))

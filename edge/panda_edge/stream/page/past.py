@@ -13,6 +13,7 @@ from PIL import Image
 
 from panda_edge.errors import PandaError
 from panda_edge.images.reading import open_image_bytes
+from panda_edge.images.shrunk import shrunk
 from panda_edge.stream.history.reader import HistoryReader, Wanted
 from panda_edge.stream.history.row import Row
 
@@ -73,8 +74,7 @@ class Past:
             if data is None:
                 return None
             with Image.open(io.BytesIO(data)) as image:
-                image.thumbnail((_SMALL_SIDE, _SMALL_SIDE))
-                self._small[identity] = data = jpeg(image)
+                self._small[identity] = data = jpeg(shrunk(image, _SMALL_SIDE))
             while len(self._small) > _SMALL_KEPT:
                 self._small.popitem(last=False)
             return data
@@ -110,6 +110,4 @@ def jpeg(image: Image.Image) -> bytes:
 def plain_jpeg(file: Path, side: int | None) -> bytes:
     """A picture's file as a JPEG, with sides of at most so many pixels. Raises OSError, PandaError."""
     image = open_image_bytes(file.read_bytes(), file.name).image
-    if side is not None:
-        image.thumbnail((side, side))
-    return jpeg(image)
+    return jpeg(image if side is None else shrunk(image, side))
