@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 
 from panda_edge.commands.console import print_json, print_line, show
-from panda_edge.commands.grouped import grouped
+from panda_edge.commands.grouped import grouped, option
 from panda_edge.commands.options import BundlePath, Fpr, Json, RequireSignature
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
@@ -18,14 +18,11 @@ from panda_edge.decide.false_alarms import DEFAULT_FPR
 class ShareOptions:
     """Who shares the work."""
 
-    panel: ClassVar[str | None] = None
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; every processor by default.")
-    ] = None
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler, whose workers are used instead.")
-    ] = None
-    part: Annotated[int, typer.Option(min=1, help="Pictures of a part, which one process scores.")] = 256
+    workers: int | None = option(None, "Processes on this machine; every processor by default.", min=1)
+    scheduler: str | None = option(
+        None, "Address of a Dask scheduler, whose workers are used instead.", metavar="ADDRESS"
+    )
+    part: int = option(256, "Pictures of a part, which one process scores.", min=1)
 
 
 @grouped

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 
 from panda_edge.commands.console import print_json, print_line
-from panda_edge.commands.grouped import grouped
+from panda_edge.commands.grouped import grouped, option
 from panda_edge.commands.options import BundlePath, Json, RequireSignature
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_edge.errors import PandaError
@@ -19,56 +19,43 @@ from panda_edge.errors import PandaError
 class ExtendOptions:
     """What is written, and what is refused."""
 
-    panel: ClassVar[str | None] = None
-    out: Annotated[Path | None, typer.Option(metavar="Y.panda", help="The bundle to write.")] = None
-    request: Annotated[
-        Path | None, typer.Option(metavar="ZIP", help="What a device's page exported: pictures and labels.")
-    ] = None
-    max_severity: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Refuse pictures whose score is more than so many times the threshold; by default what only one of a "
-            "hundred false alarms of normal pictures exceeds.",
-        ),
-    ] = None
-    max_bank_mb: Annotated[
-        float | None, typer.Option(min=0, help="Shrink the bank to at most so many megabytes; the bundle's own limit.")
-    ] = None
-    hold_out: Annotated[
-        int | None,
-        typer.Option(min=0, help="New pictures kept out of the bank to calibrate with; the share that `fit` held out."),
-    ] = None
-    progress_lines: Annotated[bool, typer.Option("--progress-lines", hidden=True)] = False
+    out: Path | None = option(None, "The bundle to write.", metavar="Y.panda")
+    request: Path | None = option(None, "What a device's page exported: pictures and labels.", metavar="ZIP")
+    max_severity: float | None = option(
+        None,
+        "Refuse pictures whose score is more than so many times the threshold; by default what only one of a "
+        "hundred false alarms of normal pictures exceeds.",
+        min=0,
+    )
+    max_bank_mb: float | None = option(
+        None, "Shrink the bank to at most so many megabytes; the bundle's own limit.", min=0
+    )
+    hold_out: int | None = option(
+        None, "New pictures kept out of the bank to calibrate with; the share that `fit` held out.", min=0
+    )
+    progress_lines: bool = option(False, "", hidden=True)
 
 
 @dataclass(frozen=True)
 class CompareOptions:
     """How the bundles before and after are compared."""
 
-    panel: ClassVar[str | None] = "Before and after"
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would become.")] = False
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Labelled pictures to compare by: test/good and test/KIND, as the page keeps them."
-        ),
-    ] = None
-    kept: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures of `watch --save` to compare by; the 50 newest.")
-    ] = None
-    fpr: Annotated[float, typer.Option(help="The false-alarm rate at which both are compared.")] = DEFAULT_FPR
+    panel = "Before and after"
+    dry_run: bool = option(False, "Write nothing; say what would become.")
+    labels: Path | None = option(
+        None, "Labelled pictures to compare by: test/good and test/KIND, as the page keeps them.", metavar="DIR"
+    )
+    kept: Path | None = option(None, "Pictures of `watch --save` to compare by; the 50 newest.", metavar="DIR")
+    fpr: float = option(DEFAULT_FPR, "The false-alarm rate at which both are compared.")
 
 
 @dataclass(frozen=True)
 class AddedOptions:
     """What was added before."""
 
-    panel: ClassVar[str | None] = "What was added"
-    list_: Annotated[bool, typer.Option("--list", help="The pictures that were added, and by which run.")] = False
-    remove: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Take an added picture out again; once for each.")
-    ] = None
+    panel = "What was added"
+    list_: bool = option(False, "The pictures that were added, and by which run.", "--list")
+    remove: list[str] | None = option(None, "Take an added picture out again; once for each.", metavar="NAME")
 
 
 @grouped

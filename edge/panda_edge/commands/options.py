@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from panda_edge.commands.grouped import option
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 
 if TYPE_CHECKING:
@@ -44,14 +45,11 @@ Fpr = Annotated[
 class DetectorOptions:
     """How a bundle is opened."""
 
-    panel: ClassVar[str | None] = None
     fpr: Fpr = DEFAULT_FPR
     roi: Roi = None
     epsilon: Epsilon = 0.0
     threads: Threads = None
-    provider: Annotated[
-        str, typer.Option(help="onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
-    ] = "cpu"
+    provider: str = option("cpu", "onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
     require_signature: RequireSignature = None
 
     def load(self, bundle: Path) -> Detector:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from panda_edge.commands.each_image import decided, each_image, warn_of
-from panda_edge.commands.grouped import grouped
+from panda_edge.commands.grouped import grouped, option
 from panda_edge.commands.options import BundlePath, Csv, DetectorOptions, Inputs, Json
 from panda_edge.errors import PandaError
 
@@ -38,22 +38,11 @@ class MapSize(StrEnum):
 class ShownOptions:
     """How a result is shown."""
 
-    panel: ClassVar[str | None] = None
-    heatmap: Annotated[HeatmapFormat, typer.Option(help="Heat maps as float32 .npy, or as 16-bit PNG.")] = (
-        HeatmapFormat.npy
-    )
-    map_size: Annotated[MapSize, typer.Option(help="Heat maps in pixels of the model's input, or of the image.")] = (
-        MapSize.model
-    )
-    overlay: Annotated[
-        Style, typer.Option(help="Overlays show the heat map, only outlines, or outlines beside the heat map.")
-    ] = Style.heat
-    masks: Annotated[
-        bool, typer.Option("--masks", help="Write a black and white PNG each, too: white where pixels are anomalous.")
-    ] = False
-    coco: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the regions as COCO JSON: boxes and polygons.")
-    ] = None
+    heatmap: HeatmapFormat = option(HeatmapFormat.npy, "Heat maps as float32 .npy, or as 16-bit PNG.")
+    map_size: MapSize = option(MapSize.model, "Heat maps in pixels of the model's input, or of the image.")
+    overlay: Style = option(Style.heat, "Overlays show the heat map, only outlines, or outlines beside the heat map.")
+    masks: bool = option(False, "Write a black and white PNG each, too: white where pixels are anomalous.")
+    coco: Path | None = option(None, "Write the regions as COCO JSON: boxes and polygons.", metavar="FILE")
 
 
 @grouped

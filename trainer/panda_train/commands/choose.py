@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from panda_edge.commands.console import print_json
-from panda_edge.commands.grouped import grouped
+from panda_edge.commands.grouped import grouped, option
 from panda_edge.decide.false_alarms import DEFAULT_FPR
 from panda_train.commands.options import Data, Json, NetworkOptions, Normal, Seed, SmallestDefect
 
@@ -23,43 +23,33 @@ if TYPE_CHECKING:
 class DeviceOptions:
     """What the device can bear."""
 
-    panel: ClassVar[str | None] = None
-    ms: Annotated[float, typer.Option(help="Most milliseconds a picture may take on the device.")] = 30.0
-    bank_mb: Annotated[float, typer.Option(help="Most megabytes the bank may take.")] = 100.0
-    device_speed: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="What `panda-edge bench --json` printed on the device; if not given, this machine's."
-        ),
-    ] = None
+    ms: float = option(30.0, "Most milliseconds a picture may take on the device.")
+    bank_mb: float = option(100.0, "Most megabytes the bank may take.")
+    device_speed: Path | None = option(
+        None, "What `panda-edge bench --json` printed on the device; if not given, this machine's.", metavar="FILE"
+    )
 
 
 @dataclass(frozen=True)
 class DefectOptions:
     """What is to be found."""
 
-    panel: ClassVar[str | None] = None
     smallest_defect: SmallestDefect = None
-    largest_defect: Annotated[
-        float | None,
-        typer.Option(
-            metavar="PIXELS",
-            help="How many pixels, of your own pictures, the largest defect spans. If not given: 4 times the smallest, "
-            "or a quarter of the picture.",
-        ),
-    ] = None
-    fpr: Annotated[float, typer.Option(help="False-alarm rate at which finds are counted.")] = DEFAULT_FPR
+    largest_defect: float | None = option(
+        None,
+        "How many pixels, of your own pictures, the largest defect spans. If not given: 4 times the smallest, "
+        "or a quarter of the picture.",
+        metavar="PIXELS",
+    )
+    fpr: float = option(DEFAULT_FPR, "False-alarm rate at which finds are counted.")
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """How the search runs."""
 
-    panel: ClassVar[str | None] = None
     seed: Seed = 0
-    state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep in this file what is done, and go on from it.")
-    ] = None
+    state: Path | None = option(None, "Keep in this file what is done, and go on from it.", metavar="FILE")
 
 
 @grouped

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
+
+from panda_edge.commands.grouped import option
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.")]
@@ -31,9 +33,8 @@ Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda or auto
 class NetworkOptions:
     """Which network, of `choose`, `fisher` and `paper`."""
 
-    panel: ClassVar[str | None] = None
-    backbone: Annotated[str, typer.Option(help="Name of the backbone.")] = "efficientnet-lite0"
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint of the backbone, where it cannot be fetched.")] = None
+    backbone: str = option("efficientnet-lite0", "Name of the backbone.")
+    weights: Path | None = option(None, "Checkpoint of the backbone, where it cannot be fetched.")
 
 
 @dataclass(frozen=True)

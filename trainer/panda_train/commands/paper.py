@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 
 from panda_edge.commands.console import print_json
-from panda_edge.commands.grouped import grouped
+from panda_edge.commands.grouped import grouped, option
 from panda_train.commands.adaptation_options import ExposureOptions, TrainingOptions
 from panda_train.commands.options import AdaptableOptions, Device, Json, Seed
 
@@ -18,30 +18,26 @@ from panda_train.commands.options import AdaptableOptions, Device, Json, Seed
 class ProtocolOptions:
     """What is run, and how it is scored."""
 
-    panel: ClassVar[str | None] = None
-    methods: Annotated[
-        str,
-        typer.Option(
-            help="Methods, with commas between; also centre, kmeans, whitened, rooted, oc-svm, oc-svm-pixels, "
-            "deep-svdd, mhrot, panda-msc, panda-oe, jo."
-        ),
-    ] = "dn2,panda-early,panda-ses,panda-ewc"
-    classes: Annotated[str, typer.Option(help="Classes that are normal in turn, with commas between, or all.")] = "all"
-    train_images: Annotated[
-        int | None, typer.Option(min=16, help="Train on the first so many images of each class; on all if not given.")
-    ] = None
-    test_images: Annotated[
-        int | None, typer.Option(min=1, help="Test on the first so many images of each class; on all if not given.")
-    ] = None
-    embedding: Annotated[str, typer.Option(help="Embeddings: raw, unit, whitened or rooted.")] = "unit"
-    knn: Annotated[int, typer.Option(min=1, help="Neighbours the score averages.")] = 2
+    methods: str = option(
+        "dn2,panda-early,panda-ses,panda-ewc",
+        "Methods, with commas between; also centre, kmeans, whitened, rooted, oc-svm, oc-svm-pixels, "
+        "deep-svdd, mhrot, panda-msc, panda-oe, jo.",
+    )
+    classes: str = option("all", "Classes that are normal in turn, with commas between, or all.")
+    train_images: int | None = option(
+        None, "Train on the first so many images of each class; on all if not given.", min=16
+    )
+    test_images: int | None = option(
+        None, "Test on the first so many images of each class; on all if not given.", min=1
+    )
+    embedding: str = option("unit", "Embeddings: raw, unit, whitened or rooted.")
+    knn: int = option(2, "Neighbours the score averages.", min=1)
 
 
 @dataclass(frozen=True)
 class MachineOptions:
     """Where it runs, and what it prints."""
 
-    panel: ClassVar[str | None] = None
     seed: Seed = 0
     device: Device = "auto"
     json: Json = False
