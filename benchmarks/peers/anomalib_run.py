@@ -1,4 +1,4 @@
-"""anomalib's exported models and our bundles on the same images, in turns, in one process and one onnxruntime.
+"""Exported models of two peers and our bundles on the same images, in turns, in one process and one onnxruntime.
 
 Needs an environment that make_venv.sh made, named by PANDA_PEERS_VENV; its exports are kept between runs.
 """
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -25,10 +26,16 @@ from benchmarks.lib.subject import CACHE, REPOSITORY, Subject, say
 from benchmarks.speed.bank_table import CONFIGURATIONS, EXACT, key_of
 from panda_edge.images.preprocessing import Preprocessing
 
-MODELS = {"padim": "PaDiM, 100 of 176 channels, 56²", "patchcore-1": "PatchCore 1 %", "patchcore-10": "PatchCore 10 %"}
+MODELS = {
+    "padim": "anomalib PaDiM, 100 of 176 channels, 56²",
+    "patchcore-1": "anomalib PatchCore 1 %",
+    "patchcore-10": "anomalib PatchCore 10 %",
+    "anomavision": "anomavision PaDiM, ResNet18, 50 of 192 channels, 56²",
+}
 OURS = ("exact, K=50", "exact, near", "k-means, M=50", "gaussian")
 _FRAME = Preprocessing(224, 224)
-_PACKAGES = ("anomalib", "timm", "torch", "onnxruntime", "openvino")
+_PACKAGES = ("anomalib", "anomavision", "timm", "torch", "onnxruntime", "openvino")
+_NOT_MEASURED = {"image_auroc": None, "image_auroc_map": None, "pixel_auroc": None, "pro": None, "kinds": {}}
 _SLOW = ("patchcore-10",)  # its coreset takes long to select: fitted only where asked for
 
 Run = Callable[[Path], tuple[float, np.ndarray]]
@@ -87,9 +94,10 @@ def export_models(subject: Subject, python: Path, slow: bool) -> dict[str, Path]
     for name in MODELS:
         if (folder / f"{name}.json").exists() or (name in _SLOW and not slow):
             continue
-        say(f"anomalib: fit and export {name}")
-        script = str(Path(__file__).with_name("anomalib_fit.py"))
-        command = [str(python), script, str(frames), str(onnx), str(folder), name]
+        say(f"fit and export {MODELS[name]}")
+        given = [frames, folder] if name == "anomavision" else [frames, onnx, folder]
+        script = Path(__file__).with_name("anomavision_fit.py" if name == "anomavision" else "anomalib_fit.py")
+        command = [str(python), str(script), *map(str, given), name]
         try:
             subprocess.run(command, env=environment, capture_output=True, check=True)
         except subprocess.CalledProcessError as error:
@@ -128,6 +136,8 @@ def compare(
         key = f"{subject.name}: {name}"
         if name in ours:
             rows.update(key, accuracy=measured[name]["accuracy"])
+        elif _facts(exported[name]).get("weights") == "random":
+            rows.update(key, accuracy=_NOT_MEASURED)
         elif "accuracy" not in rows.get(key):
             say(f"anomalib table, accuracy: {name}")
             rows.update(key, accuracy=accuracy(run, subject.dataset.test, _FRAME))
@@ -136,11 +146,11 @@ def compare(
     Image.fromarray(_FRAME.apply(subject.images(1)[0])).save(frame)
     for name in runs:
         key = f"{subject.name}: {name}"
-        facts = json.loads(exported[name].with_suffix(".json").read_text()) if name in exported else {}
+        facts = _facts(exported[name]) if name in exported else {}
         path = exported.get(name) or ours[name]
         rows.update(
             key,
-            title=f"anomalib {MODELS[name]}" if name in exported else f"panda-edge {name}",
+            title=MODELS[name] if name in exported else f"panda-edge {name}",
             images=effort.images,
             p50_ms=round(float(np.median(times[name])), 2),
             p95_ms=round(float(np.percentile(times[name], 95)), 2),
@@ -149,6 +159,11 @@ def compare(
             processes=_processes(name, path, name in exported, frame, threads, python) if effort.processes else {},
             **facts,
         )
+
+
+def _facts(exported: Path) -> dict[str, Any]:
+    """What the script that fitted the model says of it."""
+    return dict(json.loads(exported.with_suffix(".json").read_text()))
 
 
 def _times(runs: dict[str, Run], paths: list[Path], rounds: int) -> dict[str, list[float]]:
@@ -196,7 +211,9 @@ def _processes(
     own = Path(sys.executable)
     programs = {"panda_edge": (own, _WITH_PANDA_EDGE)}
     if theirs:
-        programs = {"onnxruntime alone": (own, _WITH_ONNXRUNTIME), "OpenVINOInferencer": (python, _WITH_INFERENCER)}
+        programs = {"onnxruntime alone": (own, _WITH_ONNXRUNTIME)}
+        if name != "anomavision":
+            programs["OpenVINOInferencer"] = python, _WITH_INFERENCER
     figures = {}
     for program, (interpreter, code) in programs.items():
         say(f"anomalib table, cold start: {name} with {program}")

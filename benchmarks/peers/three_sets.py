@@ -1,4 +1,4 @@
-"""Our banks beside anomalib's models on three data sets: `python -m benchmarks.peers.three_sets [--prepare]`.
+"""Our banks beside models of two peers on three data sets: `python -m benchmarks.peers.three_sets [--prepare]`.
 
 Needs PANDA_DATA (a folder with `tile`, `pcb-13000` and `pcb-44000` in MVTec's layout) and PANDA_PEERS_VENV (see
 benchmarks/peers/make_venv.sh). Fits and accuracies are kept between runs; --prepare stops after these, so that the
@@ -76,7 +76,7 @@ def _each(rows: Sequence[dict[str, Any]], figure: str, digits: int) -> str:
 def write(rows: ResultsFile) -> None:
     """The table as a page."""
     said = f"Whole pictures at 224 × 224; image AUROC by map maximum. {in_words(rows.get('conditions'))}"
-    page = f"# Three sets beside anomalib\n\n{table(rows)}\n\n{said}\n"
+    page = f"# Three sets beside anomalib and anomavision\n\n{table(rows)}\n\n{said}\n"
     (FOLDER / "peers/results/three_sets.md").write_text(page, encoding="utf-8")
 
 
