@@ -1,12 +1,16 @@
-"""What is compared: options of `panda-train fit`, by name. The first one is the default."""
+"""What is compared: a network, its input, its numbers and the bank, by name. The first one is the default."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from panda_edge.banks.settings import BankSettings, bank_settings
+from panda_train import backbones
 from panda_train.data.headers import headers_of
-from panda_train.resolution import SIDE, input_shape
+from panda_train.fitting import FitOptions
+from panda_train.resolution import SIDE, Resolution, input_shape
 
 HERE = Path(__file__).parent
 FPR = 0.05
@@ -14,27 +18,41 @@ FPR = 0.05
 
 @dataclass(frozen=True)
 class Configuration:
-    """options: of `panda-train fit`, but for the input. side: of a square of as many pixels as the input has."""
+    """Options of `panda-train fit`. side: of a square of as many pixels as the input has."""
 
-    options: tuple[str, ...] = ()
+    backbone: str = backbones.DEFAULT
     side: int = SIDE
+    precision: str = "float32"
+    bank: BankSettings = field(default_factory=BankSettings)
 
-    def of(self, pictures: list[Path]) -> list[str]:
+    def of(self, pictures: Sequence[Path]) -> FitOptions:
         """All options, the input in the shape that `fit` would give it of these pictures."""
-        if self.side == SIDE:
-            return list(self.options)
-        height, width = input_shape(self.side, headers_of(pictures).middle)
-        return [*self.options, "--input-size", f"{height}x{width}"]
+        size = None
+        if self.side != SIDE:
+            height, width = input_shape(self.side, headers_of(pictures).middle)
+            size = f"{height}x{width}"
+        return FitOptions(
+            backbone=self.backbone,
+            resolution=Resolution(input_size=size),
+            device="cpu",
+            precision=self.precision,
+            bank=self.bank,
+        )
 
 
+_LITE = "efficientnet-lite"
 DEFAULT = "lite0 224"
-_SMALL = ("--bank", "coreset", "--vectors", "500", "--precision", "int8")
 CONFIGURATIONS: dict[str, Configuration] = {
     DEFAULT: Configuration(),
-    "lite1 224": Configuration(("--backbone", "efficientnet-lite1")),
-    "lite0 224 int8": Configuration(("--precision", "int8")),
-    "small: lite0 128 int8, coreset of 500": Configuration(_SMALL, 128),
-    "lite0 256": Configuration((), 256),
-    "lite0 + lite1 224": Configuration(("--backbone", "efficientnet-lite0+efficientnet-lite1")),
-    "lite2 224": Configuration(("--backbone", "efficientnet-lite2")),
+    "lite1 256": Configuration(f"{_LITE}1", 256),
+    "lite1 224": Configuration(f"{_LITE}1"),
+    "lite0 + lite1 224": Configuration(f"{_LITE}0+{_LITE}1"),
+    "small: lite0 128 int8, coreset of 500": Configuration(
+        side=128, precision="int8", bank=bank_settings("coreset", vectors=500)
+    ),
+    "lite0 224 int8": Configuration(precision="int8"),
+    "lite2 224": Configuration(f"{_LITE}2"),
+    "lite0 256": Configuration(side=256),
+    "lite0 320": Configuration(side=320),
+    "lite2 256": Configuration(f"{_LITE}2", 256),
 }
