@@ -11,7 +11,6 @@ neither the old nor the new one ends the program with 1.
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import random
 import signal
@@ -21,6 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.endurance.killed_forks import REFUSED, forked, import_what_takes_long
 from benchmarks.endurance.killed_subjects import SUBJECTS, YOUNG, Subject, make_data
 from benchmarks.lib.conditions import commit
 from benchmarks.lib.results_file import ResultsFile
@@ -44,12 +44,6 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
-def import_what_takes_long() -> None:
-    for name in ("hnswlib", "onnxruntime", "onnxscript", "scipy.ndimage", "sklearn.cluster", "sklearn.metrics",
-                 "torch.onnx", "torchvision", "panda_edge.commands.app", "panda_train.commands.app"):  # fmt: skip
-        importlib.import_module(name)
-
-
 def kill_often(name: str, subject: Subject, times: int, rows: ResultsFile) -> int:
     """Kills runs of a command until `times` have died. Returns how often something was not whole, 0 or 1."""
     row = rows.get(name)
@@ -64,7 +58,7 @@ def kill_often(name: str, subject: Subject, times: int, rows: ResultsFile) -> in
         nonlocal number
         kind, began = (number % 2, subject.done()), time.time()
         most = needed.get(kind, needed.get((kind[0], 0), 0.0))
-        spent = run(subject.arguments(number), chance.uniform(0, most) if killed else None)
+        spent = run(subject.arguments(number), chance.uniform(0, most) if killed else None, subject.may_refuse)
         number += 1
         if spent is not None:
             needed[kind] = spent
@@ -94,44 +88,23 @@ def kill_often(name: str, subject: Subject, times: int, rows: ResultsFile) -> in
     return 0
 
 
-def run(arguments: list[str], limit: float | None) -> float | None:
-    """Runs a command line in a fork. Returns its processor seconds, None where it was killed at `limit` of them."""
-    child = os.fork()
-    if child == 0:
-        _be(arguments)
+def run(arguments: list[str], limit: float | None, may_refuse: bool = False) -> float | None:
+    """Runs a command line in a fork. Returns its processor seconds, None where it was killed at `limit` of them.
+    may_refuse: one line about what cannot be is an end like any other."""
+    child = forked(arguments)
     while True:
         spent = _processor_seconds(child)
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            if os.waitstatus_to_exitcode(status) != 0:
-                sys.exit(f"{' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
+            code = os.waitstatus_to_exitcode(status)
+            if code not in (0, REFUSED if may_refuse else 0):
+                sys.exit(f"{' '.join(arguments)} ended with {code}")
             return spent
         if limit is not None and spent >= limit:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return None
         time.sleep(_TICK)
-
-
-def _be(arguments: list[str]) -> None:
-    """Becomes the command, and does not come back."""
-    import panda_edge.commands.app
-    import panda_train.commands.app
-
-    program, *rest = arguments
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    sys.argv = arguments
-    app = panda_train.commands.app.app if program == "panda-train" else panda_edge.commands.app.app
-    code = 1
-    try:
-        app(rest, standalone_mode=False)
-        code = 0
-    except BaseException as error:
-        print(f"{' '.join(arguments)}: {error!r}", file=sys.stderr)
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
 
 
 def _processor_seconds(process: int) -> float:

@@ -7,13 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from benchmarks.endurance.killed_forks import forked
 from benchmarks.endurance.killed_under_watch import Watch
 
 _PAPER_ROWS = 4  # two methods, for each two figures of one class
@@ -24,11 +27,13 @@ YOUNG = 5.0  # seconds: a younger folder may be of another process that is about
 class Subject:
     """arguments: of the n-th run, program first. check: raises AssertionError where what is left is not whole; told
     when the run before began if it ended by itself (seconds since 1970), None where it was killed. done: how much of
-    the work killed runs have left behind for the next, which needs the less time."""
+    the work killed runs have left behind for the next, which needs the less time. may_refuse: it may end with a line
+    about what cannot be."""
 
     arguments: Callable[[int], list[str]]
     check: Callable[[float | None], None]
     done: Callable[[], int] = lambda: 0
+    may_refuse: bool = False
 
 
 def make_data(folder: Path) -> Path:
@@ -48,14 +53,14 @@ def make_data(folder: Path) -> Path:
     return folder
 
 
-def fit(folder: Path, out: Path | None = None) -> Subject:
-    """Two kinds of bundle take turns at one path."""
+def fit(folder: Path, out: Path | None = None, more: Sequence[str] = ()) -> Subject:
+    """Two kinds of bundle take turns at one path. more: options."""
     out = out or folder / "fit" / "x.panda"
 
     def arguments(number: int) -> list[str]:
         bank = (["exact", "--neighbors", "4"], ["gaussian"])[number % 2]
         return ["panda-train", "fit", str(folder / "sample"), "--out", str(out), "--bank", *bank, "--input-size", "64",
-                "--device", "cpu", "--hold-out", "0"]  # fmt: skip
+                "--device", "cpu", "--hold-out", "0", *more]  # fmt: skip
 
     def check(began: float | None) -> None:
         check_bundle(out)
@@ -252,22 +257,40 @@ def extend_under_watch(folder: Path) -> Subject:
 
 
 def two_fits(folder: Path) -> Subject:
-    """Beside the run that is killed another one writes to the same path; whichever comes last, it is whole."""
-    alone = fit(folder, folder / "two" / "x.panda")
-    others: list[subprocess.Popen[bytes]] = []
+    """Beside the run that is killed another one writes to the same path; whichever comes last, it is whole. A small
+    network makes both spend most of their time with the bundle."""
+    network = folder / "small.onnx"
+    write_network(network)
+    alone = fit(folder, folder / "two" / "x.panda", ["--backbone", str(network)])
+    others: list[int] = []
 
     def arguments(number: int) -> list[str]:
-        if not others or others[0].poll() is not None:
-            program, *rest = alone.arguments(number + 1)
-            command = [Path(sys.executable).with_name(program), *rest]
-            others[:] = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)]
+        if not others or os.waitpid(others[0], os.WNOHANG)[0]:
+            others[:] = [forked(alone.arguments(number + 1))]
         return alone.arguments(number)
 
     def check(began: float | None) -> None:
         if (folder / "two" / "x.panda").exists():
             check_bundle(folder / "two" / "x.panda")
 
-    return Subject(arguments, check)
+    return Subject(arguments, check, may_refuse=True)
+
+
+def write_network(path: Path) -> None:
+    """Two convolutions with random weights, as `--backbone FILE.onnx` takes them."""
+    random, channels, stride = np.random.default_rng(0), (3, 4, 8), (8, 2)
+    weights = [
+        numpy_helper.from_array(random.normal(size=(channels[i + 1], channels[i], by, by)).astype(np.float32), f"w{i}")
+        for i, by in enumerate(stride)
+    ]
+    nodes = [
+        helper.make_node("Conv", [f"x{i}", f"w{i}"], [f"x{i + 1}"], strides=[by] * 2) for i, by in enumerate(stride)
+    ]
+    given, *maps = [
+        helper.make_tensor_value_info(f"x{i}", TensorProto.FLOAT, ["n", channels[i], None, None]) for i in range(3)
+    ]
+    graph = helper.make_graph(nodes, "small", [given], maps, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), str(path))
 
 
 SUBJECTS = {"fit": fit, "sign": sign, "extend": extend, "segment": segment, "evaluate": evaluate, "paper": paper,

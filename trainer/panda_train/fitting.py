@@ -6,7 +6,8 @@ Whatever needs torch is imported where it is used: a wrong path is said before t
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ from panda_edge.banks.settings import BankSettings
 from panda_edge.builder.bundle_writer import check_target
 from panda_edge.builder.progress import silent
 from panda_edge.builder.steps.recipe import Recipe as StepRecipe
-from panda_edge.bundle.manifest import Manifest
+from panda_edge.bundle.manifest import Manifest, read_manifest
 from panda_edge.decide.calibration import DEFAULT_RULE, MAP_RULES, RULES, TILES_RULE
 from panda_edge.decide.false_alarms import DEFAULT_FPR, images_needed
-from panda_edge.errors import ImageError, PandaError
+from panda_edge.errors import BundleError, ImageError, PandaError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.reading import image_size
 from panda_edge.images.roi import Roi, read_roi
@@ -166,11 +167,24 @@ def _fitted(dataset: Dataset, roi: Roi | None, out: Path, options: FitOptions, g
     )
     if group.is_rank_zero:
         _state_file(out).unlink(missing_ok=True)
-        for line in far_from_others(out, [path for path in kept if path not in seen.unreadable]):
-            print(printable(line), file=sys.stderr)
+        with unless_replaced(out, manifest):
+            for line in far_from_others(out, [path for path in kept if path not in seen.unreadable]):
+                print(printable(line), file=sys.stderr)
         if manifest.calibration is None and options.held_out is None:
             print(_undecided(len(normal.paths), 2 if leave_one_out else 3), file=sys.stderr)
     return manifest
+
+
+@contextmanager
+def unless_replaced(out: Path, manifest: Manifest) -> Iterator[None]:
+    """Reading the bundle just written: what cannot be read because another command has put its own there is said so.
+    Raises PandaError."""
+    try:
+        yield
+    except BundleError as error:
+        if read_manifest(out).identity == manifest.identity:
+            raise
+        raise PandaError(f"{out}: written, and replaced by another command since; fit to one path at a time") from error
 
 
 def _looked_through(images: Sequence[Path]) -> Seen:

@@ -48,7 +48,7 @@ def fit(
     from panda_train.commands.fit_summary import in_words, summary
     from panda_train.commands.unread import refuse_unread
     from panda_train.data.folders import open_dataset
-    from panda_train.fitting import FitOptions
+    from panda_train.fitting import FitOptions, unless_replaced
     from panda_train.fitting import fit as fit_bundle
     from panda_train.resolution import Resolution
 
@@ -94,7 +94,8 @@ def fit(
         print(f"--max-bank-mb {settings.max_bank_mb:g} keeps {manifest.recipe.shrunk_to}", file=sys.stderr)
     if settings.embeddings == "auto" and EMBEDDING_KINDS[manifest.detection.bank].approximate:
         print(f"{manifest.detection.count} embeddings get hnswlib's graph; --embeddings exact if not", file=sys.stderr)
-    facts = summary(main.out, manifest, open_dataset(data, main.normal).train, time.perf_counter() - started)
+    with unless_replaced(main.out, manifest):
+        facts = summary(main.out, manifest, open_dataset(data, main.normal).train, time.perf_counter() - started)
     if facts["augment"] != "none":
         print_remark(
             f"--augment {facts['augment']}: {manifest.detection.count} frames of {facts['train_images']} pictures; "
