@@ -1,4 +1,6 @@
-"""A plant's day in short: python -m benchmarks.endurance.plant [--short] (as root, which may mount a small disk)
+"""A plant's day in short: python -m benchmarks.endurance.plant [--short | --apart]
+
+As root, which may mount a small disk.
 
 A million frames from three sources: two cameras of 25 frames a second, and one that gives as fast as it is judged.
 Nine tenths of the frames come while all of this is so: sources break off, the bundle is taken up anew every 1,000
@@ -7,7 +9,10 @@ on is full twice, and once the clock is set back by an hour. The tenth between i
 
 The model is a stand-in, as in `watch_soak`, which calls one frame in a hundred anomalous; the bundle is a real one,
 read anew each time. Resumable: the row in benchmarks/endurance/results/plant.json counts the frames of all runs.
+Shorter days begin anew.
+The visitors stand for other machines: their processes are nice, so that they take the processors when nobody else does.
 --short: 40,000 frames, half of them quiet, in a row of its own; three minutes where nothing else runs, for the latency.
+--apart: a shorter day for each thing that disturbs, alone, in a row of its own; what each costs.
 PANDA_SOAK_SECONDS: how long one run may take. PANDA_BUNDLE: the bundle.
 """
 
@@ -15,7 +20,9 @@ from __future__ import annotations
 
 import argparse
 import gc
+import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -28,7 +35,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.endurance.plant_visitors import Visitors
+from benchmarks.endurance.plant_account import Account
+from benchmarks.endurance.plant_visitors import NICE, Visitors
 from benchmarks.endurance.watch import conditions, frames, gaussian
 from benchmarks.endurance.watch_soak import give_back_reserve, own_mb
 from benchmarks.lib.results_file import ResultsFile
@@ -37,22 +45,21 @@ from benchmarks.lib.subject import open_subject, say
 from panda_edge.detector import Detector, Result, load
 from panda_edge.images.reading import OpenedImage
 from panda_edge.stream import capture
-from panda_edge.stream.frame import Notice, Picture, SourceLost
+from panda_edge.stream.frame import Frame, Notice, Picture, SourceLost
 from panda_edge.stream.frame_options import FrameOptions
+from panda_edge.stream.judgeable import PictureCheck, normal_range
 from panda_edge.stream.loop import Loop
-from panda_edge.stream.sinks import jsonl
-from panda_edge.stream.sinks.delivery import Deliveries
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
-from panda_edge.stream.sinks.jsonl import JsonLines
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
-from panda_edge.stream.sinks.saved import SavedFrames
 from panda_edge.stream.sinks.sink import Sink
+
+DISTURBS = "losses", "reloads", "browsers", "idle"
 
 
 @dataclass(frozen=True)
 class Plan:
     """key: of the row. wanted: frames. Of every `cycle` frames the first `quiet` are quiet. full: frames of all runs
-    while the disk is full. set_back: the frame from which on the clock is an hour behind."""
+    while the disk is full. set_back: the frame from which on the clock is an hour behind. disturbs: in the others."""
 
     key: str
     wanted: int
@@ -60,10 +67,15 @@ class Plan:
     quiet: int
     full: tuple[tuple[int, int], ...]
     set_back: int
+    disturbs: frozenset[str] = frozenset(DISTURBS)
 
 
 DAY = Plan("a million frames", 1_000_000, 50_000, 5000, ((300_000, 310_000), (700_000, 710_000)), 500_000)
 SHORT = Plan("a short day", 40_000, 10_000, 5000, ((16_000, 17_000), (36_000, 37_000)), 26_000)
+APART = [
+    Plan(f"apart: {name}", 12_000, 6000, 3000, (), 10**9, frozenset({name} if name in DISTURBS else ()))
+    for name in ("nothing", *DISTURBS)
+]
 SETTLE = 2000  # frames after a change that no latency is taken of
 WARM, PART, LOOKS = (
     10_000,
@@ -120,8 +132,9 @@ class StandIn:
 
 @dataclass
 class Times:
-    """What the sources are told. busy: all that disturbs goes on."""
+    """What the sources are told. busy: all that disturbs goes on. losses: sources break off, too."""
 
+    losses: bool
     busy: bool = False
     ending: threading.Event = field(default_factory=threading.Event)
 
@@ -144,7 +157,7 @@ class Camera:
             self._number += 1
             image = self._images[self._number % len(self._images)]
             yield Picture(OpenedImage(image, image.size), time.monotonic())
-            if self._times.busy and self._number % LOSS_EVERY == 0:
+            if self._times.busy and self._times.losses and self._number % LOSS_EVERY == 0:
                 raise SourceLost(f"{self.name}: broke off")
 
 
@@ -159,27 +172,23 @@ class Clock:
         return self._real() - self.behind
 
 
-class Lines:
-    """Counts the lines that were written, by whichever file."""
-
-    def __init__(self) -> None:
-        self.written, write = 0, jsonl.RotatedFile.write
-
-        def counting(this: jsonl.RotatedFile, lines: bytes) -> None:
-            write(this, lines)
-            self.written += lines.count(b"\n")
-
-        jsonl.RotatedFile.write = counting  # type: ignore[method-assign, assignment]
+def judgeable(images: list[Image.Image], detector: Detector) -> list[Image.Image]:
+    """Those that are not refused: as small as they are here, many look blurred."""
+    check = PictureCheck(normal_range(detector.bundle), detector.preprocessing, 0)
+    frames = [Frame("", 0, 0.0, Picture(OpenedImage(image, image.size), 0.0)) for image in images]
+    return [image for image, frame in zip(images, frames, strict=True) if check.reason(frame, live=True) is None]
 
 
 def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitStack) -> None:
     """One run of at most `seconds`; it ends when all frames that are wanted have gone through."""
-    subject, clock, times = open_subject(), Clock(), Times()
+    subject, clock, times = open_subject(), Clock(), Times("losses" in plan.disturbs)
     path, random = gaussian(subject), np.random.default_rng(0)
-    images = [image.resize((96, 96)) for image in frames(subject, 50)]
-    result = load(path).segment(images[0])
+    real = load(path)
+    images = judgeable([image.resize((96, 96)) for image in frames(subject, 50)], real)
+    result = real.segment(images[0])
     capture._FIRST_PAUSE = 0.02  # seconds: so that a loss costs few frames
-    before, until = rows.get(plan.key).get("frames", 0), time.monotonic() + seconds
+    row = rows.get(plan.key) if plan is DAY else {}
+    before, until = row.get("frames", 0), time.monotonic() + seconds
     if before >= plan.wanted:
         return
     told: Counter[str] = Counter()
@@ -200,36 +209,27 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
     loop = Loop(lambda: StandIn(load(path), result, random), sources, FrameOptions(frozen_after=0), notify)  # type: ignore[arg-type, return-value]
     receiver = Visitors("receiver", 0, 0)
     stack.callback(receiver.close)
-    lines = Lines()
     options = SinkOptions(
         jsonl=str(disk / "w.jsonl"), rotate_mb=5, keep=2, save=disk / "saved", quota_mb=20,
         webhook=f"http://127.0.0.1:{receiver.counts['port']}/", spool=disk / "spool", http="127.0.0.1:0",
     )  # fmt: skip
     sinks += open_sinks(options, loop, lambda: False, closing := ExitStack(), open_drift(loop, DEFAULT_ALPHA))
     told_before = sum(told.values())  # by what opens the sinks, before they listen
-    opened = {type(sink): sink for sink in sinks}
-    kept, events, listed = opened[SavedFrames], opened[Deliveries], opened[JsonLines]
-    assert isinstance(kept, SavedFrames)
-    assert isinstance(events, Deliveries)
-    assert isinstance(listed, JsonLines)
-    asked, put = Counter[str](), events._keep.put
-
-    def counting_put(item: tuple[str, bytes]) -> None:
-        asked["events"] += 1
-        put(item)
-
-    events._keep.put = counting_put  # type: ignore[method-assign]
+    account = Account(sinks)
     day = Day(plan, disk / "filler", clock, times, ports[0])
     loads: list[float] = []
     latency = {"quiet": Bins(), "busy": Bins()}
     memory: dict[str, list[float]] = {"quiet": [], "busy": []}
-    outcomes, anomalous, judged, reserve = Counter[str](), 0, 0, 0.0
+    outcomes, refused = Counter[str](), Counter[str]()
+    anomalous, judged, reserve = 0, 0, 0.0
     for seen, outcome in enumerate(loop.outcomes(), 1):
         for sink in sinks:
             sink.outcome(outcome)
         outcomes[outcome.source] += 1
         judged += outcome.result is not None
         anomalous += bool(outcome.anomalous)
+        if outcome.not_judged:
+            refused[outcome.not_judged.partition(":")[0]] += 1
         if day.settled(seen) and outcome.source != "three":
             latency["busy" if times.busy else "quiet"].add(outcome.latency_ms)
         del outcome
@@ -241,7 +241,7 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
             loads.append(os.getloadavg()[0])
             say(f"{before + seen} frames, {own_mb()} MB, load {loads[-1]:.1f}, {day.said()}")
         day.at(seen, before + seen)
-        if times.busy and seen % RELOAD_EVERY == 0:
+        if times.busy and "reloads" in plan.disturbs and seen % RELOAD_EVERY == 0:
             loop.reload()
             day.reloads += 1
         if before + seen >= plan.wanted or time.monotonic() > until:
@@ -259,12 +259,9 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
         "dropped_for_newer_ones": sum(dropped.values()),
         "unaccounted_for": sum(given.values()) - frames_seen - sum(dropped.values()),
         "judged": judged,
-        "lines": {"written": lines.written, "lost": listed.lost,
-                  "unaccounted_for": frames_seen + notices - lines.written - listed.lost},
-        "saved": {"saved": kept._next - 1, "lost": kept.lost,
-                  "unaccounted_for": anomalous - (kept._next - 1) - kept.lost},
-        "events": {"arrived": receiver.counts["events"], "lost": events.lost,
-                   "unaccounted_for": asked["events"] - receiver.counts["events"] - events.lost},
+        "not_judged": dict(refused),
+        "pictures": len(images),
+        **account.closed(frames_seen, notices, anomalous, receiver.counts["events"]),
         "told": dict(told), "reloads_asked": day.reloads, "disk_full": day.filled, "clock_set_back": day.set_back,
         "browsers": day.looks, "idle_connections_made": day.made,
         "memory": _memory(memory, reserve),
@@ -272,9 +269,10 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
     }  # fmt: skip
     run["p99_over_quiet"] = round(latency["busy"].quantile(0.99) / latency["quiet"].quantile(0.99), 3)
     run["load_average"] = {"median": round(float(np.median(loads)), 1), "most": round(max(loads), 1)} if loads else {}
-    run["nice"] = os.nice(0)
-    runs = [*rows.get(plan.key).get("runs", []), run]
-    command = "python -m benchmarks.endurance.plant" + (" --short" if plan is SHORT else "")
+    run["nice"], run["visitors_nice"] = os.nice(0), os.nice(0) + NICE
+    runs = [*row.get("runs", []), run]
+    option = " --short" if plan is SHORT else " --apart" if plan in APART else ""
+    command = f"python -m benchmarks.endurance.plant{option}"
     rows.update(plan.key, frames=before + frames_seen, wanted=plan.wanted, runs=runs, command=command,
                 **conditions(subject))  # fmt: skip
     print(run)
@@ -335,7 +333,10 @@ class Day:
             self._filler.unlink()
 
     def _come(self) -> None:
-        self._visitors = [Visitors("browsers", self._port, BROWSERS), Visitors("idle", self._port, IDLE)]
+        numbers = {"browsers": BROWSERS, "idle": IDLE}
+        self._visitors = [
+            Visitors(name, self._port, number) for name, number in numbers.items() if name in self._plan.disturbs
+        ]
 
     def _go(self) -> None:
         for visitors in self._visitors:
@@ -359,8 +360,20 @@ def fill(path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true")
-    plan = SHORT if parser.parse_args().short else DAY
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--short", action="store_true")
+    kind.add_argument("--apart", action="store_true")
+    given = parser.parse_args()
+    for plan in APART if given.apart else [SHORT if given.short else DAY]:
+        # Each in a process of its own, as clock and lines are patched.
+        process = multiprocessing.get_context("spawn").Process(target=run, args=(plan,))
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(process.exitcode)
+
+
+def run(plan: Plan) -> None:
     with small_disk(MEGABYTES) as disk, ExitStack() as stack:
         if disk is None:
             return
