@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -56,6 +57,7 @@ class _Answers:
 
     def __init__(self, decisions: Decisions, metrics: Callable[[], str]) -> None:
         self._board, self._decisions, self._metrics = decisions.board, decisions, metrics
+        self._drawing: dict[int, asyncio.Task[None]] = {}
         self._bundle: dict[str, Callable[[Visitor, dict[str, Any]], Any]] = {
             "try": lambda visitor, body: decisions.attempt(visitor),
             "stop": lambda visitor, body: decisions.stop(visitor),
@@ -122,7 +124,26 @@ class _Answers:
         return await _done(lambda: self._board.minutes(source, since, until))
 
     async def live(self, request: Request) -> Response:
-        return _picture(await run_in_threadpool(self._board.live, _number(request.path_params["source"], -1)))
+        source = _number(request.path_params["source"], -1)
+        number = self._board.live_number(source, request.url.query)
+        if number is None:
+            return _picture(None)
+        for _ in range(2):  # one that is being drawn already may be of a frame before
+            if (data := self._board.live(source, number)) is not None:
+                return _picture(data)
+            await self._drawn(source)
+        return _picture(self._board.live(source, 0))
+
+    async def _drawn(self, source: int) -> None:
+        """Wait until a source's picture is drawn anew, once for everyone who waits."""
+        if source not in self._drawing:
+            self._drawing[source] = asyncio.create_task(self._draw(source))
+            self._drawing[source].add_done_callback(lambda task: self._drawing.pop(source))
+        await asyncio.shield(self._drawing[source])
+
+    async def _draw(self, source: int) -> None:
+        await asyncio.sleep(self._board.live_pause(source))
+        await run_in_threadpool(self._board.draw_live, source)
 
     async def anomaly(self, request: Request) -> Response:
         plain = "plain" in request.query_params

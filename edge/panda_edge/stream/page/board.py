@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -68,7 +69,7 @@ class Board:
         self._lock = Lock()
         self._drawing = Lock()
         self._latest: dict[str, Outcome] = {}
-        self._history: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_HISTORY)
+        self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY)
         self._seen = 0
         self._anomalies: OrderedDict[str, Outcome] = OrderedDict()
         self._anomaly_bytes = 0
@@ -82,7 +83,7 @@ class Board:
         with self._lock:
             self._seen += 1
             self._latest[outcome.source] = light
-            self._history.append((self._seen, _point(outcome)))
+            self._history.append(_point(outcome))
             tally = self._tallies.setdefault(outcome.source, Tally())
             tally.add(outcome.frame.captured, outcome.anomalous, outcome.not_judged is not None)
             if outcome.anomalous:
@@ -111,7 +112,7 @@ class Board:
                 "seen": self._seen,
                 "odd": self._odd,
                 "bundle": about,
-                "points": [point for number, point in self._history if number > since],
+                "points": self._points(since),
                 "sources": [
                     {
                         "name": s.name,
@@ -131,6 +132,10 @@ class Board:
                 "notices": list(self._notices)[::-1],
                 "labels": self._labels is not None,
             }
+
+    def _points(self, since: int) -> list[dict[str, Any]]:
+        newer = min(max(self._seen - since, 0), len(self._history))
+        return list(islice(reversed(self._history), newer))[::-1]
 
     def _counted(self, source: str, promised: float | None) -> dict[str, Any]:
         tally, now = self._tallies.get(source, Tally()), time.time()
@@ -191,18 +196,42 @@ class Board:
             return []
         return self._past.minutes(names[source], since, until)
 
-    def live(self, source: int) -> bytes | None:
-        """The last picture of a source under its heat map, JPEG; None where there is none."""
-        names = [state.name for state in self._states()]
-        outcome = self._latest.get(names[source]) if 0 <= source < len(names) else None
+    def live_number(self, source: int, asked: str) -> int | None:
+        """The number within its run of the frame whose id is `asked`, or of the source's last one where that is not
+        known; None where there is none."""
+        outcome = self._last(source)
         if outcome is None:
             return None
-        with self._drawing:  # the second browser waits for what is drawn for the first
-            at, drawn_id, data = self._drawn.get(outcome.source, (0.0, "", b""))
-            if drawn_id != outcome.id and time.monotonic() - at > _LIVE_PAUSE:
-                data = self._draw(outcome, _LIVE_SIDE)
-                self._drawn[outcome.source] = time.monotonic(), outcome.id, data
-            return data
+        run, _, last = outcome.id.rpartition("-")
+        wanted, _, number = asked.rpartition("-")
+        known = wanted == run and number.isdecimal() and len(number) <= len(last)
+        return min(int(number), int(last)) if known else int(last)
+
+    def live(self, source: int, at_least: int) -> bytes | None:
+        """A source's picture under its heat map, JPEG, as it was drawn last; None where that is of a frame before
+        number `at_least`."""
+        outcome = self._last(source)
+        drawn = None if outcome is None else self._drawn.get(outcome.source)
+        return drawn[2] if drawn is not None and int(drawn[1].rpartition("-")[2]) >= at_least else None
+
+    def live_pause(self, source: int) -> float:
+        """Seconds until a source's picture is to be drawn anew; what is drawn serves everyone who asks until then."""
+        outcome = self._last(source)
+        drawn = None if outcome is None else self._drawn.get(outcome.source)
+        return 0.0 if drawn is None else max(drawn[0] + _LIVE_PAUSE - time.monotonic(), 0.0)
+
+    def draw_live(self, source: int) -> None:
+        """Draw a source's last picture, where there is one."""
+        outcome = self._last(source)
+        if outcome is None:
+            return
+        with self._drawing:  # one at a time: a large picture takes several times its size
+            data = self._draw(outcome, _LIVE_SIDE)
+        self._drawn[outcome.source] = time.monotonic(), outcome.id, data
+
+    def _last(self, source: int) -> Outcome | None:
+        names = [state.name for state in self._states()]
+        return self._latest.get(names[source]) if 0 <= source < len(names) else None
 
     def anomaly(self, identity: str, plain: bool) -> bytes | None:
         """An anomalous picture at full size, JPEG, under its heat map or plain; of a labelled one that is kept only as
@@ -211,7 +240,7 @@ class Board:
         if outcome is None:
             found = None if self._past is None else self._past.picture(identity, plain)
             return self._labelled_picture(identity, None) if found is None else found
-        with self._drawing:  # one at a time: a large picture takes several times its size
+        with self._drawing:
             return self._draw(outcome, None, plain)
 
     def small_anomaly(self, identity: str) -> bytes | None:
