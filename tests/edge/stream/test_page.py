@@ -117,6 +117,16 @@ def test_nothing_comes_from_elsewhere() -> None:
         assert not re.search(r"https?:|//[a-z]+\.", (folder / name).read_text(encoding="utf-8")), name
 
 
+def test_what_the_script_imports_is_asked_for_with_the_page() -> None:
+    """Else a browser learns of each module from the one before, a round trip each."""
+    folder = Path(__file__).parents[3] / "edge" / "panda_edge" / "stream" / "page"
+    imported = {
+        name for file in folder.glob("*.js") for name in re.findall(r'from "(/\w+\.js)"', file.read_text("utf-8"))
+    }
+    preloaded = re.findall(r'rel="modulepreload" href="([^"]+)"', (folder / "page.html").read_text("utf-8"))
+    assert sorted(preloaded) == sorted(imported)
+
+
 def until(page: Any, holds: str) -> None:
     """Wait for something in the page. (Playwright's own way needs eval, which the page's policy forbids.)"""
     end = time.monotonic() + 60
