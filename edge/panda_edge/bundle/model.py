@@ -23,6 +23,7 @@ PROVIDERS = {
     "coreml": "CoreMLExecutionProvider",
     "rocm": "ROCMExecutionProvider",
 }
+_OWN_MEMORY = ("cuda", "tensorrt", "rocm")  # what they compute lies in a GPU's memory
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,12 @@ class Features:
 class Model:
     """model.onnx in an onnxruntime session.
 
-    frames: uint8 (B, height, width, 3) RGB, any B ≥ 1; normalisation is inside the graph.
+    frames: uint8 (B, height, width, 3) RGB, any B ≥ 1; normalisation is inside the graph. bound: whether outputs are
+    copied from the provider's memory straight into the arrays that `run` gives (onnxruntime's IO binding); None for
+    where that memory is a GPU's.
     """
 
-    def __init__(self, path: Path, threads: int, provider: str = "cpu") -> None:
+    def __init__(self, path: Path, threads: int, provider: str = "cpu", bound: bool | None = None) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -81,11 +84,15 @@ class Model:
                 "expected uint8 frames and float32 outputs, export the bundle again"
             )
         self._input = inputs[0].name
+        shapes = [out.shape[1:] for out in self._session.get_outputs()]
+        known = all(isinstance(side, int) for shape in shapes for side in shape)  # a user's own graph may not say
+        wanted = provider in _OWN_MEMORY if bound is None else bound
+        self._shapes = shapes if wanted and known else None
 
     def run(self, frames: np.ndarray) -> Features:
         """Features of a batch of frames. Raises PandaError where the model fails, or gives NaN or too few."""
         try:
-            embedding, *levels = found = self._session.run(self.outputs, {self._input: frames})
+            embedding, *levels = found = self._outputs_of(frames)
         except Exception as error:  # as above
             raise BundleError(f"the model failed ({' '.join(str(error).split())[:200]})") from error
         score = levels.pop() if self.outputs[-1] == "score" else None
@@ -98,6 +105,20 @@ class Model:
         if not np.isfinite(embedding).all() or (score is not None and not np.isfinite(score).all()):
             raise PandaError("the model's output is not finite; its weights are damaged, export the bundle again")
         return Features(embedding, tuple(levels), score)
+
+    def _outputs_of(self, frames: np.ndarray) -> list[np.ndarray]:
+        if self._shapes is None:
+            return list(self._session.run(self.outputs, {self._input: frames}))
+        # New arrays each time: a stream's next frame runs while this one's features are searched.
+        found = [np.empty((len(frames), *shape), np.float32) for shape in self._shapes]
+        frames = np.ascontiguousarray(frames)
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input, frames)
+        for name, array in zip(self.outputs, found, strict=True):
+            binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return found
 
 
 def default_threads() -> int:
