@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,7 +86,7 @@ def score_archive(
     with _client(workers, scheduler) as client:
         scored = _scored(client, archive, seal, parts, missing) if missing else iter(())
         for number, lines in progress(scored, "parts", len(missing)):
-            _write(_part_file(out, number), b"".join(json.dumps(rounded(line)).encode() + b"\n" for line in lines))
+            write_part(_part_file(out, number), lines)
     failed = sum(_part_file(out, number).read_bytes().count(b'"error": ') for number in range(len(parts)))
     return Scored(len(parts), len(parts) - len(missing), len(paths), failed)
 
@@ -150,6 +150,11 @@ def _begin(archive: Archive, out: Path, seal: str, paths: Sequence[Path]) -> Non
 
 def _part_file(out: Path, number: int) -> Path:
     return out / f"part-{number:06d}.jsonl"
+
+
+def write_part(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """A part's results, a line of JSON each."""
+    _write(file, b"".join(json.dumps(rounded(line)).encode() + b"\n" for line in lines))
 
 
 def _write(file: Path, content: bytes) -> None:

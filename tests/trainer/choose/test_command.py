@@ -64,6 +64,17 @@ def test_it_prints_a_command_that_fits(
     assert (tmp_path / "data.panda" / "manifest.json").is_file()
 
 
+def test_other_networks_are_tried(run: Run, sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(candidates, "_BANKS", {"exact": (settings_for("exact"), None)})
+    code, out, err = run("choose", sample_data, "--ms", 1000, "--json", "--also", "resnet18")
+    assert code == 0, err
+    names = {row["name"] for row in json.loads(out)["candidates"]}
+    assert names == {"224²: exact", "resnet18 224²: exact", "resnet18 256²: exact"}
+    refused(run("choose", sample_data, "--also", "resnet18,"), "--also 'resnet18,': expected names")
+    refused(run("choose", sample_data, "--also", "resnet17"), "no backbone 'resnet17'; there are efficientnet-lite0")
+
+
 def test_fit_chooses_by_itself(run: Run, sample_data: Path, tmp_path: Path) -> None:
     out = tmp_path / "x.panda"
     code, _, err = run("fit", sample_data, "--out", out, "--bank", "auto", "--ms", 1000)

@@ -14,14 +14,16 @@ import pytest
 from bank_choice import settings_for
 from panda_edge.decide.local import Cells
 from panda_edge.errors import PandaError
-from panda_train.choosing import halving
+from panda_train.backbones import DEFAULT
+from panda_train.choosing import choosing, halving
 from panda_train.choosing.candidates import Candidate, Look, candidates, looks
 from panda_train.choosing.chart import draw, frontier
 from panda_train.choosing.fit_command import arguments, command
 from panda_train.choosing.halving import RUNGS, Halving, Row
 from panda_train.choosing.judge import Verdict, figures
-from panda_train.choosing.options import check_chart
+from panda_train.choosing.options import ChooseOptions, check_chart
 from panda_train.choosing.pictures import Judged
+from panda_train.choosing.plain import fit_command
 from panda_train.choosing.state import State
 from panda_train.choosing.trial import Seen
 from panda_train.evaluation.pixel_scores import PixelScores
@@ -106,6 +108,47 @@ def test_what_fit_does_by_itself_is_left_for_what_is_surely_better(run: Any, oth
     assert rows[0].verdict.score == {"usual": 0.5, "other": other}[chosen]  # as it was measured
     said = "0.019 ahead of what is usual" if chosen == "usual" else "0.021 behind the best"
     assert rows[1].left_out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("ms", "chosen"), [(30.0, "lite2 256²"), (20.0, "lite1 256²"), (12.0, "lite1 224²"), (9.0, "224²")]
+)
+def test_the_network_that_finds_most_within_the_time(run: Any, ms: float, chosen: str) -> None:
+    """Along the networks of which none is better in less time; one of them is behind in both."""
+    scores = {
+        "224²": (0.50, 8.0), "lite1 224²": (0.55, 11.0), "lite2 224²": (0.54, 14.0), "lite1 256²": (0.60, 16.0),
+        "lite2 256²": (0.65, 25.0),
+    }  # fmt: skip
+    tried = {name: replace(LOOK, usual=name == "224²", backbone=name.partition(" ")[0]) for name in scores}
+    assert run(Fake(scores), list(scores), ms=ms, looks=tried)[0].candidate.name == chosen
+
+
+@pytest.mark.parametrize(
+    ("model_ms", "tried"),
+    [(14.0, [("a", "float32")]), (20.0, [("a", "float32"), ("a int8", "int8")]), (40.0, [("a int8", "int8")])],
+)
+def test_int8_is_tried_where_the_network_takes_most_of_the_time(model_ms: float, tried: list[tuple[str, str]]) -> None:
+    found = choosing._within([Look("a", Resolution(), usual=True)], lambda look: model_ms, 30.0)
+    assert [(look.name, look.precision) for look in found] == tried
+    assert all(look.usual == (look.precision == "float32") for look in found)
+
+
+def test_a_network_far_above_the_time_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    of = [Look("a", Resolution()), Look("b", Resolution(), backbone="resnet18")]
+    found = choosing._within(of, lambda look: 60.0 if look.backbone else 10.0, 30.0)
+    assert [look.name for look in found] == ["a"]
+    assert "b is left out: the model alone takes 60 ms a picture" in capsys.readouterr().err
+
+
+def test_the_chosen_network_is_in_the_command() -> None:
+    def said(asked: ChooseOptions, look: Look) -> str:
+        candidate = Candidate("x", look, settings_for("exact"))
+        return fit_command(Path("parts"), asked, Row(candidate, 3, verdict_of(0.9), ""))
+
+    own = ChooseOptions(backbone="resnet18", weights=Path("own.pth"), also=("efficientnet-lite1", DEFAULT))
+    assert "--backbone resnet18 --weights own.pth" in said(own, LOOK)
+    assert "--backbone efficientnet-lite1 --bank" in said(own, replace(LOOK, backbone="efficientnet-lite1"))
+    assert "--backbone" not in said(own, replace(LOOK, backbone=DEFAULT))
 
 
 def test_what_is_usual() -> None:

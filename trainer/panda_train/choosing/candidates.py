@@ -13,13 +13,14 @@ from panda_train.resolution import SIDE, Resolution, input_shape
 
 @dataclass(frozen=True)
 class Look:
-    """At what resolution pictures are looked at, and with what numbers the network computes (`fit --precision`).
-    usual: what `fit` does by itself."""
+    """At what resolution pictures are looked at, by which network (None: that of `--backbone`), and with what numbers
+    that computes (`fit --precision`). usual: what `fit` does by itself."""
 
     name: str
     resolution: Resolution
     precision: str = "float32"
     usual: bool = False
+    backbone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ _TILED: dict[str, tuple[BankSettings, float | None]] = {
     "coreset 10 %": (bank_settings("coreset"), 0.1),
 }
 SIDES = (SIDE, 320, 448)  # of a square of as many pixels as the input has
+_ALSO_SIDES = (SIDE, 256)  # of another network: a larger one at a larger input takes more than twice the time
 
 
 def looks(smallest_defect: float | None, size: tuple[int, int]) -> list[Look]:
@@ -90,6 +92,17 @@ def looks(smallest_defect: float | None, size: tuple[int, int]) -> list[Look]:
         return [*found, Look("tiles", Resolution(smallest_defect=smallest_defect), usual=True)]
     if min(size) >= 2 * SIDE:
         found.append(Look("tiles", Resolution(tiles="auto")))
+    return found
+
+
+def looks_also(names: Sequence[str], size: tuple[int, int]) -> list[Look]:
+    """The resolutions that other networks are tried at, on whole pictures of (width, height)."""
+    found = []
+    for name in names:
+        for side in _ALSO_SIDES:
+            height, width = input_shape(side, size)
+            given = None if side == SIDE else f"{height}x{width}"
+            found.append(Look(f"{name} {side}²", Resolution(given), backbone=name))
     return found
 
 

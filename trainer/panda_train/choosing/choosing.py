@@ -14,8 +14,9 @@ from panda_edge import __version__
 from panda_edge.builder.copies import without_copies
 from panda_edge.errors import PandaError
 from panda_edge.printable import printable
+from panda_export.graph import ExportableBackbone
 from panda_train import backbones
-from panda_train.choosing.candidates import Look, candidates, looks
+from panda_train.choosing.candidates import Look, candidates, looks, looks_also
 from panda_train.choosing.device_speed import slowness
 from panda_train.choosing.halving import RUNGS, Halving, Row
 from panda_train.choosing.options import ChooseOptions, check_enough
@@ -45,13 +46,15 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
     white = headers_of(normal).white
     pictures = judged(held_out, options.smallest_defect, RUNGS[-1].painted, options.seed, options.largest_defect, white)
     backbone = backbones.load_any(options.backbone, options.weights)
+    networks: dict[str | None, ExportableBackbone] = {None: backbone}
+    networks.update((name, backbones.load_any(name)) for name in options.also)
     state = State(options.state, _settings(normal, options))
     with ExitStack() as stack:
         opened: dict[Look, OpenLook] = {}
 
         def open_look(look: Look) -> OpenLook:
             if look not in opened:
-                opened[look] = stack.enter_context(OpenLook(look, backbone, kept, options.seed))
+                opened[look] = stack.enter_context(OpenLook(look, networks[look.backbone], kept, options.seed))
             return opened[look]
 
         def bare(look: Look) -> float:
@@ -61,7 +64,7 @@ def choose(data: Path, options: ChooseOptions) -> list[Row]:
         if options.device_speed is not None:
             slower = slowness(options.device_speed, backbone.name, bare)
             print(f"the device takes {slower:.2f} times as long as this machine", file=sys.stderr)
-        wanted = looks(options.smallest_defect, pictures.size)
+        wanted = [*looks(options.smallest_defect, pictures.size), *looks_also(options.also, pictures.size)]
         tried = _within(wanted, lambda look: bare(look) * slower, options.ms)
         halving = Halving(open_look, pictures, options.ms, slower, options.fpr, state)
         return halving.run(candidates(tried, options.bank_mb))

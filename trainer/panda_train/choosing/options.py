@@ -19,7 +19,8 @@ LEAST = 12  # normal pictures: 8 for a bank, 4 to judge by
 class ChooseOptions:
     """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank. device_speed: what
     `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect, largest_defect: in
-    pixels of the pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from, or None."""
+    pixels of the pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from, or None. also:
+    networks that are tried beside `backbone`."""
 
     ms: float = 30.0
     bank_mb: float = 100.0
@@ -32,6 +33,7 @@ class ChooseOptions:
     seed: int = 0
     state: Path | None = None
     largest_defect: float | None = None
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
@@ -45,6 +47,8 @@ class ChooseOptions:
 def check(data: Path, options: ChooseOptions) -> None:
     """Raises PandaError or DataError for a mistake in arguments, paths and data, in a moment."""
     backbones.check(options.backbone, options.weights)
+    for name in options.also:
+        backbones.check(name)
     if options.device_speed is not None:
         read_speed(options.device_speed)
     check_enough(data, len(open_dataset(data, options.normal).train))

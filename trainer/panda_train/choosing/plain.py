@@ -25,10 +25,11 @@ def in_numbers(data: Path, asked: ChooseOptions, rows: Sequence[Row]) -> dict[st
 
 def fit_command(data: Path, asked: ChooseOptions, chosen: Row) -> str:
     """The command line that fits what was chosen."""
+    backbone = chosen.candidate.look.backbone or asked.backbone
     given = [
         *(["--normal", asked.normal] if asked.normal is not None else []),
-        *(["--backbone", asked.backbone] if asked.backbone != backbones.DEFAULT else []),
-        *(["--weights", str(asked.weights)] if asked.weights is not None else []),
+        *(["--backbone", backbone] if backbone != backbones.DEFAULT else []),
+        *(["--weights", str(asked.weights)] if asked.weights is not None and backbone == asked.backbone else []),
         *(["--seed", str(asked.seed)] if asked.seed else []),
     ]
     return command(data, given, arguments(chosen.candidate, chosen.verdict))

@@ -13,7 +13,7 @@ import typer
 from panda_edge.commands.console import print_json
 from panda_edge.commands.grouped import grouped, option
 from panda_edge.decide.false_alarms import DEFAULT_FPR
-from panda_train.commands.options import Data, Json, NetworkOptions, Normal, Seed, SmallestDefect
+from panda_train.commands.options import Data, Json, NetworkOptions, Normal, Seed, SmallestDefect, listed
 
 if TYPE_CHECKING:
     from panda_train.choosing.halving import Row
@@ -45,6 +45,17 @@ class DefectOptions:
 
 
 @dataclass(frozen=True)
+class TriedNetworkOptions(NetworkOptions):
+    """Which networks."""
+
+    also: str | None = option(
+        None,
+        "Other networks to try, too, on whole pictures; with commas between, such as efficientnet-lite1,resnet18.",
+        metavar="NAMES",
+    )
+
+
+@dataclass(frozen=True)
 class RunOptions:
     """How the search runs."""
 
@@ -57,7 +68,7 @@ def choose(
     data: Data,
     device: DeviceOptions,
     defects: DefectOptions,
-    network: NetworkOptions,
+    network: TriedNetworkOptions,
     run: RunOptions,
     normal: Normal = None,
     plot: Annotated[
@@ -72,7 +83,8 @@ def choose(
     from panda_train.choosing.options import ChooseOptions, check, check_chart
     from panda_train.progress import waiting
 
-    asked = ChooseOptions(normal=normal, **vars(device), **vars(defects), **vars(network), **vars(run))
+    named = {**vars(network), "also": listed("--also", network.also, "efficientnet-lite1,resnet18")}
+    asked = ChooseOptions(normal=normal, **vars(device), **vars(defects), **named, **vars(run))
     if plot is not None:
         check_chart(plot)
     check(data, asked)

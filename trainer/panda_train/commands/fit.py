@@ -22,7 +22,7 @@ from panda_train.commands.fit_options import (
     MainOptions,
     PictureOptions,
 )
-from panda_train.commands.options import Data
+from panda_train.commands.options import Data, listed
 
 if TYPE_CHECKING:
     from panda_edge.banks.settings import BankSettings
@@ -66,7 +66,7 @@ def fit(
         method=main.method,
         backbone=main.backbone,
         weights=machine.weights,
-        outputs=_names(machine.outputs),
+        outputs=listed("--outputs", machine.outputs, "4,8,16"),
         adapt_from=adaptation.adapt_from,
         resolution=resolution,
         normal=main.normal,
@@ -170,13 +170,6 @@ def _chosen(
     look = best.candidate.look
     verdict = best.verdict
     return bank_of(best.candidate, verdict), look.resolution, verdict.rule, look.precision, verdict.lost
-
-
-def _names(given: str | None) -> tuple[str, ...]:
-    names = () if given is None else tuple(name.strip() for name in given.split(","))
-    if "" in names:
-        raise PandaError(f"--outputs {given!r}: expected names or numbers with commas between, such as 4,8,16")
-    return names
 
 
 def _weights(given: str | None) -> tuple[float, ...] | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from panda_edge.commands.grouped import option
+from panda_edge.errors import PandaError
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="MVTec layout, class folders, or a flat folder.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="X.panda", help="The bundle.")]
@@ -44,3 +45,11 @@ class AdaptableOptions(NetworkOptions):
     adapt_from: Annotated[
         int | None, typer.Option(help="Stage of the backbone where adaptation begins; its own if not given.")
     ] = None
+
+
+def listed(option: str, given: str | None, example: str) -> tuple[str, ...]:
+    """The names of an option with commas between, () where it is not given. Raises PandaError for an empty one."""
+    names = () if given is None else tuple(name.strip() for name in given.split(","))
+    if "" in names:
+        raise PandaError(f"{option} {given!r}: expected names or numbers with commas between, such as {example}")
+    return names
