@@ -3,10 +3,12 @@
 The command chooses on each of eight sets, from normal pictures alone. What it prints is fitted by the command and
 evaluated on the labelled pictures, beside the configurations that `benchmarks.peers.eight_sets` measures there. Rows go
 into `results.json` beside this file, so that a run takes up where it stopped, and `README.md` shows them.
+PANDA_DEVICE_SPEED: what `panda-edge bench --json` printed when the machine was quiet, where it is busy now.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -33,7 +35,9 @@ def measure(setting: Setting, data: Path, work: Path) -> dict[str, Any]:
     """One row."""
     dataset = dataset_of(setting, data, work)
     started = time.perf_counter()
-    chosen = run_json(["choose", str(dataset.root), "--ms", f"{_MS:g}"])
+    quiet = os.environ.get("PANDA_DEVICE_SPEED")
+    speed = ["--device-speed", quiet] if quiet else []
+    chosen = run_json(["choose", str(dataset.root), "--ms", f"{_MS:g}", *speed])
     seconds = time.perf_counter() - started
     given = shlex.split(chosen["command"])
     options = given[given.index("--out") + 2 :]

@@ -52,29 +52,16 @@ def with_vectors(bank: BankSettings, vectors: int) -> BankSettings:
 MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
 
 
+# Painted defects tell no finer differences than these: what is not DOUBT ahead of the default is not taken.
 _BANKS: dict[str, tuple[BankSettings, float | None]] = {
     "exact": (bank_settings("exact"), None),
-    "exact, average 3": (bank_settings("exact", average=3), None),
-    "exact, coarse two levels, average 3": (bank_settings("exact", average=3, level_weights=(1.0, 1.0, 0.0)), None),
     "exact, K 15": (bank_settings("exact", neighbors=15), None),
-    "exact, window 2": (bank_settings("exact", window=2), None),
-    "gaussian, average 3": (bank_settings("gaussian"), None),
-    "gaussian, average 5": (bank_settings("gaussian", average=5), None),
-    "gaussian, average 7": (bank_settings("gaussian", average=7), None),
+    "gaussian": (bank_settings("gaussian"), None),
     "coreset 1 %": (bank_settings("coreset"), 0.01),
     "coreset 10 %": (bank_settings("coreset"), 0.1),
-    "coreset 10 %, average 5": (bank_settings("coreset", average=5), 0.1),
-    "k-means 200": (bank_settings("kmeans", means=200), None),
     "k-means of levels 200": (bank_settings("kmeans-levels", means=200), None),
 }
-# Of tiles, whose own defaults are averages over 3, the two coarse levels, and 20 neighbours.
-_TILED: dict[str, tuple[BankSettings, float | None]] = {
-    "exact": (bank_settings("exact"), None),
-    "exact, average 1": (bank_settings("exact", average=1), None),
-    "exact, K 50": (bank_settings("exact", neighbors=50), None),
-    "coreset 1 %": (bank_settings("coreset"), 0.01),
-    "coreset 10 %": (bank_settings("coreset"), 0.1),
-}
+_TILED = {name: _BANKS[name] for name in ("exact", "coreset 1 %", "coreset 10 %")}
 SIDES = (SIDE, 320, 448)  # of a square of as many pixels as the input has
 _ALSO_SIDES = (SIDE, 256)  # of another network: a larger one at a larger input takes more than twice the time
 
