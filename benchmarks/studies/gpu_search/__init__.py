@@ -1,0 +1,1 @@
+"""Whether a search on a GPU would pay, on paper from measured parts."""
