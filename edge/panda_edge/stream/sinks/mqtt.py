@@ -8,12 +8,14 @@ from threading import Condition
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from panda_edge.errors import PandaError, missing
+from panda_edge.errors import PandaError
+from panda_edge.stream.mqtt_client import broker_port, imported, mqtt_client
 from panda_edge.stream.sinks.home_assistant import discovery
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.sinks.spool import Event
 
 _MOST_TEXT = 65_000  # bytes that the protocol takes of a name
+_LONGEST_PAUSE = 30  # seconds before the broker is tried again
 _SECONDS = 10.0  # within which the broker must have acknowledged a batch
 
 
@@ -28,7 +30,7 @@ class Mqtt:
         Assistant is told of the device. Raises PandaError."""
         try:
             parts = urlsplit(address)
-            port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+            port = broker_port(parts)
             topic = unquote(parts.path.strip("/"))
             # What is no text, or no host's name, would fail in a thread of the library's.
             (parts.hostname or "").encode("idna")
@@ -43,23 +45,16 @@ class Mqtt:
             raise PandaError("--mqtt: after the topic comes nothing, or ?homeassistant")
         self._discovery = discovery(topic) if parts.query else None
         self.name = f"{parts.scheme}://{parts.hostname}:{port}/{self._topic}"
-        mqtt = _imported()
+        mqtt = imported("--mqtt")
         self._full = mqtt.MQTT_ERR_QUEUE_SIZE
         self._under_way: dict[int, int] = {}  # the batch at work: messages' numbers by their events'
         self._changed = Condition()
         self._arrived: set[int] = set()
         self._own: set[int] = set()  # numbers of messages that are no events
-        self._client: Any = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        if parts.username is not None:
-            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
-        if parts.scheme == "mqtts":
-            self._client.tls_set()
+        self._client = mqtt_client(mqtt, parts, _LONGEST_PAUSE)
         self._client.will_set(f"{self._topic}/status", "offline", qos=1, retain=True)
         self._client.on_connect = self._greet
         self._client.on_publish = self._acknowledged
-        self._client.reconnect_delay_set(1, 30)
-        self._client.connect_timeout = _SECONDS
-        self._client.connect_async(parts.hostname, port, keepalive=20)
         self._client.loop_start()
 
     def deliver(self, events: Sequence[Event]) -> None:
@@ -113,11 +108,3 @@ class Mqtt:
         with self._changed:
             self._arrived.add(mid)
             self._changed.notify_all()
-
-
-def _imported() -> Any:
-    try:
-        import paho.mqtt.client as mqtt
-    except ImportError as error:
-        raise missing("--mqtt needs paho-mqtt", "mqtt") from error
-    return mqtt

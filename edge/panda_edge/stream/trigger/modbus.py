@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event
-from typing import Any
 
 from panda_edge.errors import PandaError
-from panda_edge.stream.line.modbus import imported
-from panda_edge.stream.started import started
+from panda_edge.stream.line.polled import EVERY, Place, Polled
 from panda_edge.stream.trigger.triggers import Answer
 
-_SECONDS = 0.5  # within which the PLC must have answered
-_EVERY = 0.005  # seconds between two questions
-_PAUSE = 1.0  # seconds before a PLC that did not answer is asked again
 _TURNS_AT = 1 << 16  # values of a register
 _MOST = 1000  # steps between two questions; a register that went so far was set anew
 
@@ -34,42 +28,28 @@ class ModbusTrigger:
         if "input" in numbers and "counter" in numbers:
             raise PandaError("--trigger modbus: give input= or counter=, not both")
         self._counts = "counter" in numbers
-        self._place = int(numbers.get("counter", numbers.get("input", 0)))
-        self._unit = int(numbers.get("unit", 1))
-        if self._place >= _TURNS_AT or self._unit > 255:
+        number, unit = int(numbers.get("counter", numbers.get("input", 0))), int(numbers.get("unit", 1))
+        if number >= _TURNS_AT or unit > 255:
             raise PandaError("--trigger modbus: expected input= or counter= from 0 to 65535 and unit=0 to 255")
-        self._every = numbers.get("every", _EVERY * 1e3) / 1e3
-        self._name = f"modbus://{host}:{port}"
+        place = Place(host, port, unit, number, self._counts)
+        self._name = place.name
         self._fire = fire
         self._say = say
-        client, self._error = imported("--trigger")
-        self._client: Any = client(host, port=port, timeout=_SECONDS, retries=0)
-        self._stop = Event()
-        self._thread = started(self._run, "trigger")
+        self._before: int | None = None  # what it was before we looked is not known, and no edge
+        every = numbers["every"] / 1e3 if "every" in numbers else EVERY
+        self._polled = Polled("--trigger", place, every, self._take, self._tell)
 
     def close(self) -> None:
-        self._stop.set()
-        self._thread.join(5)
+        self._polled.close()
 
-    def _run(self) -> None:
-        before: int | None = None  # what it was before we looked is not known, and no edge
-        failing = False
-        while not self._stop.wait(_PAUSE if failing else self._every):
-            try:
-                now = self._now()
-            except (self._error, OSError, PandaError):
-                self._client.close()
-                if not failing:
-                    self._say(f"{self._name}: does not answer; its triggers are missed until it does")
-                failing, before = True, None
-                continue
-            if failing:
-                self._say(f"{self._name}: answers again")
-            failing = False
-            for _ in range(0 if before is None else self._steps(before, now)):
-                self._fire(lambda outcomes: None)
-            before = now
-        self._client.close()
+    def _tell(self, answers: bool) -> None:
+        said = "answers again" if answers else "does not answer; its triggers are missed until it does"
+        self._say(f"{self._name}: {said}")
+
+    def _take(self, now: int | None) -> None:
+        before, self._before = self._before, now
+        for _ in range(0 if before is None or now is None else self._steps(before, now)):
+            self._fire(lambda outcomes: None)
 
     def _steps(self, before: int, now: int) -> int:
         """How many triggers there were between two answers."""
@@ -80,10 +60,3 @@ class ModbusTrigger:
             self._say(f"{self._name}: its counter went from {before} to {now}; no triggers are taken from that")
             return 0
         return steps
-
-    def _now(self) -> int:
-        read = self._client.read_holding_registers if self._counts else self._client.read_discrete_inputs
-        answer = read(self._place, count=1, device_id=self._unit)
-        if answer.isError():
-            raise PandaError(f"{self._name}: refuses")
-        return int((answer.registers if self._counts else answer.bits)[0])

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
-from panda_edge.errors import missing
 from panda_edge.stream.frame import Outcome
+from panda_edge.stream.mqtt_client import imported, mqtt_client
 from panda_edge.stream.sinks.jsonl import json_bytes
 from panda_edge.stream.trigger.answer import answer_of
 from panda_edge.stream.trigger.triggers import Answer
 
+_LONGEST_PAUSE = 10  # seconds before the broker is tried again
 _MOST_ECHO = 1000  # bytes of a message that its answer repeats, so that the caller knows whose it is
 
 
@@ -21,24 +22,13 @@ class MqttTrigger:
 
     def __init__(self, parts: SplitResult, fire: Callable[[Answer], None], say: Callable[[str], None]) -> None:
         """say: one line, where the broker is lost and found. Raises PandaError: the extra is missing."""
-        try:
-            import paho.mqtt.client as imported
-        except ImportError as error:
-            raise missing("--trigger mqtt:// needs paho-mqtt", "mqtt") from error
-        mqtt: Any = imported
         self._topic = unquote(parts.path.strip("/"))
         self._fire = fire
         self._say = say
-        self._client: Any = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        if parts.username is not None:
-            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
-        if parts.scheme == "mqtts":
-            self._client.tls_set()
+        self._client = mqtt_client(imported("--trigger mqtt://"), parts, _LONGEST_PAUSE)
         self._client.on_connect = self._connected
         self._client.on_disconnect = lambda *_: self._say("the broker of --trigger is lost")
         self._client.on_message = self._called
-        self._client.reconnect_delay_set(1, 10)
-        self._client.connect_async(parts.hostname or "", parts.port or (8883 if parts.scheme == "mqtts" else 1883), 20)
         self._client.loop_start()
 
     def close(self) -> None:
