@@ -28,6 +28,10 @@ from panda_edge.stream.trigger.triggers import Triggers
 from panda_edge.stream.watch import print_notice
 from panda_edge.stream.why import why
 
+GIVE_WAY = 0.0005
+"""Seconds after which a thread of Python lets another go on, if that waits. By Python's own 5 ms, a frame that comes
+back from the model might wait as long for each thread that draws or answers the page."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -82,6 +86,8 @@ def run_watch(options: RunOptions, asked: Asked | None = None) -> bool:
     _warn_of(loop.detector)
     patient = not any(options.frames.drops(source.live) for source in sources)
     with ExitStack() as stack:
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(GIVE_WAY)
         drift = open_drift(loop, options.drift, options.drift_state)
         sinks += open_sinks(options.sinks, loop, lambda: patient and not asked.end, stack, drift, triggers)
         if trigger is not None and triggers is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from panda_edge.stream.asked import Asked, signals
 from panda_edge.stream.frame import Notice, Outcome
 from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.loop import Loop
-from panda_edge.stream.run import RunOptions, run_watch
+from panda_edge.stream.run import GIVE_WAY, RunOptions, run_watch
 from panda_edge.stream.sinks.worker import Room, Worker
 
 
@@ -81,6 +82,18 @@ def test_a_handler_takes_no_lock_and_starts_nothing(monkeypatch: pytest.MonkeyPa
             os.kill(os.getpid(), number)
         assert asked == Asked(end=True, reload=True)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # the second one ends at once
+
+
+def test_threads_give_way_while_it_watches_and_as_before_after(
+    bundle_path: Path, tmp_path: Path, noise: Callable[[int], Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise(1).save(tmp_path / "one.png")
+    found: list[float] = []
+    monkeypatch.setattr(Loop, "_look_around", lambda loop: found.append(sys.getswitchinterval()))
+    before = sys.getswitchinterval()
+    assert run_watch(RunOptions(lambda: load(bundle_path, threads=1), (str(tmp_path),), once=True))
+    assert found[0] == pytest.approx(GIVE_WAY)
+    assert sys.getswitchinterval() == before > GIVE_WAY
 
 
 def test_a_sighup_while_starting_is_no_end(

@@ -48,6 +48,8 @@ _FOR_GOOD = {"Cache-Control": "private, max-age=86400, immutable"}
 # Who is refused comes again through the door, where it is not let in often.
 _LAST = {"Connection": "close"}
 _MOST_BODY = 4096  # bytes
+_FOUND_PAUSE = 0.25  # seconds for which what was found in files serves everyone
+_NOTHING_FOUND: tuple[float, dict[str, Any] | None] = (float("-inf"), None)
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -57,6 +59,7 @@ class _Answers:
 
     def __init__(self, decisions: Decisions, metrics: Callable[[], str]) -> None:
         self._board, self._decisions, self._metrics = decisions.board, decisions, metrics
+        self._found = _NOTHING_FOUND
         self._drawing: dict[int, asyncio.Task[None]] = {}
         self._bundle: dict[str, Callable[[Visitor, dict[str, Any]], Any]] = {
             "try": lambda visitor, body: decisions.attempt(visitor),
@@ -93,9 +96,21 @@ class _Answers:
     async def state(self, request: Request) -> Response:
         visitor = request.scope["visitor"]
         may = {"may_decide": visitor.role == DECIDE, "visitor": visitor.name}
-        better = self._decisions.better
-        loop = {"better": None if better is None else await run_in_threadpool(better.state)}
-        return _json({**self._board.state(_number(request.query_params.get("since", ""))), **may, **loop})
+        better = await self._better()
+        return _json({**self._board.state(_number(request.query_params.get("since", ""))), **may, "better": better})
+
+    async def _better(self) -> dict[str, Any] | None:
+        """What may be made of labels. It is looked for in files, and found for all browsers at once."""
+        better, (at, state) = self._decisions.better, self._found
+        if better is not None and time.monotonic() - at > _FOUND_PAUSE:
+            state = await run_in_threadpool(better.state)
+            self._found = time.monotonic(), state
+        return state
+
+    async def _decided(self, request: Request, what: Callable[[dict[str, Any]], Any]) -> Response:
+        answer = await _told(request, what)
+        self._found = _NOTHING_FOUND  # who has decided sees at once what came of it
+        return answer
 
     async def frames(self, request: Request) -> Response:
         asked = request.query_params
@@ -154,15 +169,15 @@ class _Answers:
 
     async def label(self, request: Request) -> Response:
         visitor, identity = request.scope["visitor"], request.path_params["identity"]
-        return await _told(request, lambda body: self._decisions.label(visitor, identity, str(body["label"])))
+        return await self._decided(request, lambda body: self._decisions.label(visitor, identity, str(body["label"])))
 
     async def undo_label(self, request: Request) -> Response:
         visitor, identity = request.scope["visitor"], request.path_params["identity"]
-        return await _told(request, lambda body: self._decisions.undo_label(visitor, identity))
+        return await self._decided(request, lambda body: self._decisions.undo_label(visitor, identity))
 
     async def bundle(self, request: Request) -> Response:
         does = self._bundle[request.url.path.rpartition("/")[2]]
-        return await _told(request, lambda body: does(request.scope["visitor"], body))
+        return await self._decided(request, lambda body: does(request.scope["visitor"], body))
 
     async def request(self, request: Request) -> Response:
         better = self._decisions.better
