@@ -49,6 +49,7 @@ from panda_edge.stream.frame import Frame, Notice, Picture, SourceLost
 from panda_edge.stream.frame_options import FrameOptions
 from panda_edge.stream.judgeable import PictureCheck, normal_range
 from panda_edge.stream.loop import Loop
+from panda_edge.stream.run import GIVE_WAY
 from panda_edge.stream.sinks.drift import DEFAULT_ALPHA, open_drift
 from panda_edge.stream.sinks.open import SinkOptions, open_sinks
 from panda_edge.stream.sinks.sink import Sink
@@ -59,7 +60,8 @@ DISTURBS = "losses", "reloads", "browsers", "idle"
 @dataclass(frozen=True)
 class Plan:
     """key: of the row. wanted: frames. Of every `cycle` frames the first `quiet` are quiet. full: frames of all runs
-    while the disk is full. set_back: the frame from which on the clock is an hour behind. disturbs: in the others."""
+    while the disk is full. set_back: the frame from which on the clock is an hour behind. disturbs: in the others.
+    give_way: seconds after which a thread of Python lets others go on. part: frames between two looks at memory."""
 
     key: str
     wanted: int
@@ -68,20 +70,21 @@ class Plan:
     full: tuple[tuple[int, int], ...]
     set_back: int
     disturbs: frozenset[str] = frozenset(DISTURBS)
+    give_way: float = GIVE_WAY
+    part: int = 1000
 
 
-DAY = Plan("a million frames", 1_000_000, 50_000, 5000, ((300_000, 310_000), (700_000, 710_000)), 500_000)
+DAY = Plan("a million frames", 1_000_000, 50_000, 5000, ((300_000, 310_000), (700_000, 710_000)), 500_000, part=5000)
 SHORT = Plan("a short day", 40_000, 10_000, 5000, ((16_000, 17_000), (36_000, 37_000)), 26_000)
+_APART = Plan("", 12_000, 6000, 3000, (), 10**9, frozenset())
 APART = [
-    Plan(f"apart: {name}", 12_000, 6000, 3000, (), 10**9, frozenset({name} if name in DISTURBS else ()))
-    for name in ("nothing", *DISTURBS)
+    replace(_APART, key="apart: nothing"),
+    *(replace(_APART, key=f"apart: {name}", disturbs=frozenset({name})) for name in DISTURBS),
+    replace(_APART, key="apart: browsers, as Python gives way", disturbs=frozenset({"browsers"}), give_way=0.005),
 ]
 SETTLE = 2000  # frames after a change that no latency is taken of
-WARM, PART, LOOKS = (
-    10_000,
-    5000,
-    10,
-)  # frames before memory is looked at, between two looks; looks that say what is usual
+WARM, LOOK_AT = 5000, 500  # frames before memory is looked at; frames after a reload that it is looked at
+UNSETTLED = 20  # frames after a look, which stops the loop, that no latency is taken of
 RELOAD_EVERY, LOSS_EVERY = 1000, 2000
 SET_BACK_BY = 3600.0  # seconds
 BROWSERS, IDLE, FPS, MEGABYTES = 20, 1000, 25.0, 100
@@ -186,8 +189,10 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
     real = load(path)
     images = judgeable([image.resize((96, 96)) for image in frames(subject, 50)], real)
     result = real.segment(images[0])
+    del real
+    sys.setswitchinterval(plan.give_way)
     capture._FIRST_PAUSE = 0.02  # seconds: so that a loss costs few frames
-    row = rows.get(plan.key) if plan is DAY else {}
+    row = rows.get(plan.key) if plan == DAY else {}
     before, until = row.get("frames", 0), time.monotonic() + seconds
     if before >= plan.wanted:
         return
@@ -221,7 +226,7 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
     latency = {"quiet": Bins(), "busy": Bins()}
     memory: dict[str, list[float]] = {"quiet": [], "busy": []}
     outcomes, refused = Counter[str](), Counter[str]()
-    anomalous, judged, reserve = 0, 0, 0.0
+    anomalous, judged, looked, reserve = 0, 0, 0, 0.0
     for seen, outcome in enumerate(loop.outcomes(), 1):
         for sink in sinks:
             sink.outcome(outcome)
@@ -230,10 +235,11 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
         anomalous += bool(outcome.anomalous)
         if outcome.not_judged:
             refused[outcome.not_judged.partition(":")[0]] += 1
-        if day.settled(seen) and outcome.source != "three":
+        if day.settled(seen) and seen > looked + UNSETTLED and outcome.source != "three":
             latency["busy" if times.busy else "quiet"].add(outcome.latency_ms)
         del outcome
-        if seen >= WARM and seen % PART == 0:
+        if seen >= WARM and seen % plan.part == LOOK_AT:
+            looked = seen
             gc.collect()
             reserve = max(reserve, own_mb())
             give_back_reserve()
@@ -271,7 +277,7 @@ def soak(plan: Plan, rows: ResultsFile, seconds: float, disk: Path, stack: ExitS
     run["load_average"] = {"median": round(float(np.median(loads)), 1), "most": round(max(loads), 1)} if loads else {}
     run["nice"], run["visitors_nice"] = os.nice(0), os.nice(0) + NICE
     runs = [*row.get("runs", []), run]
-    option = " --short" if plan is SHORT else " --apart" if plan in APART else ""
+    option = " --short" if plan == SHORT else " --apart" if plan in APART else ""
     command = f"python -m benchmarks.endurance.plant{option}"
     rows.update(plan.key, frames=before + frames_seen, wanted=plan.wanted, runs=runs, command=command,
                 **conditions(subject))  # fmt: skip

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-NICE = 10  # more than the one who is visited: visitors are other machines, whose processors are not the device's
+NICE = 5  # more than the one who is visited: visitors are other machines, whose processors are not the device's
 _EVERY = 0.5  # seconds between two looks, as the page's script has it
 _AGAIN = 1.0  # seconds after which a connection that was ended is made again
 
@@ -46,8 +46,8 @@ class Visitors:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._heard.wait(60):
-            raise RuntimeError(f"{kind}: said nothing for a minute")
+        if not self._heard.wait(300):
+            raise RuntimeError(f"{kind}: said nothing for five minutes")
 
     def _read(self) -> None:
         assert self._process.stdout is not None
