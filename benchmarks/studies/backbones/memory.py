@@ -18,7 +18,7 @@ from benchmarks.studies.map_steps.settings import SETTINGS
 _PICTURES = 20
 _ONE = """
 import json, sys
-import panda_edge
+import panda_edge, panda_edge.detector
 from panda_edge.system import memory_mb
 if sys.argv[1]:
     detector = panda_edge.load(sys.argv[1], threads=1)
@@ -32,7 +32,7 @@ print(json.dumps({"peak_mb": round(said["peak"], 1), "own_mb": round(said["own"]
 def measure(data: Path, work: Path) -> None:
     """The row `memory`: of every configuration whose bundle is there, each in a process of its own."""
     pictures = [str(sample.path) for sample in few_of(SETTINGS[TIMED_ON], data, work).test[:_PICTURES]]
-    found = {"imports alone": {**_peak([""]), "bundle_mb": None}}
+    found = {"libraries alone": {**_peak([""]), "bundle_mb": None}}
     for name in CONFIGURATIONS:
         bundle = bundle_of(name, work)
         if bundle.exists():

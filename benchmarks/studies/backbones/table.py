@@ -68,7 +68,7 @@ def write() -> None:
         parts += [
             "Memory of a process that opens the bundle and judges pictures with one thread, "
             "`python -m benchmarks.studies.backbones memory DATA WORK`. Peak: VmHWM of Linux, the interpreter, numpy "
-            "and onnxruntime with it; own: without mapped files. The first row only imports them.",
+            "and onnxruntime with it; own: without mapped files. The first row only loads these libraries.",
             tables.table(("configuration", "peak MB", "own MB", "bundle MB"), lines),
         ]
     (HERE / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
