@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-import panda_export.export
 import panda_export.network
 from bank_choice import settings_for
 from exports_once import once
@@ -24,10 +23,11 @@ from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
 from panda_edge.images.preprocessing import Preprocessing
+from panda_export.export import export_bundle
 from panda_export.onnx_file import write_onnx
 from panda_export.options import ExportOptions
 from panda_train.data.sample import make_sample
-from tiny import SIDE, TinyBackbone, make_bundles, model_of
+from tiny import SIDE, TinyBackbone, make_bundles
 
 # Tests run beside one another, a worker a core: in each, and in the processes it starts, torch keeps to one thread.
 torch.set_num_threads(1)
@@ -179,23 +179,20 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def calibrated_bundles(
-    tmp_path_factory: pytest.TempPathFactory, made_bundles: dict[str, Path], normal_images: list[Path]
-) -> dict[str, Path]:
+def calibrated_bundles(tmp_path_factory: pytest.TempPathFactory, normal_images: list[Path]) -> dict[str, Path]:
     """Calibrated bundles of the tiny backbone. `gaussian`: 8 images in the bank, the last 4 held out; `exact`: all 12
     in the bank, calibrated by leaving each out. Not to be changed."""
 
     def make(into: Path) -> None:
-        with model_of(made_bundles):
-            for bank in ("gaussian", "exact"):
-                panda_export.export.export_bundle(
-                    into / f"{bank}.panda",
-                    TinyBackbone(),
-                    normal_images[:8] if bank == "gaussian" else normal_images,
-                    Preprocessing(SIDE, SIDE),
-                    ExportOptions({"name": "dn2"}, settings_for(bank, neighbors=4), leave_one_out=bank == "exact"),
-                    held_out=normal_images[8:] if bank == "gaussian" else (),
-                )
+        for bank in ("gaussian", "exact"):
+            export_bundle(
+                into / f"{bank}.panda",
+                TinyBackbone(),
+                normal_images[:8] if bank == "gaussian" else normal_images,
+                Preprocessing(SIDE, SIDE),
+                ExportOptions({"name": "dn2"}, settings_for(bank, neighbors=4), leave_one_out=bank == "exact"),
+                held_out=normal_images[8:] if bank == "gaussian" else (),
+            )
 
     folder = made_once(tmp_path_factory, "calibrated", make)
     return {bank: folder / f"{bank}.panda" for bank in ("gaussian", "exact")}

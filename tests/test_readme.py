@@ -12,11 +12,11 @@ README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
-def pasted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pasted(tmp_path_factory: pytest.TempPathFactory, commands: Path) -> Path:
     """A folder in which all of README's shell lines have been run, in order."""
     folder = tmp_path_factory.mktemp("readme")
     for block in blocks(README, "bash"):
-        run_bash(block.text, folder)
+        run_bash(block.text, folder, commands)
     return folder
 
 

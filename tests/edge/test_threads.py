@@ -18,10 +18,8 @@ import pytest
 from PIL import Image
 
 import panda_edge
-import panda_export.network
 from bank_choice import settings_for
 from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
@@ -44,18 +42,12 @@ def tiled_images(tmp_path_factory: pytest.TempPathFactory, texture: Callable[...
 
 
 @pytest.fixture(scope="module")
-def tiled_bundle(made_bundles: dict[str, Path], tiled_images: list[Path], tiny_backbone: Callable[..., Any]) -> Path:
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
+def tiled_bundle(tiled_images: list[Path], tiny_backbone: Callable[..., Any]) -> Path:
     out = tiled_images[0].parent.with_name("tiled.panda")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.network, "write_onnx", copy_model)
-        preprocessing = Preprocessing(64, 64, tiles=Tiling(0.25, 1.0))
-        bank = settings_for(average=1, level_weights=(1.0, 1.0, 1.0))
-        options = ExportOptions({"name": "dn2"}, bank, (LeaveOneOutRecipe(),))
-        export_bundle(out, tiny_backbone(), tiled_images, preprocessing, options)
+    preprocessing = Preprocessing(64, 64, tiles=Tiling(0.25, 1.0))
+    bank = settings_for(average=1, level_weights=(1.0, 1.0, 1.0))
+    options = ExportOptions({"name": "dn2"}, bank, (LeaveOneOutRecipe(),))
+    export_bundle(out, tiny_backbone(), tiled_images, preprocessing, options)
     return out
 
 

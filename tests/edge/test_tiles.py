@@ -15,14 +15,13 @@ import pytest
 from PIL import Image
 
 import panda_edge
-import panda_export.network
 from bank_choice import settings_for
 from panda_edge import kernel
 from panda_edge.banks.level_files import joint_descriptors, raster_order, unnest
 from panda_edge.builder.steps.leave_one_out import LeaveOneOutRecipe
 from panda_edge.bundle.manifest import parse_manifest, read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
-from panda_edge.detector import MODEL_FILE, Detector
+from panda_edge.detector import Detector
 from panda_edge.errors import BundleError, ImageError
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
@@ -58,16 +57,11 @@ Fit = Callable[..., Path]
 @pytest.fixture(scope="session")
 def fit_tiles(
     tmp_path_factory: pytest.TempPathFactory,
-    made_bundles: dict[str, Path],
     pictures: list[Path],
     tiny_backbone: Callable[..., Any],
 ) -> Fit:
     """Export a bundle of tiles of the tiny backbone."""
     folder = tmp_path_factory.mktemp("tiled")
-
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
 
     def call(name: str, bank: str = "exact", tiles: Tiling | None = None, images: Any = None, **options: Any) -> Path:
         out = folder / f"{name}.panda"
@@ -78,9 +72,7 @@ def fit_tiles(
         steps = options.pop("steps", None)
         settings = settings_for(bank, means=9, vectors=300, **options)
         asked = ExportOptions({"name": "dn2"}, settings, steps, leave_one_out=bank == "exact")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panda_export.network, "write_onnx", copy_model)
-            export_bundle(out, tiny_backbone(), images or pictures, preprocessing, asked, held_out)
+        export_bundle(out, tiny_backbone(), images or pictures, preprocessing, asked, held_out)
         return out
 
     return call
@@ -368,18 +360,10 @@ def test_the_command_line_segments_tiles(tiled: Path, texture: Texture, tmp_path
         assert overlay.width == WIDTH
 
 
-def test_pictures_that_are_fitted_in(
-    tmp_path: Path, made_bundles: dict[str, Path], pictures: list[Path], tiny_backbone: Callable[..., Any]
-) -> None:
+def test_pictures_that_are_fitted_in(tmp_path: Path, pictures: list[Path], tiny_backbone: Callable[..., Any]) -> None:
     out = tmp_path / "fit.panda"
     asked = ExportOptions({"name": "dn2"}, settings_for(neighbors=8), leave_one_out=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            panda_export.network,
-            "write_onnx",
-            lambda graph, path, *about: shutil.copy(made_bundles["exact"] / MODEL_FILE, path) and {},
-        )
-        export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
+    export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
     assert verify(out)["ok"]
     detector = panda_edge.load(out)
     picture = np.asarray(Image.open(pictures[0])).copy()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import panda_export.network
 from bank_choice import settings_for
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
@@ -23,10 +20,8 @@ def export_bank(
     tmp_path: Path,
     tiny_backbone: Callable[..., Any],
     normal_images: list[Path],
-    made_bundles: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Path]:
-    """A bundle of the tiny backbone with the bank's options given; its model is that of `made_bundles`."""
+    """A bundle of the tiny backbone with the bank's options given."""
 
     def call(
         name: str = "x", images: int = 12, tiles: Tiling | None = None, leave_one_out: bool = False, **options: Any
@@ -38,9 +33,4 @@ def export_bank(
         export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
         return out
 
-    def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(made_bundles["exact"] / MODEL_FILE, path)
-        return {}
-
-    monkeypatch.setattr(panda_export.network, "write_onnx", copy_model)
     return call

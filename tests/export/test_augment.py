@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from PIL import Image
 
 import panda_edge
-import panda_export.network
 from bank_choice import settings_for
 from panda_edge.builder.extend import extend_bundle
 from panda_edge.builder.pictures import Pictures
@@ -36,9 +34,7 @@ Fit = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def fit(
-    tmp_path_factory: pytest.TempPathFactory, made_bundles: dict[str, Path], tiny_backbone: Callable[..., Any]
-) -> Fit:
+def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., Any]) -> Fit:
     folder = tmp_path_factory.mktemp("augment")
     made: dict[str, Path] = {}
 
@@ -56,15 +52,8 @@ def fit(
             leave_one_out=bank == "exact",
             augment=augment,
         )
-
-        def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-            shutil.copy(made_bundles["coreset" if bank == "coreset" else "exact"] / MODEL_FILE, path)
-            return {}
-
         out = made[name] = folder / f"{len(made)}.panda"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panda_export.network, "write_onnx", copy_model)
-            export_bundle(out, tiny_backbone(), images, Preprocessing(SIDE, SIDE, tiles=tiles), options)
+        export_bundle(out, tiny_backbone(), images, Preprocessing(SIDE, SIDE, tiles=tiles), options)
         return out
 
     return call

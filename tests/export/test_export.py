@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
-from tiny import model_of
 
 SHARED = Path(__file__).parents[1] / "shared"
 
@@ -34,7 +32,10 @@ SHARED = Path(__file__).parents[1] / "shared"
 AGAIN = """
 import json, sys
 from pathlib import Path
+import panda_export.network
+from exports_once import once
 from tiny import make_bundles
+panda_export.network.write_onnx = once(panda_export.network.write_onnx, Path(sys.argv[1]))
 make_bundles(Path(sys.argv[1]), [Path(p) for p in json.loads(sys.argv[2])])
 """
 
@@ -58,19 +59,16 @@ def test_two_processes_write_the_same_bytes(
 
 
 @pytest.fixture
-def export(tmp_path: Path, tiny_backbone: Callable[..., Any], made_bundles: dict[str, Path]) -> Callable[..., Path]:
-    """Export a bundle of the tiny backbone. Where its model is one that `made_bundles` has, that file is copied."""
+def export(tmp_path: Path, tiny_backbone: Callable[..., Any]) -> Callable[..., Path]:
+    """Export a bundle of the tiny backbone."""
 
     def call(images: list[Path], options: BankSettings | None = None, **more: Any) -> Path:
         out = tmp_path / "x.panda"
         options = options or settings_for(neighbors=4)
-        as_made = not {"preprocessing", "backbone"} & set(more)
         preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
         backbone = more.pop("backbone", None) or tiny_backbone()
         held_out = more.pop("held_out", ())
-        with model_of(made_bundles) if as_made else nullcontext():
-            about = ExportOptions({"name": "dn2"}, options, **more)
-            export_bundle(out, backbone, images, preprocessing, about, held_out)
+        export_bundle(out, backbone, images, preprocessing, ExportOptions({"name": "dn2"}, options, **more), held_out)
         return out
 
     return call

@@ -4,7 +4,7 @@
     python -IS forked.py ask SOCKET COMMAND ARGUMENTS…     COMMAND, panda-train or panda-edge, in a fork of it
 
 To import torch and what the export needs takes more processor time than most commands that tests run. The networks that
-these commands export are shared as in `exports_once.py`. README's commands run as a reader runs them.
+these commands export are shared as in `exports_once.py`. `make demo` runs commands as they are installed.
 """
 
 from __future__ import annotations

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
-import panda_export.export
-import panda_export.network
 from bank_choice import settings_for
 from panda_edge.banks.settings import CHOICES as BANKS
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
-from panda_export.onnx_file import write_onnx
+from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
 
 SIDE = 64  # pixels a side of the test bundles' input
@@ -62,37 +54,7 @@ class TinyBackbone(nn.Module):
 def make_bundles(folder: Path, images: list[Path]) -> dict[str, Path]:
     """A bundle of the tiny backbone for each kind of bank."""
     bundles = {bank: folder / f"{bank}.panda" for bank in BANKS}
-    differences: dict[str, float] = {}
-
-    def write_once(graph: nn.Module, path: Path, *about: Any) -> dict[str, float]:
-        # The graph is the same in nearly every bundle, and to export it takes most of the time.
-        if not differences or graph.descriptors is not None:
-            differences.update(write_onnx(graph, path, *about))
-        else:
-            shutil.copy(bundles["exact"] / MODEL_FILE, path)
-        return differences
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.network, "write_onnx", write_once)
-        for bank, path in bundles.items():
-            panda_export.export.export_bundle(
-                path,
-                TinyBackbone(),
-                images,
-                Preprocessing(SIDE, SIDE),
-                ExportOptions({"name": "dn2"}, settings_for(bank, means=5, vectors=200, neighbors=4)),
-            )
+    for bank, path in bundles.items():
+        asked = ExportOptions({"name": "dn2"}, settings_for(bank, means=5, vectors=200, neighbors=4))
+        export_bundle(path, TinyBackbone(), images, Preprocessing(SIDE, SIDE), asked)
     return bundles
-
-
-@contextmanager
-def model_of(bundles: dict[str, Path]) -> Iterator[None]:
-    """Meanwhile an export of the tiny backbone copies its model from `make_bundles`, since to export takes seconds."""
-
-    def copy(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-        shutil.copy(bundles["exact" if graph.descriptors is None else "coreset"] / MODEL_FILE, path)
-        return {}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(panda_export.network, "write_onnx", copy)
-        yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import panda_export.network
 from bank_choice import settings_for
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi_mask import Rois
 from panda_export.export import export_bundle
@@ -35,9 +32,7 @@ def many(tmp_path_factory: pytest.TempPathFactory, texture: Callable[..., np.nda
 
 
 @pytest.fixture(scope="session")
-def fit(
-    tmp_path_factory: pytest.TempPathFactory, made_bundles: dict[str, Path], tiny_backbone: Callable[..., Any]
-) -> Fit:
+def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., Any]) -> Fit:
     folder = tmp_path_factory.mktemp("extend")
     made: dict[str, Path] = {}
 
@@ -60,15 +55,8 @@ def fit(
             leave_one_out=calibrated and bank in ("exact", "hnsw") and not held_out,
             extendable=extendable,
         )
-
-        def copy_model(graph: Any, path: Path, *about: Any) -> dict[str, float]:
-            shutil.copy(made_bundles["coreset" if bank == "coreset" else "exact"] / MODEL_FILE, path)
-            return {}
-
         preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles, rois=None if roi is None else Rois(roi))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(panda_export.network, "write_onnx", copy_model)
-            export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
+        export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
         return out
 
     return call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import panda_export.network
 from bank_choice import settings_for
-from panda_edge.detector import MODEL_FILE
 from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi import Roi
 from panda_edge.images.roi_mask import Rois
@@ -28,7 +25,6 @@ Fit = Callable[..., Path]
 @pytest.fixture(scope="session")
 def fit_roi(
     tmp_path_factory: pytest.TempPathFactory,
-    made_bundles: dict[str, Path],
     normal_images: list[Path],
     tiny_backbone: Callable[..., Any],
 ) -> Fit:
@@ -52,19 +48,10 @@ def fit_roi(
             rule=rule,
         )
         images, held_out = (normal_images, []) if exact else (normal_images[:8], normal_images[8:])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                panda_export.network, "write_onnx", lambda graph, path, *about: _copied(made_bundles, bank, path)
-            )
-            export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
+        export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
         return out
 
     return call
-
-
-def _copied(made_bundles: dict[str, Path], bank: str, path: Path) -> dict[str, float]:
-    shutil.copy(made_bundles["coreset" if bank == "coreset" else "exact"] / MODEL_FILE, path)
-    return {}
 
 
 @pytest.fixture
