@@ -30,17 +30,11 @@ COMMAND = "import sys; sys.argv[0] = 'panda-edge'; from panda_edge.commands.app 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--work", type=Path, default=ROOT / "build" / "arm")
-    parser.add_argument("--bundle", type=Path, nargs=2, help="a bundle and a folder of pictures; else of the sample")
-    given = parser.parse_args()
-    work: Path = given.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    work, bundle, pictures = asked(__doc__, ROOT / "build" / "arm")
     root, site = make_root(work), work / "site"
     if not (site / "panda_edge").exists():
         fill(work / "wheelhouse", "aarch64", f"{sys.version_info.major}.{sys.version_info.minor}")
         install(work / "wheelhouse", site, "panda-edge[sign,hnsw]")
-    bundle, pictures = given.bundle or sample(work)
     rows = ResultsFile("endurance/results/arm")
     facts = {
         "command": "python -m benchmarks.endurance.arm",
@@ -58,6 +52,17 @@ def main() -> None:
     for name in TESTS:
         rows.update(f"test_{name}.py", **device_tests(root, site, work, name), **facts)
         print(f"test_{name}.py: {rows.get(f'test_{name}.py')}", flush=True)
+
+
+def asked(about: str | None, work: Path) -> tuple[Path, Path, Path]:
+    """The command line's folder to work in, bundle and pictures. about: for its help. work: where none is given."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--work", type=Path, default=work)
+    parser.add_argument("--bundle", type=Path, nargs=2, help="a bundle and a folder of pictures; else of the sample")
+    given = parser.parse_args()
+    there: Path = given.work.resolve()
+    there.mkdir(parents=True, exist_ok=True)
+    return there, *(given.bundle or sample(there))
 
 
 def sample(work: Path) -> tuple[Path, Path]:

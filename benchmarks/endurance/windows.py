@@ -7,7 +7,6 @@ go to benchmarks/endurance/results/windows.json. What lies in DIR (build/windows
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from delivery.wheels import build_sdist, build_wheel
 
-from benchmarks.endurance.arm import COMMAND, ROOT, sample
+from benchmarks.endurance.arm import COMMAND, ROOT, asked
 from benchmarks.lib.conditions import commit
 from benchmarks.lib.results_file import ResultsFile
 
@@ -34,14 +33,8 @@ TESTS = ("kernel_bytes", "kernel_flat_search", "level_means")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--work", type=Path, default=ROOT / "build" / "windows")
-    parser.add_argument("--bundle", type=Path, nargs=2, help="a bundle and a folder of pictures; else of the sample")
-    given = parser.parse_args()
-    work: Path = given.work.resolve()
-    work.mkdir(parents=True, exist_ok=True)
+    work, bundle, pictures = asked(__doc__, ROOT / "build" / "windows")
     python = install(work)
-    bundle, pictures = given.bundle or sample(work)
     rows = ResultsFile("endurance/results/windows")
     version = subprocess.run([WINE, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     facts = {"command": "python -m benchmarks.endurance.windows", "commit": commit(), "emulator": version}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import panda_edge
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
+from benchmarks.lib.timing import timed
 from benchmarks.speed.bank_table import EXACT
 from panda_edge import kernel
 from panda_edge.banks.level_files import joint_descriptors, level_file, unnest
@@ -49,12 +49,10 @@ def beside_faiss(detector: Detector, images: list[Path], threads: int) -> dict[s
             index.add(joint_descriptors([level[image].astype(np.float32) for level in gallery]))
         queries = joint_descriptors(levels)
         search.nearest(levels, similar)  # leaves the caches as a stream of frames does
-        started = time.perf_counter()
-        distances, _ = search.nearest(levels, similar)
-        ours.append((time.perf_counter() - started) * 1e3)
-        started = time.perf_counter()
-        brute, _ = index.search(queries, 1)
-        theirs.append((time.perf_counter() - started) * 1e3)
+        (distances, _), own = timed(search.nearest, levels, similar)
+        (brute, _), other = timed(index.search, queries, 1)
+        ours.append(own * 1e3)
+        theirs.append(other * 1e3)
         true = unnest(brute[:, 0], grid)
         differences.append(float((np.abs(distances - true) / np.maximum(true, true.mean() * 1e-2)).max()))
         descriptors = index.ntotal
@@ -87,9 +85,7 @@ def compare_hnsw(subject: Subject, rows: ResultsFile, threads: int, images: int 
     index = hnswlib.Index(space="l2", dim=vectors.shape[1])
     index.init_index(max_elements=len(vectors), ef_construction=100, M=16, random_seed=0)
     index.set_num_threads(threads)
-    started = time.perf_counter()
-    index.add_items(vectors)
-    built = time.perf_counter() - started
+    _, built = timed(index.add_items, vectors)
     index.set_ef(_EF)
     ours, theirs, recalls = [], [], []
     for path in subject.images(images):
@@ -97,12 +93,10 @@ def compare_hnsw(subject: Subject, rows: ResultsFile, threads: int, images: int 
         levels = [level[0] for level in features.levels]
         queries = joint_descriptors(levels)
         search.nearest(levels, spread)
-        started = time.perf_counter()
-        distances, _ = search.nearest(levels, spread)
-        ours.append((time.perf_counter() - started) * 1e3)
-        started = time.perf_counter()
-        _, found = index.knn_query(queries, 1)
-        theirs.append((time.perf_counter() - started) * 1e3)
+        (distances, _), own = timed(search.nearest, levels, spread)
+        (_, found), other = timed(index.knn_query, queries, 1)
+        ours.append(own * 1e3)
+        theirs.append(other * 1e3)
         recalls.append(float((unnest(found[:, 0], grid) <= distances * (1 + _SAME)).mean()))
     rows.update(
         f"{subject.name}: hnswlib",

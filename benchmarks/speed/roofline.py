@@ -7,8 +7,6 @@ branch and bound cannot avoid is counted, not what it happens to do.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from onnx import shape_inference
 
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import Subject, say
+from benchmarks.lib.timing import least
 from benchmarks.speed.bank_table import EXACT
 from panda_edge import kernel
 from panda_edge.bundle.folder import open_bundle
@@ -53,23 +52,14 @@ def measure_roofline(subject: Subject, rows: ResultsFile, threads: int) -> None:
 def _peak_gflops() -> float:
     """float32 multiply-adds, counted as two, of numpy's matrix product."""
     a = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), dtype=np.float32)
-    return 2 * _SIDE**3 / _best(lambda: a @ a) / 1e9
+    return 2 * _SIDE**3 / least(lambda: a @ a, 8) / 1e9
 
 
 def _peak_gigabytes(threads: int) -> float:
     """Reading, by the one-query search over a bank that no cache holds: two operations for four bytes."""
     bank = np.ones((_STREAM_MB * 250, 1000), dtype=np.float32)
     query = np.zeros((1, 1000), dtype=np.float32)
-    return bank.nbytes / _best(lambda: kernel.topk(query, bank, 1, threads)) / 1e9
-
-
-def _best(call: Callable[[], object], times: int = 8) -> float:
-    seconds = []
-    for _ in range(times):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds)
+    return bank.nbytes / least(lambda: kernel.topk(query, bank, 1, threads), 8) / 1e9
 
 
 def _backbone(path: Path) -> tuple[float, float]:

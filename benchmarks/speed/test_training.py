@@ -1,7 +1,5 @@
 """Training: what the kept frozen activations save, and what PANDA-SES's one graph costs beside separate models."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
+from benchmarks.lib.timing import least
 from panda_export.graph import DeviceGraph
 from panda_export.onnx_file import write_onnx
 from panda_train import backbones
@@ -37,16 +36,6 @@ def frames() -> np.ndarray:
     return np.stack(list(natural_images.crops(IMAGES, SIZE, SIZE, seed=0)))
 
 
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The least of a few runs."""
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
 def test_kept_activations_save_time_and_change_nothing(backbone: backbones.Backbone, frames: np.ndarray) -> None:
     head = backbone.adaptable
     stored, recomputed = store(backbone, frames, IMAGES), RecomputedActivations(backbone, frames)
@@ -61,7 +50,7 @@ def test_kept_activations_save_time_and_change_nothing(backbone: backbones.Backb
             head.zero_grad()
 
         step(stored)
-        kept, anew = seconds(lambda: step(stored)), seconds(lambda: step(recomputed))
+        kept, anew = least(lambda: step(stored), 3), least(lambda: step(recomputed), 3)
     finally:
         head.requires_grad_(False)
     print(
@@ -88,8 +77,7 @@ def test_ses_graph_costs_less_than_separate_models(
         options.intra_op_num_threads = torch.get_num_threads()
         sessions[name] = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), options)
     times = {
-        name: seconds(lambda s=session: s.run(None, {"frames": frames[:1]}), repeats=15)
-        for name, session in sessions.items()
+        name: least(lambda s=session: s.run(None, {"frames": frames[:1]}), 15) for name, session in sessions.items()
     }
     heads = len(adapted.heads)
     separate = heads * times["one"]

@@ -128,7 +128,7 @@ def build_of(
         given,
         options.bank,
         options.steps or (),
-        options.seed,
+        seed=options.seed,
         extendable=options.extendable,
         progress=options.progress,
         group=group,

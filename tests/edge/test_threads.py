@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 THREADS, CALLS = 8, 192
 
@@ -42,12 +42,12 @@ def tiled_images(tmp_path_factory: pytest.TempPathFactory, texture: Callable[...
 
 
 @pytest.fixture(scope="module")
-def tiled_bundle(tiled_images: list[Path], tiny_backbone: Callable[..., Any]) -> Path:
+def tiled_bundle(tiled_images: list[Path]) -> Path:
     out = tiled_images[0].parent.with_name("tiled.panda")
     preprocessing = Preprocessing(64, 64, tiles=Tiling(0.25, 1.0))
     bank = settings_for(average=1, level_weights=(1.0, 1.0, 1.0))
     options = ExportOptions({"name": "dn2"}, bank, (LeaveOneOutRecipe(),))
-    export_bundle(out, tiny_backbone(), tiled_images, preprocessing, options)
+    export_bundle(out, TinyBackbone(), tiled_images, preprocessing, options)
     return out
 
 

@@ -69,14 +69,11 @@ class Layout:
     beside: int = 0
 
 
-@dataclass(frozen=True)
-class Building:
-    """What a writer is told.
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where the making of a bundle starts, and who makes it.
 
     Attributes:
-        folder: Of the bundle that is being made.
-        layout: What the bank is of.
-        coming: How many frames will be added, about.
         seed: Of every random choice.
         there: A bundle whose bank of the same kind is where the new one starts; None to start from nothing.
         kept: Of its stored frames those that stay, ascending; None for all. Only of banks that store frames.
@@ -85,15 +82,27 @@ class Building:
         centres: What makes k-means centres.
     """
 
-    folder: Path
-    layout: Layout
-    coming: int
     seed: int
     there: Bundle | None = None
     kept: np.ndarray | None = None
     extendable: bool = False
     group: ProcessGroup = ALONE
     centres: Centres = NO_CENTRES
+
+
+@dataclass(frozen=True)
+class Building(Start):
+    """What a writer is told.
+
+    Attributes:
+        folder: Of the bundle that is being made.
+        layout: What the bank is of.
+        coming: How many frames will be added, about.
+    """
+
+    folder: Path
+    layout: Layout
+    coming: int
 
 
 class Room(NamedTuple):

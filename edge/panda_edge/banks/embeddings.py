@@ -114,12 +114,13 @@ class EmbeddingKind(Protocol):
     """
 
     name: ClassVar[str]
-    of_images: ClassVar[bool]
-    approximate: ClassVar[bool]
+    of_images: ClassVar[bool] = True
+    approximate: ClassVar[bool] = False
 
     @staticmethod
     def entry_bytes(size: int) -> int:
         """Bytes of one entry, about. size: D."""
+        return 4 * size
 
     def write(self, folder: Path, vectors: np.ndarray, asked: Asked) -> Detection:
         """Write the bank of float32 (N, D) below `folder`."""
@@ -127,39 +128,26 @@ class EmbeddingKind(Protocol):
     @staticmethod
     def check(manifest: Manifest, where: str) -> None:
         """Raise BundleError where the manifest's fields do not go with this kind."""
+        return
 
     @staticmethod
     def open(bundle: Bundle, threads: int) -> EmbeddingBank:
         """Raises BundleError."""
+        return FlatBank(_flat(bundle), threads)
 
 
 @dataclass(frozen=True)
-class ExactEmbeddings:
+class ExactEmbeddings(EmbeddingKind):
     name: ClassVar[str] = "exact"
-    of_images: ClassVar[bool] = True
-    approximate: ClassVar[bool] = False
-
-    @staticmethod
-    def entry_bytes(size: int) -> int:
-        return 4 * size
 
     def write(self, folder: Path, vectors: np.ndarray, asked: Asked) -> Detection:
         _write_flat(folder, vectors)
         return Detection(self.name, len(vectors), min(asked.knn or 2, len(vectors)))
 
-    @staticmethod
-    def check(manifest: Manifest, where: str) -> None:
-        pass
-
-    @staticmethod
-    def open(bundle: Bundle, threads: int) -> FlatBank:
-        return FlatBank(_flat(bundle), threads)
-
 
 @dataclass(frozen=True)
-class HnswEmbeddings:
+class HnswEmbeddings(EmbeddingKind):
     name: ClassVar[str] = "hnsw"
-    of_images: ClassVar[bool] = True
     approximate: ClassVar[bool] = True
 
     @staticmethod
@@ -185,30 +173,17 @@ class HnswEmbeddings:
 
 
 @dataclass(frozen=True)
-class MeanEmbeddings:
+class MeanEmbeddings(EmbeddingKind):
     """means: k-means centres of all embeddings (PANDA §4.3.3), at most as many as there are."""
 
     name: ClassVar[str] = "kmeans"
     of_images: ClassVar[bool] = False
-    approximate: ClassVar[bool] = False
     means: int = 0
-
-    @staticmethod
-    def entry_bytes(size: int) -> int:
-        return 4 * size
 
     def write(self, folder: Path, vectors: np.ndarray, asked: Asked) -> Detection:
         means = min(self.means, len(vectors))
         _write_flat(folder, asked.centres.of_embeddings(vectors, means, asked.seed))
         return Detection(self.name, means, min(asked.knn or 1, means))
-
-    @staticmethod
-    def check(manifest: Manifest, where: str) -> None:
-        pass
-
-    @staticmethod
-    def open(bundle: Bundle, threads: int) -> FlatBank:
-        return ExactEmbeddings.open(bundle, threads)
 
 
 _EVERY: tuple[type[EmbeddingKind], ...] = (ExactEmbeddings, HnswEmbeddings, MeanEmbeddings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from panda_edge.banks import traits_of
-from panda_edge.banks.bank import Building
+from panda_edge.banks.bank import Building, Start
 from panda_edge.banks.embeddings import Asked
 from panda_edge.banks.exact import keep_images, representative_images
 from panda_edge.banks.settings import Shrunk
@@ -59,9 +59,8 @@ def write_banks(build: Build) -> Banks:
     tiled = pictures.preprocessing.tiles is not None
     what = "tiles" if tiled else "images"
     shrunk = settings.shrunk(layout, seen.frames + coming, network.embedding_size, what)
-    told = Building(
-        build.staging, layout, coming, build.seed, build.there, build.kept, build.extendable, group, build.centres
-    )
+    start = {field.name: getattr(build, field.name) for field in dataclasses.fields(Start)}
+    told = Building(build.staging, layout, coming, **start)
     writer = shrunk.kind.writer(told) if traits.all_write or group.is_rank_zero else None
     found = features_of(pictures, wanted, stored_frames, network.run, group, traits.all_write, build.progress)
     for frames, features in found:

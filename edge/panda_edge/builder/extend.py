@@ -77,8 +77,8 @@ def extend_bundle(
             banked,
             dataclasses.replace(settings, max_bank_mb=limit),
             opened.steps,
-            bundle.manifest.recipe.seed,
-            bundle,
+            seed=bundle.manifest.recipe.seed,
+            there=bundle,
             extendable=True,
             progress=progress,
         )

@@ -69,9 +69,9 @@ def remove_pictures(
             (),
             opened.settings,
             opened.steps,
-            manifest.recipe.seed,
-            bundle,
-            kept,
+            seed=manifest.recipe.seed,
+            there=bundle,
+            kept=kept,
             extendable=True,
             progress=progress,
         )

@@ -20,6 +20,7 @@ from panda_edge.bundle.manifest import Manifest
 from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.commands.before_after import table
 from panda_edge.commands.console import print_json, print_line, print_remark, show, show_lines
+from panda_edge.commands.extend_options import CompareOptions, ExtendOptions
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
 from panda_edge.images.inputs import expand_inputs
@@ -30,23 +31,14 @@ _KEPT = 50  # pictures of `watch --save` that are judged by both bundles, so tha
 _NAMED = 3
 
 
-@dataclass(frozen=True)
-class Change:
-    """What the command line asked for. out: None writes nothing. The others are as in `extend`."""
+@dataclass(frozen=True, kw_only=True)
+class Change(ExtendOptions, CompareOptions):
+    """What the command line asked for."""
 
     bundle: Path
     inputs: tuple[str, ...]
-    request: Path | None
     remove: tuple[str, ...]
-    out: Path | None
-    max_severity: float | None
-    max_bank_mb: float | None
-    hold_out: int | None
-    labels: Path | None
-    kept: Path | None
-    fpr: float
     require_signature: str | None
-    progress_lines: bool
     json: bool
 
     @property
@@ -72,7 +64,7 @@ def change_bundle(asked: Change) -> None:
             print_remark(f"{asked.request}: of another bundle, {request.bundle} ({request.identity})")
         joining = candidates(before, new, asked.progress)
         _refuse(asked, joining)
-        if asked.out is None:
+        if asked.out is None or asked.dry_run:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="panda-edge-"))
             target = Path(folder) / asked.bundle.name
         else:
@@ -86,7 +78,7 @@ def change_bundle(asked: Change) -> None:
         return
     done = f"{facts['removed']} pictures taken out" if asked.remove else f"{facts['added']} normal images added"
     held = f", {facts['held_out']} more only calibrate" if facts["held_out"] else ""
-    print_line(f"{'nothing written' if asked.out is None else asked.out}: {done}{held}")
+    print_line(f"{'nothing written' if asked.dry_run else asked.out}: {done}{held}")
     for line in table(figures[0], figures[1]):
         print_line(line)
 
@@ -130,9 +122,9 @@ def _made(asked: Change, target: Path, new: Sequence[Path]) -> dict[str, Any]:
         if kept:
             print_remark(f"--max-bank-mb {done.manifest.recipe.bank['max_bank_mb']:g} keeps {kept}")
         facts, manifest = {"added": done.added, "held_out": done.held_out, "removed": 0}, done.manifest
-    if asked.out is not None and (asked.bundle / SIGNATURE_NAME).exists():
+    if not asked.dry_run and (asked.bundle / SIGNATURE_NAME).exists():
         print_remark(f"{asked.out}: not signed, as {asked.bundle} is; sign it with `panda-train sign`")
-    return {"bundle": None if asked.out is None else str(asked.out), **facts, **_sizes(manifest)}
+    return {"bundle": None if asked.dry_run else str(asked.out), **facts, **_sizes(manifest)}
 
 
 def _sizes(manifest: Manifest) -> dict[str, Any]:

@@ -13,12 +13,7 @@ from panda_edge.commands.console import print_json, print_line
 from panda_edge.commands.options import Json
 from panda_edge.errors import PandaError
 
-
-class Verdict(StrEnum):
-    ok = "OK"
-    ng = "NG"
-    not_judged = "not-judged"
-    undecided = "undecided"
+Verdict = StrEnum("Verdict", {"ok": "OK", "ng": "NG", "not_judged": "not-judged", "undecided": "undecided"})
 
 
 def history(

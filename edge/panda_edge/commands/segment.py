@@ -18,20 +18,9 @@ if TYPE_CHECKING:
     from panda_edge.images.inputs import Input
 
 
-class HeatmapFormat(StrEnum):
-    npy = "npy"
-    png16 = "png16"
-
-
-class Style(StrEnum):
-    heat = "heat"
-    outline = "outline"
-    side_by_side = "side-by-side"
-
-
-class MapSize(StrEnum):
-    model = "model"
-    image = "image"
+HeatmapFormat = StrEnum("HeatmapFormat", ["npy", "png16"])
+Style = StrEnum("Style", {"heat": "heat", "outline": "outline", "side_by_side": "side-by-side"})
+MapSize = StrEnum("MapSize", ["model", "image"])
 
 
 @dataclass(frozen=True)

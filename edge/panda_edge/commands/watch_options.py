@@ -8,15 +8,8 @@ from pathlib import Path
 
 from panda_edge.commands.grouped import option
 
-
-class Drop(StrEnum):
-    old = "old"
-    never = "never"
-
-
-class Send(StrEnum):
-    anomalous = "anomalous"
-    all = "all"
+Drop = StrEnum("Drop", ["old", "never"])
+Send = StrEnum("Send", ["anomalous", "all"])
 
 
 @dataclass(frozen=True)

@@ -111,43 +111,42 @@ def load_or_make(
 def compute(
     backbone: Backbone,
     file: Path,
+    root: Path | None = None,
     input_size: int = 224,
     batches: int = BATCHES,
     seed: int = 0,
     progress: Progress = silent,
 ) -> list[Tensor]:
-    """The diagonal on photographs that come with the installation, kept in `file`."""
-    images = batches * BATCH
-    frames = progress(natural_images.crops(images, input_size, input_size, seed), "Fisher diagonal", images)
-    values = of_backbone(backbone, frames, seed=seed)
-    save(file, backbone, values, source="photographs of scikit-image and scikit-learn, drawn classes", images=images)
+    """The diagonal on labelled images of the pre-training task, or on photographs that come with the installation; kept
+    in `file`.
+
+    root: ImageNet's class folders; in the order of their names they are the classifier's classes. None for the
+    photographs, with classes that are drawn. Raises PandaError.
+    """
+    labels: list[int] | None = None
+    if root is None:
+        images = batches * BATCH
+        frames = progress(natural_images.crops(images, input_size, input_size, seed), "Fisher diagonal", images)
+        source = "photographs of scikit-image and scikit-learn, drawn classes"
+    else:
+        chosen = _labelled(root, backbone, batches * BATCH, seed)
+        images, labels = len(chosen), [label for _, label in chosen]
+        crop = Preprocessing.paper_crop(input_size, input_size)
+        frames = (crop.apply(path) for path, _ in progress(chosen, "Fisher diagonal", images))
+        source = f"labelled images of {root.name}"
+    values = of_backbone(backbone, frames, labels, seed=seed)
+    save(file, backbone, values, source=source, images=images)
     return values
 
 
-def compute_labelled(
-    backbone: Backbone,
-    file: Path,
-    root: Path,
-    input_size: int = 224,
-    batches: int = BATCHES,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> list[Tensor]:
-    """The diagonal on labelled images of the pre-training task, kept in `file`.
-
-    root: ImageNet's class folders; in the order of their names they are the classifier's classes. Raises PandaError.
-    """
+def _labelled(root: Path, backbone: Backbone, most: int, seed: int) -> list[tuple[Path, int]]:
+    """Images below class folders with their classes, drawn at random. Raises PandaError."""
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir()) if root.is_dir() else []
     classes = backbone.classifier.out_features
     if len(folders) != classes:
         raise PandaError(f"{root}: {len(folders)} class folders; {backbone.name} was trained on {classes} classes")
     images = [(path, label) for label, folder in enumerate(folders) for path in sorted(folder.iterdir())]
-    chosen = np.random.default_rng(seed).permutation(len(images))[: batches * BATCH]
-    crop = Preprocessing.paper_crop(input_size, input_size)
-    frames = (crop.apply(images[number][0]) for number in progress(chosen, "Fisher diagonal", len(chosen)))
-    values = of_backbone(backbone, frames, [images[number][1] for number in chosen])
-    save(file, backbone, values, source=f"labelled images of {root.name}", images=len(chosen))
-    return values
+    return [images[number] for number in np.random.default_rng(seed).permutation(len(images))[:most]]
 
 
 def save(file: Path, backbone: Backbone, values: Sequence[Tensor], source: str, images: int) -> None:

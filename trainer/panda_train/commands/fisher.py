@@ -39,10 +39,7 @@ def fisher(
         from panda_train.adapt import fisher as diagonal
     loaded = backbones.load(network.backbone, network.weights, network.adapt_from).to(device_of(device))
     file = out or diagonal.default_file(loaded)
-    if data is None:
-        diagonal.compute(loaded, file, input_size, batches, seed, show)
-    else:
-        diagonal.compute_labelled(loaded, file, data, input_size, batches, seed, show)
+    diagonal.compute(loaded, file, data, input_size, batches, seed, show)
     if json:
         print_json({"fisher": str(file), "backbone": network.backbone})
     else:

@@ -21,56 +21,31 @@ def _banks(which: Callable[[type[Bank]], bool]) -> tuple[str, ...]:
     return tuple(name for name, (kind, _) in CHOICES.items() if which(kind))
 
 
-_STORE_FRAMES = _banks(lambda kind: kind.traits.stores_frames)
-_OWN: dict[str, dict[str, tuple[str | None, ...]]] = {
+# The options that decide whether others are read, each with the values with which they are; None: not given.
+_Needs = dict[str, tuple[str | None, ...]]
+_GROUPS: tuple[tuple[_Needs, tuple[str, ...]], ...] = (
+    ({"bank": ("auto",)}, ("ms",)),
+    ({"bank": _BANKS}, ("score", "outputs", "input_size", "resize", "roi", "tiles", "overlap", "scale")),
+    ({"bank": _BANKS}, ("average", "standardise", "level_weights", "precision", "augment")),
+    ({"bank": _banks(lambda kind: kind.traits.stores_frames)}, ("neighbors", "plain")),
+    ({"bank": _banks(lambda kind: kind.traits.keeps_dtype)}, ("dtype",)),
+    ({"bank": _banks(lambda kind: kind.traits.extend_files is not None)}, ("extendable",)),
+    ({"distance": ("knn",)}, ("knn",)),
+    ({"method": METHODS, "epochs": (None,)}, ("steps",)),
+    ({"method": METHODS}, ("pyramid", "adapt_from", "epochs", "batch", "learning_rate", "clip", "mixed_precision")),
+    ({"method": METHODS}, ("resume", "curves")),
+    ({"method": ("panda-ses",)}, ("every",)),
+    ({"method": ("panda-ewc", "panda-msc")}, ("ewc", "fisher_file")),
+    ({"method": ("panda-oe",)}, ("exposure", "outliers")),
+    ({"method": ("panda-msc",)}, ("views", "temperature", "angular", "whiten_loss")),
+    ({"method": ("panda-oe",), "embedding": (None, "unit", "whitened")}, ("prior",)),
+)
+_OWN: dict[str, _Needs] = {
     field.name: {"bank": banks}
     for field in fields(BankOptions)
     if (banks := tuple(bank for bank in CHOICES if field.name in own_options(bank)))
 }
-
-# Option → the options that decide whether it is read, each with the values with which it is; None: not given.
-READ_WITH: dict[str, dict[str, tuple[str | None, ...]]] = {
-    **_OWN,
-    "ms": {"bank": ("auto",)},
-    "score": {"bank": _BANKS},
-    "outputs": {"bank": _BANKS},
-    "input_size": {"bank": _BANKS},
-    "resize": {"bank": _BANKS},
-    "roi": {"bank": _BANKS},
-    "tiles": {"bank": _BANKS},
-    "overlap": {"bank": _BANKS},
-    "scale": {"bank": _BANKS},
-    "average": {"bank": _BANKS},
-    "standardise": {"bank": _BANKS},
-    "level_weights": {"bank": _BANKS},
-    "precision": {"bank": _BANKS},
-    "neighbors": {"bank": _STORE_FRAMES},
-    "dtype": {"bank": _banks(lambda kind: kind.traits.keeps_dtype)},
-    "augment": {"bank": _BANKS},
-    "extendable": {"bank": _banks(lambda kind: kind.traits.extend_files is not None)},
-    "plain": {"bank": _STORE_FRAMES},
-    "knn": {"distance": ("knn",)},
-    "pyramid": {"method": METHODS},
-    "adapt_from": {"method": METHODS},
-    "steps": {"method": METHODS, "epochs": (None,)},
-    "epochs": {"method": METHODS},
-    "batch": {"method": METHODS},
-    "learning_rate": {"method": METHODS},
-    "clip": {"method": METHODS},
-    "every": {"method": ("panda-ses",)},
-    "ewc": {"method": ("panda-ewc", "panda-msc")},
-    "fisher_file": {"method": ("panda-ewc", "panda-msc")},
-    "exposure": {"method": ("panda-oe",)},
-    "outliers": {"method": ("panda-oe",)},
-    "views": {"method": ("panda-msc",)},
-    "temperature": {"method": ("panda-msc",)},
-    "angular": {"method": ("panda-msc",)},
-    "whiten_loss": {"method": ("panda-msc",)},
-    "prior": {"method": ("panda-oe",), "embedding": (None, "unit", "whitened")},
-    "mixed_precision": {"method": METHODS},
-    "resume": {"method": METHODS},
-    "curves": {"method": METHODS},
-}
+READ_WITH = _OWN | {name: needs for needs, names in _GROUPS for name in names}
 
 
 def refuse_unread(context: typer.Context) -> None:
