@@ -8,7 +8,7 @@ OUT    ?= demo-out
 # hnswlib compiles at install; without this it would be tied to the processor it was built on.
 export HNSWLIB_NO_NATIVE = 1
 
-.PHONY: demo test test-all lint docs bench c-test fuzz kill wheels wheelhouse lock clean
+.PHONY: all-extras demo test test-all lint docs bench c-test fuzz kill wheels wheelhouse lock clean
 
 demo: $(VENV)/.train          ## real pictures → bundle → overlays, no download beyond PyPI
 	rm -rf $(OUT)
@@ -80,6 +80,11 @@ $(VENV)/.dev:   EXTRA = dev
 $(VENV)/.delivery: EXTRA = delivery
 $(VENV)/.fuzz:  EXTRA = train,test,fuzz
 $(VENV)/.docs:  EXTRA = train,docs
-$(VENV)/.train $(VENV)/.test $(VENV)/.dev $(VENV)/.delivery $(VENV)/.fuzz $(VENV)/.docs: $(VENV)/bin/python pyproject.toml $(KERNEL)
+$(VENV)/.all:   EXTRA = dev,docs
+STAMPS = $(addprefix $(VENV)/.,train test dev delivery docs)
+$(STAMPS) $(VENV)/.fuzz $(VENV)/.all: $(VENV)/bin/python pyproject.toml $(KERNEL)
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA)]'
 	touch $@
+
+all-extras: $(VENV)/.all      ## what all targets but `make fuzz` need, in one installation
+	touch $(STAMPS)
