@@ -34,11 +34,6 @@ torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture(scope="session")
-def tiny_backbone() -> Callable[..., TinyBackbone]:
-    return TinyBackbone
-
-
 @pytest.fixture(scope="session", autouse=True)
 def exports_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Networks that are the same are exported once a run. `tests/export/test_graph.py` tests the export itself."""
@@ -78,6 +73,13 @@ def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory, "sample", lambda into: make_sample(into / "data", train_images=4, test_images=1, size=64)
     )
     return made / "data"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An empty folder for a data set."""
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
 
 
 @pytest.fixture(scope="session")

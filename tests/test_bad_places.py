@@ -131,11 +131,11 @@ def test_watch_starts_on_a_full_disk(full_disk: Path, sample_data: Path, exact_b
 
 
 @as_root
-def test_temporary_files_without_room(full_disk: Path, sample_data: Path, tmp_path: Path) -> None:
+def test_temporary_files_without_room(full_disk: Path, sample_data: Path, tmp_path: Path, commands: Path) -> None:
     """Found: it was said of --out, or of nothing."""
     fit = ("panda-train", "fit", sample_data, "--out", tmp_path / "x.panda", "--input-size", "64", "--device", "cpu")
     os.truncate(full_disk / "fill", (full_disk / "fill").stat().st_size - 4 * 4096)  # or Python takes another folder
-    line = one_line(*fit, before=("env", f"TMPDIR={full_disk}"))
+    line = one_line(*fit, before=("env", f"TMPDIR={full_disk}"), programs=commands)
     assert line == f"error: {full_disk}: No space left on device; name another folder in TMPDIR"
     assert not list(tmp_path.glob("*.panda"))
 

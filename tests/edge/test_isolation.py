@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import panda_edge
+from each_command import EACH_COMMAND
 
 WORKSTATION = (
     "torch", "torchvision", "onnx", "onnxscript", "sklearn", "skimage", "scipy", "matplotlib", "faiss", "cv2",
@@ -27,14 +28,6 @@ class Absent:
             raise ModuleNotFoundError(f"no module named {{name}}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from panda_edge.commands.app import main
-for command in json.loads(sys.argv[1]):
-    sys.argv = ["panda-edge", *command]
-    try:
-        main()
-    except SystemExit as exit:
-        if exit.code:
-            sys.exit(f"{{command}} ended with {{exit.code}}")
 """
 
 
@@ -50,7 +43,8 @@ def test_the_commands_run_on_a_device(
         ["segment", bundle, image, "--out", str(tmp_path / "maps"), "--json"],
         ["bench", bundle, "--frames", "3", "--json"],
     ]
-    done = subprocess.run([sys.executable, "-c", ISOLATED, json.dumps(commands)], capture_output=True, text=True)
+    code = ISOLATED + "commands = json.loads(sys.argv[1])" + EACH_COMMAND
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(commands)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(commands)
     assert len(list((tmp_path / "maps").glob("[!.]*"))) == 2
@@ -67,7 +61,7 @@ def test_no_file_of_the_device_imports_a_workstations_packages() -> None:
 
 def test_the_isolation_isolates() -> None:
     for module in ("torch", "onnx", "sklearn.cluster", "panda_train"):
-        code = ISOLATED.split("from panda_edge.commands.app")[0] + f"import {module}"
+        code = ISOLATED + f"import {module}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "ModuleNotFoundError" in done.stderr
 

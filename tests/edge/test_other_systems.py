@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from each_command import EACH_COMMAND
+
 MISSING_MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "syslog")
 MISSING_CALLS = (
     "O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_DIRECTORY", "O_NOFOLLOW", "O_TMPFILE", "posix_fallocate", "memfd_create",
@@ -42,14 +44,7 @@ for module, names in (os, {MISSING_CALLS!r}), (signal, {MISSING_SIGNALS!r}), (so
 os.supports_dir_fd = os.supports_fd = os.supports_follow_symlinks = set()
 for name in given["modules"]:
     __import__(name)
-from panda_edge.commands.app import main
-for command in given["commands"]:
-    sys.argv = ["panda-edge", *command]
-    try:
-        main()
-    except SystemExit as exit:
-        if exit.code:
-            sys.exit(f"{{command}} ended with {{exit.code}}")
+commands = given["commands"]
 """
 # Libraries of extras, which know themselves what system they are on.
 OF_EXTRAS = ("av", "paho.mqtt.client", "starlette.applications", "uvicorn", "h11", "pymodbus", "asyncua", "gpiod",
@@ -58,7 +53,7 @@ OF_EXTRAS = ("av", "paho.mqtt.client", "starlette.applications", "uvicorn", "h11
 
 def run(commands: list[list[str]], modules: list[str] | None = None, before: tuple[str, ...] = ()) -> str:
     given = json.dumps({"commands": commands, "modules": modules or [], "before": before})
-    done = subprocess.run([sys.executable, "-c", WITHOUT_POSIX, given], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", WITHOUT_POSIX + EACH_COMMAND, given], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -67,7 +62,7 @@ def test_what_is_hidden_is_hidden() -> None:
     for name in ("fcntl", "resource"):
         with pytest.raises(AssertionError, match="ModuleNotFoundError"):
             run([], [name])
-    code = WITHOUT_POSIX.partition("from panda_edge")[0] + "print(hasattr(os, 'pread'), hasattr(signal, 'SIGHUP'))"
+    code = WITHOUT_POSIX.partition("commands =")[0] + "print(hasattr(os, 'pread'), hasattr(signal, 'SIGHUP'))"
     given = json.dumps({"before": [], "modules": []})
     done = subprocess.run([sys.executable, "-c", code, given], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"

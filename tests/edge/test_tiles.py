@@ -31,6 +31,7 @@ from panda_edge.search.candidates import PLACES_FILE
 from panda_edge.search.steps.leave_one_out import LEAVE_ONE_OUT_FILE
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 SIDE, WIDTH, HEIGHT = 64, 200, 160
 Texture = Callable[..., np.ndarray]
@@ -58,7 +59,6 @@ Fit = Callable[..., Path]
 def fit_tiles(
     tmp_path_factory: pytest.TempPathFactory,
     pictures: list[Path],
-    tiny_backbone: Callable[..., Any],
 ) -> Fit:
     """Export a bundle of tiles of the tiny backbone."""
     folder = tmp_path_factory.mktemp("tiled")
@@ -72,7 +72,7 @@ def fit_tiles(
         steps = options.pop("steps", None)
         settings = settings_for(bank, means=9, vectors=300, **options)
         asked = ExportOptions({"name": "dn2"}, settings, steps, leave_one_out=bank == "exact")
-        export_bundle(out, tiny_backbone(), images or pictures, preprocessing, asked, held_out)
+        export_bundle(out, TinyBackbone(), images or pictures, preprocessing, asked, held_out)
         return out
 
     return call
@@ -247,12 +247,10 @@ def test_the_same_bytes_twice(fit_tiles: Fit, tiled: Path) -> None:
             assert path.read_bytes() == (again / path.relative_to(tiled)).read_bytes(), path.name
 
 
-def test_the_default_leaves_the_finest_level_out(
-    tmp_path: Path, pictures: list[Path], texture: Texture, tiny_backbone: Callable[..., Any]
-) -> None:
+def test_the_default_leaves_the_finest_level_out(tmp_path: Path, pictures: list[Path], texture: Texture) -> None:
     out = tmp_path / "x.panda"
     preprocessing = Preprocessing(SIDE, SIDE, tiles=Tiling(0.25, 1.0))
-    export_bundle(out, tiny_backbone(), pictures, preprocessing, ExportOptions({"name": "dn2"}, settings_for()))
+    export_bundle(out, TinyBackbone(), pictures, preprocessing, ExportOptions({"name": "dn2"}, settings_for()))
     manifest = read_manifest(out)
     assert [level.stride for level in manifest.levels] == [16, 8]
     assert (manifest.recipe.bank["average"], manifest.recipe.bank["level_weights"]) == (3, [1.0, 1.0, 0.0])
@@ -360,10 +358,10 @@ def test_the_command_line_segments_tiles(tiled: Path, texture: Texture, tmp_path
         assert overlay.width == WIDTH
 
 
-def test_pictures_that_are_fitted_in(tmp_path: Path, pictures: list[Path], tiny_backbone: Callable[..., Any]) -> None:
+def test_pictures_that_are_fitted_in(tmp_path: Path, pictures: list[Path]) -> None:
     out = tmp_path / "fit.panda"
     asked = ExportOptions({"name": "dn2"}, settings_for(neighbors=8), leave_one_out=True)
-    export_bundle(out, tiny_backbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
+    export_bundle(out, TinyBackbone(), pictures, Preprocessing(SIDE, SIDE, "fit"), asked)
     assert verify(out)["ok"]
     detector = panda_edge.load(out)
     picture = np.asarray(Image.open(pictures[0])).copy()

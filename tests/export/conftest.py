@@ -13,12 +13,12 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 
 @pytest.fixture
 def export_bank(
     tmp_path: Path,
-    tiny_backbone: Callable[..., Any],
     normal_images: list[Path],
 ) -> Callable[..., Path]:
     """A bundle of the tiny backbone with the bank's options given."""
@@ -30,7 +30,7 @@ def export_bank(
         steps = options.pop("steps", None)
         bank = settings_for(**{"neighbors": 4, "means": 5, "vectors": 200, **options})
         about = ExportOptions({"name": "dn2"}, bank, steps, leave_one_out=leave_one_out)
-        export_bundle(out, tiny_backbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
+        export_bundle(out, TinyBackbone(), normal_images[:images], Preprocessing(64, 64, tiles=tiles), about)
         return out
 
     return call

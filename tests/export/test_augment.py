@@ -28,13 +28,14 @@ from panda_edge.search.candidates import frames_of_pictures
 from panda_export.augment import turned_share
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 SIDE = 64
 Fit = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., Any]) -> Fit:
+def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("augment")
     made: dict[str, Path] = {}
 
@@ -53,7 +54,7 @@ def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., A
             augment=augment,
         )
         out = made[name] = folder / f"{len(made)}.panda"
-        export_bundle(out, tiny_backbone(), images, Preprocessing(SIDE, SIDE, tiles=tiles), options)
+        export_bundle(out, TinyBackbone(), images, Preprocessing(SIDE, SIDE, tiles=tiles), options)
         return out
 
     return call

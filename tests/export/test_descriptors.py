@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from panda_export.features import torch_features
 from panda_export.graph import DeviceGraph
 from panda_export.network import descriptors_of
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 
 @pytest.mark.parametrize(
@@ -58,20 +57,18 @@ def test_weights_that_are_none(weights: tuple[float, ...]) -> None:
         level_scales([2, 1], weights, None)
 
 
-def test_spreads_equal_numpy(tiny_backbone: Callable[..., Any]) -> None:
-    run = torch_features(DeviceGraph(tiny_backbone()), "cpu")
+def test_spreads_equal_numpy() -> None:
+    run = torch_features(DeviceGraph(TinyBackbone()), "cpu")
     frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     levels = run(frames).levels
     for found, level in zip(channel_spreads(frames, run), levels, strict=True):
         np.testing.assert_allclose(found, level.reshape(-1, level.shape[2]).std(axis=0), rtol=1e-3, atol=1e-5)
 
 
-def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(
-    tiny_backbone: Callable[..., Any], normal_images: list[Path], tmp_path: Path
-) -> None:
+def test_a_bundle_of_standardised_levels_has_channels_of_one_spread(normal_images: list[Path], tmp_path: Path) -> None:
     options = settings_for("exact", neighbors=4, standardise=True, average=3)
     asked = ExportOptions({"name": "dn2"}, options)
-    manifest = export_bundle(tmp_path / "x.panda", tiny_backbone(), normal_images, Preprocessing(64, 64), asked)
+    manifest = export_bundle(tmp_path / "x.panda", TinyBackbone(), normal_images, Preprocessing(64, 64), asked)
     assert (manifest.recipe.bank["standardise"], manifest.recipe.bank["average"]) == (True, 3)
     detector = panda_edge.load(tmp_path / "x.panda")
     frames = np.stack([detector.preprocessing.apply(path) for path in normal_images])

@@ -25,6 +25,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.inspect.verify import verify
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
+from tiny import TinyBackbone
 
 SHARED = Path(__file__).parents[1] / "shared"
 
@@ -34,7 +35,7 @@ import json, sys
 from pathlib import Path
 import panda_export.network
 from exports_once import once
-from tiny import make_bundles
+from tiny import TinyBackbone, make_bundles
 panda_export.network.write_onnx = once(panda_export.network.write_onnx, Path(sys.argv[1]))
 make_bundles(Path(sys.argv[1]), [Path(p) for p in json.loads(sys.argv[2])])
 """
@@ -59,14 +60,14 @@ def test_two_processes_write_the_same_bytes(
 
 
 @pytest.fixture
-def export(tmp_path: Path, tiny_backbone: Callable[..., Any]) -> Callable[..., Path]:
+def export(tmp_path: Path) -> Callable[..., Path]:
     """Export a bundle of the tiny backbone."""
 
     def call(images: list[Path], options: BankSettings | None = None, **more: Any) -> Path:
         out = tmp_path / "x.panda"
         options = options or settings_for(neighbors=4)
         preprocessing = more.pop("preprocessing", Preprocessing(64, 64))
-        backbone = more.pop("backbone", None) or tiny_backbone()
+        backbone = more.pop("backbone", None) or TinyBackbone()
         held_out = more.pop("held_out", ())
         export_bundle(out, backbone, images, preprocessing, ExportOptions({"name": "dn2"}, options, **more), held_out)
         return out
@@ -196,11 +197,11 @@ def test_equal_vectors_in_an_hnsw_bank(tmp_path: Path, k: int) -> None:
 
 
 def test_a_failure_leaves_the_old_bundle(
-    export: Callable[..., Path], normal_images: list[Path], tiny_backbone: Callable[..., Any], tmp_path: Path
+    export: Callable[..., Path], normal_images: list[Path], tmp_path: Path
 ) -> None:
     bundle = export(normal_images[:4])
     before = files_of(bundle)
-    broken = tiny_backbone()
+    broken = TinyBackbone()
     broken.embed.weight[0, 0] = float("nan")
     with pytest.raises(PandaError):
         export(normal_images[:4], backbone=broken)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from torch import nn
 
 from panda_edge.detector import MODEL_FILE
 from panda_edge.errors import PandaError
 from panda_export.graph import DeviceGraph, nest
 from panda_export.onnx_file import OPSET, compare_with_torch, write_onnx
+from tiny import TinyBackbone
 
 OUTPUTS = ("embedding", "level16", "level8", "level4")
 
@@ -42,8 +40,8 @@ def test_nested_order(height: int, width: int, depth: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., Any]) -> tuple[DeviceGraph, Path]:
-    graph = DeviceGraph(tiny_backbone())
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[DeviceGraph, Path]:
+    graph = DeviceGraph(TinyBackbone())
     path = tmp_path_factory.mktemp("graph") / MODEL_FILE
     differences = write_onnx(graph, path, 64, 96, OUTPUTS, {"backbone": "tiny", "made": "here"})
     assert tuple(differences) == OUTPUTS
@@ -87,38 +85,31 @@ def test_nothing_of_this_machine_is_inside(exported: tuple[DeviceGraph, Path], b
                 assert secret.encode() not in content, secret
 
 
-def test_the_same_graph_gives_the_same_bytes(
-    exported: tuple[DeviceGraph, Path], tmp_path: Path, tiny_backbone: Callable[..., Any]
-) -> None:
-    again = DeviceGraph(tiny_backbone())
+def test_the_same_graph_gives_the_same_bytes(exported: tuple[DeviceGraph, Path], tmp_path: Path) -> None:
+    again = DeviceGraph(TinyBackbone())
     write_onnx(again, tmp_path / "again.onnx", 64, 96, OUTPUTS, {"backbone": "tiny", "made": "here"})
     assert (tmp_path / "again.onnx").read_bytes() == exported[1].read_bytes()
 
 
-def test_a_graph_that_disagrees_fails(exported: tuple[DeviceGraph, Path], tiny_backbone: Callable[..., Any]) -> None:
-    other = DeviceGraph(tiny_backbone())
+def test_a_graph_that_disagrees_fails(exported: tuple[DeviceGraph, Path]) -> None:
+    other = DeviceGraph(TinyBackbone())
     with torch.no_grad():
         other.backbone.to8.bias.add_(0.1)
     with pytest.raises(PandaError, match=r"differs from torch's by .* at most 1e-03 relative"):
         compare_with_torch(other, exported[1], 64, 96, OUTPUTS)
 
 
-def test_a_slight_disagreement_passes_and_is_told(
-    exported: tuple[DeviceGraph, Path], tiny_backbone: Callable[..., Any]
-) -> None:
-    other = DeviceGraph(tiny_backbone())
+def test_a_slight_disagreement_passes_and_is_told(exported: tuple[DeviceGraph, Path]) -> None:
+    other = DeviceGraph(TinyBackbone())
     with torch.no_grad():
         other.backbone.to4.bias.add_(1e-4)
     differences = compare_with_torch(other, exported[1], 64, 96, OUTPUTS)
     assert differences["level4"] == pytest.approx(1e-4, rel=0.1)
 
 
-@pytest.mark.parametrize("layer", ["to4", "embed"])
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_fail(
-    tmp_path: Path, tiny_backbone: Callable[..., nn.Module], layer: str, value: float
-) -> None:
-    broken = tiny_backbone()
+@pytest.mark.parametrize(("layer", "value"), [("to4", float("inf")), ("embed", float("nan"))])
+def test_weights_that_are_not_finite_fail(tmp_path: Path, layer: str, value: float) -> None:
+    broken = TinyBackbone()
     with torch.no_grad():
         getattr(broken, layer).weight.view(-1)[0] = value
     with pytest.raises(PandaError):

@@ -105,12 +105,14 @@ def _attend(connection: socket.socket) -> None:
 def _be(command: list[str], folder: str, environment: dict[str, str]) -> None:
     """Becomes the command, and does not come back."""
     import atexit
+    import tempfile
     import threading
     import traceback
 
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # not that of the process it is a fork of
     sys.argv = command
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115

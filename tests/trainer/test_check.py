@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from panda_train.check.page import page_of
 from panda_train.check.report import Report, check
 from panda_train.commands import app as cli
 from panda_train.data.folders import open_dataset
+from tiny import TinyBackbone
 
 NORMAL, TEST = 24, 8
 FPR = 0.1  # 9 normal pictures suffice
@@ -167,10 +167,8 @@ def test_pictures_of_ten_bits(data: Path) -> None:
     assert (found.kind, [path.name for path in found.paths]) == ("leak", ["00.png", "copy.tif"])
 
 
-def test_each_picture_is_decoded_once(
-    data: Path, monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]
-) -> None:
-    monkeypatch.setattr(backbones, "load", lambda *_: tiny_backbone())
+def test_each_picture_is_decoded_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "load", lambda *_: TinyBackbone())
     decoded = []
 
     def counting(image: ImageFile.ImageFile) -> None:
@@ -185,8 +183,8 @@ def test_each_picture_is_decoded_once(
 
 class TestByEmbeddings:
     @pytest.fixture(autouse=True)
-    def small_network(self, monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]) -> None:
-        monkeypatch.setattr(backbones, "load", lambda *_: tiny_backbone())
+    def small_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(backbones, "load", lambda *_: TinyBackbone())
 
     def test_a_defect_that_slipped_in_comes_first(self, data: Path) -> None:
         image = photo(11)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from panda_edge.bundle.signature import SIGNATURE_NAME
 from panda_edge.inspect.verify import verify
 from panda_train import backbones
 from panda_train.commands import app as cli
+from tiny import TinyBackbone
 
 PANDA_TRAIN = str(Path(sys.executable).with_name("panda-train"))
 
@@ -31,9 +31,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., Any]) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny backbone in the default one's place."""
-    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: tiny_backbone())
+    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: TinyBackbone())
 
 
 @pytest.fixture
@@ -93,10 +93,8 @@ class TestFit:
         assert run("fit", tmp_path / "data", "--out", out, *options).report["train_images"] == 4
 
     def test_a_flat_folder_with_bad_images(
-        self, run: Run, tmp_path: Path, out: Path, texture: Callable[..., np.ndarray]
+        self, run: Run, data: Path, out: Path, texture: Callable[..., np.ndarray]
     ) -> None:
-        data = tmp_path / "data"
-        data.mkdir()
         for i in range(5):
             Image.fromarray(texture(30 + i, 50, seed=i)).save(data / f"{i}.png")
         (data / "empty.png").touch()
@@ -109,10 +107,8 @@ class TestFit:
         assert sorted(line.split(": ")[1].rsplit("/", 1)[1] for line in others) == ["cut.png", "empty.png"]
 
     def test_every_second_image_is_bad(
-        self, run: Run, tmp_path: Path, out: Path, texture: Callable[..., np.ndarray]
+        self, run: Run, data: Path, out: Path, texture: Callable[..., np.ndarray]
     ) -> None:
-        data = tmp_path / "data"
-        data.mkdir()
         for i in range(10):
             path = data / f"{i}.png"
             if i % 2:
@@ -122,9 +118,7 @@ class TestFit:
         done = run("fit", data, "--out", out, "--input-size", "64", "--device", "cpu")
         assert (done.code, "ms a picture" in done.out) == (0, True)
 
-    def test_none_of_the_images_can_be_read(self, run: Run, tmp_path: Path, out: Path) -> None:
-        data = tmp_path / "data"
-        data.mkdir()
+    def test_none_of_the_images_can_be_read(self, run: Run, data: Path, out: Path) -> None:
         (data / "empty.png").touch()
         done = run("fit", data, "--out", out, "--input-size", "64", "--device", "cpu")
         assert (done.code, done.out) == (2, "")

@@ -17,6 +17,7 @@ from panda_edge.bundle.manifest import read_manifest
 from panda_edge.decide.calibration import CALIBRATION_FILE
 from panda_train.fitting import FitOptions, fit
 from panda_train.resolution import Resolution
+from tiny import TinyBackbone
 
 SIDE = 128
 
@@ -26,8 +27,8 @@ def options(**more: Any) -> FitOptions:
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tiny_backbone: Callable[..., object]) -> None:
-    monkeypatch.setattr("panda_train.backbones.load", lambda *_: tiny_backbone())
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panda_train.backbones.load", lambda *_: TinyBackbone())
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +67,9 @@ def test_twins_change_nothing(
     assert one == other
 
 
-def test_constant_pictures_are_one_picture_and_no_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+def test_constant_pictures_are_one_picture_and_no_decision(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(6):
         Image.new("RGB", (SIDE, SIDE), (90, 90, 90)).save(data / f"{number}.png")
     manifest = fit(data, tmp_path / "x.panda", options())
@@ -81,9 +82,7 @@ def test_constant_pictures_are_one_picture_and_no_decision(tmp_path: Path, capsy
 
 
 @pytest.mark.slow
-def test_a_constant_picture_of_the_bank_is_not_anomalous(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+def test_a_constant_picture_of_the_bank_is_not_anomalous(data: Path, tmp_path: Path) -> None:
     for number in range(12):
         for copy in ("a.png", "b.bmp"):
             Image.new("RGB", (SIDE, SIDE), (80 + number,) * 3).save(data / f"{number:02d}{copy}")
@@ -95,11 +94,9 @@ def test_a_constant_picture_of_the_bank_is_not_anomalous(tmp_path: Path) -> None
 
 
 def test_what_fit_says_of_its_pictures(
-    pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pictures: list[Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`panda-train check` in short: what cannot be read, copies, what nobody could judge, what is far from all."""
-    data = tmp_path / "data"
-    data.mkdir()
     for path in pictures[:14]:
         shutil.copy(path, data)
     shutil.copy(pictures[0], data / "copy.bmp")
@@ -118,10 +115,8 @@ def test_what_fit_says_of_its_pictures(
 
 
 def test_copies_among_pictures_of_twelve_bits(
-    pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    pictures: list[Path], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
     for path in pictures[:12]:
         grey = np.asarray(Image.open(path).convert("L")).astype(np.uint16)
         Image.fromarray(grey * 16 + (grey >> 4)).save(data / f"{path.stem}.png")

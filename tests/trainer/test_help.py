@@ -7,15 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 
 from panda_train import backbones
 from panda_train.commands import app as cli
+from tiny import TinyBackbone
 
 COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 EXAMPLES = {name: command.epilog.removeprefix("Example: ") for name, command in COMMANDS.items()}
@@ -63,9 +62,8 @@ def test_the_examples_work(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    tiny_backbone: Callable[..., Any],
 ) -> None:
-    monkeypatch.setattr(backbones, "load", lambda name=None, weights=None, adapt_from=None: tiny_backbone())
+    monkeypatch.setattr(backbones, "load", lambda name=None, weights=None, adapt_from=None: TinyBackbone())
     monkeypatch.chdir(tmp_path)
     for name, example in EXAMPLES.items():
         program, *arguments = shlex.split(example)

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chromium import browser_page, chromium
 from panda_edge.printable import rounded
 from panda_train.data.folders import open_dataset
 from panda_train.evaluation.charts import BLUE, Line, curves, histogram
@@ -108,20 +108,13 @@ def test_every_picture_is_in_the_list(page: Path, sample_data: Path) -> None:
 
 
 def test_a_click_sorts_the_list(page: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'panda-edge[test]'")
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no chromium here; install it (apt-get install chromium) to click in the report")
-    with sync_api.sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        tab = opened.new_page(viewport={"width": 390, "height": 800})
+    with browser_page(390, 800) as tab:
         tab.goto(page.as_uri())
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "wider than a phone"
         for descending in (True, False, True):  # click by click
             tab.click("th button:text-is('p')")
             found = [float(text) for text in tab.locator(".list td:last-child").all_text_contents()]
             assert found == sorted(found, reverse=descending)
-        opened.close()
 
 
 @pytest.mark.parametrize("size", [(5472, 3648), (300, 100), (64, 64)])
@@ -150,13 +143,10 @@ def test_charts_are_well_formed_and_escape_names() -> None:
 
 
 def test_it_opens_in_a_browser_on_a_phone(page: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no chromium here; install it (apt-get install chromium) to see the report drawn")
     shot = tmp_path / "page.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=500,2400"]
     profile = f"--user-data-dir={tmp_path / 'profile'}"
-    command = [browser, *options, profile, f"--screenshot={shot}", page.as_uri()]
+    command = [chromium(), *options, profile, f"--screenshot={shot}", page.as_uri()]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     drawn = np.asarray(Image.open(shot).convert("RGB")).astype(int)
     assert drawn.shape[1] == 500

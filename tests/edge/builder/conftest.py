@@ -15,7 +15,7 @@ from panda_edge.images.preprocessing import Preprocessing
 from panda_edge.images.roi_mask import Rois
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
-from tiny import SIDE
+from tiny import SIDE, TinyBackbone
 
 Fit = Callable[..., Path]
 
@@ -32,7 +32,7 @@ def many(tmp_path_factory: pytest.TempPathFactory, texture: Callable[..., np.nda
 
 
 @pytest.fixture(scope="session")
-def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., Any]) -> Fit:
+def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     folder = tmp_path_factory.mktemp("extend")
     made: dict[str, Path] = {}
 
@@ -56,7 +56,7 @@ def fit(tmp_path_factory: pytest.TempPathFactory, tiny_backbone: Callable[..., A
             extendable=extendable,
         )
         preprocessing = Preprocessing(SIDE, SIDE, tiles=tiles, rois=None if roi is None else Rois(roi))
-        export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
+        export_bundle(out, TinyBackbone(), images, preprocessing, options, held_out)
         return out
 
     return call

@@ -18,6 +18,7 @@ from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.options import ExportOptions
 from rois import SIDE
+from tiny import TinyBackbone
 
 Fit = Callable[..., Path]
 
@@ -26,7 +27,6 @@ Fit = Callable[..., Path]
 def fit_roi(
     tmp_path_factory: pytest.TempPathFactory,
     normal_images: list[Path],
-    tiny_backbone: Callable[..., Any],
 ) -> Fit:
     """Export a calibrated bundle of the tiny backbone, in a roi or of whole pictures."""
     folder = tmp_path_factory.mktemp("roi")
@@ -48,7 +48,7 @@ def fit_roi(
             rule=rule,
         )
         images, held_out = (normal_images, []) if exact else (normal_images[:8], normal_images[8:])
-        export_bundle(out, tiny_backbone(), images, preprocessing, options, held_out)
+        export_bundle(out, TinyBackbone(), images, preprocessing, options, held_out)
         return out
 
     return call

@@ -225,24 +225,6 @@ def test_a_webhook(hook: Hook) -> None:
     webhook.close()
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "host",
-        "ftp://host/",
-        "http://",
-        "http://host:0/",
-        "http://host:x/",
-        "http://\udcff/",
-        "http://host/ü",
-        "http://h/a b",
-    ],
-)
-def test_webhook_addresses_are_checked(address: str) -> None:
-    with pytest.raises(PandaError, match="--webhook"):
-        Webhook(address)
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], int]]]:
     pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'panda-edge[mqtt]'")
@@ -325,21 +307,18 @@ def wait_for(holds: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("sink", "addresses"),
     [
-        "host",
-        "mqtt://host",
-        "mqtt://host/a/#",
-        "http://host/t",
-        "mqtt://host:x/t",
-        "mqtt://\udcff/t",
-        "mqtt://h/\udcff",
-        "mqtt://h/%00",
+        (Webhook, ["host", "ftp://host/", "http://", "http://host:0/", "http://host:x/", "http://\udcff/",
+                   "http://host/ü", "http://h/a b"]),
+        (Mqtt, ["host", "mqtt://host", "mqtt://host/a/#", "http://host/t", "mqtt://host:x/t", "mqtt://\udcff/t",
+                "mqtt://h/\udcff", "mqtt://h/%00"]),
     ],
-)
-def test_mqtt_addresses_are_checked(address: str) -> None:
-    with pytest.raises(PandaError, match="--mqtt"):
-        Mqtt(address)
+)  # fmt: skip
+def test_addresses_are_checked(sink: type[Webhook] | type[Mqtt], addresses: list[str]) -> None:
+    for address in addresses:
+        with pytest.raises(PandaError, match=f"--{sink.__name__.lower()}"):
+            sink(address)
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,11 +83,7 @@ def test_a_frame_that_fails_in_the_model_is_named_and_the_others_go_on(
 
 
 def test_a_lost_source_is_said_once_and_taken_up_again(
-    make_loop: Callable[..., Loop],
-    list_source: Any,
-    pictures: list[Image.Image],
-    told: list[Notice],
-    monkeypatch: pytest.MonkeyPatch,
+    make_loop: Callable[..., Loop], list_source: Any, pictures: list[Image.Image], told: list[Notice], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(capture, "_FIRST_PAUSE", 0.02)
     lost = [SourceLost("cam: gone"), SourceLost("cam: gone")]
@@ -128,11 +124,7 @@ def test_a_source_that_stays_away_is_retried_with_growing_pauses(
 
 
 def test_a_silent_camera_is_said(
-    make_loop: Callable[..., Loop],
-    list_source: Any,
-    pictures: list[Image.Image],
-    told: list[Notice],
-    monkeypatch: pytest.MonkeyPatch,
+    make_loop: Callable[..., Loop], list_source: Any, pictures: list[Image.Image], told: list[Notice], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(capture, "_SILENT", 0.3)
     loop = make_loop(list_source(pictures[:1], live=True))

@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,13 +16,14 @@ from bank_choice import settings_for
 from panda_train import backbones
 from panda_train.choosing import candidates, choosing, halving
 from panda_train.commands import app as cli
+from tiny import TinyBackbone
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_backbone: Callable[..., Any]) -> Run:
-    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: tiny_backbone())
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: TinyBackbone())
     rungs = (halving.Rung(6, 4, 7, 2), halving.Rung(12, 4, 14, 1))
     monkeypatch.setattr(halving, "RUNGS", rungs)
     monkeypatch.setattr(choosing, "RUNGS", rungs)
@@ -84,7 +84,8 @@ def test_fit_chooses_by_itself(run: Run, sample_data: Path, tmp_path: Path) -> N
     assert panda_edge.load(out).bundle.manifest.segmentation.bank == chosen
 
 
-def test_no_test_picture_is_read(run: Run, sample_data: Path, tmp_path: Path) -> None:
+def test_no_test_picture_is_read(run: Run, sample_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "_BANKS", {"exact": (settings_for("exact"), None)})
     shutil.copytree(sample_data, tmp_path / "data")
     first = json.loads(run("choose", tmp_path / "data", "--ms", 1000, "--json")[1])
     for picture in [*(tmp_path / "data" / "test").rglob("*.png"), *(tmp_path / "data").glob("ground_truth/*/*.png")]:

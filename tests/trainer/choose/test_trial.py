@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from panda_train.choosing.candidates import Candidate, Look
 from panda_train.choosing.feature_cache import FeatureCache, with_descriptors
 from panda_train.choosing.trial import OpenLook, Shown
 from panda_train.resolution import Resolution
+from tiny import TinyBackbone
 
 WHOLE, TILES = Look("64²", Resolution("64")), Look("tiles", Resolution("32", tiles="auto", scale=1.0))
 BANKS = {
@@ -36,8 +36,8 @@ BANKS = {
 
 
 @pytest.fixture(scope="module")
-def opened(normal_images: list[Path], tiny_backbone: Callable[..., Any]) -> Any:
-    with OpenLook(WHOLE, tiny_backbone(), normal_images) as look:
+def opened(normal_images: list[Path]) -> Any:
+    with OpenLook(WHOLE, TinyBackbone(), normal_images) as look:
         yield look
 
 
@@ -47,13 +47,12 @@ def test_a_trial_is_what_the_bundle_says(
     opened: OpenLook,
     normal_images: list[Path],
     odd_image: Path,
-    tiny_backbone: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
     tried = opened.try_out(Candidate(name, WHOLE, BANKS[name]), 12, [Shown(odd_image, "hole")])
     export_bundle(
         tmp_path / "x.panda",
-        tiny_backbone(),
+        TinyBackbone(),
         normal_images,
         Preprocessing(64, 64),
         ExportOptions({"name": "dn2"}, BANKS[name]),
@@ -68,14 +67,12 @@ def test_a_trial_is_what_the_bundle_says(
     assert tried.ms > 0
 
 
-def test_tiles_are_tried_as_they_run(
-    normal_images: list[Path], odd_image: Path, tiny_backbone: Callable[..., Any], tmp_path: Path
-) -> None:
-    with OpenLook(TILES, tiny_backbone(), normal_images) as look:
+def test_tiles_are_tried_as_they_run(normal_images: list[Path], odd_image: Path, tmp_path: Path) -> None:
+    with OpenLook(TILES, TinyBackbone(), normal_images) as look:
         tried = look.try_out(Candidate("tiles", TILES, settings_for("exact")), 12, [Shown(odd_image, "hole")])
     preprocessing = Preprocessing(32, 32, tiles=Tiling(scale=1.0))
     options = ExportOptions({"name": "dn2"}, settings_for("exact"))
-    export_bundle(tmp_path / "x.panda", tiny_backbone(), normal_images, preprocessing, options)
+    export_bundle(tmp_path / "x.panda", TinyBackbone(), normal_images, preprocessing, options)
     result = panda_edge.load(tmp_path / "x.panda").segment(odd_image)
     assert tried.seen[0].raw["max"] == pytest.approx(result.heatmap.max(), rel=2e-3)
 
@@ -85,11 +82,9 @@ def test_a_share_of_the_cells_is_so_many_vectors(opened: OpenLook, odd_image: Pa
     assert tried.bank.kind == Coreset(32)  # of 5 pictures of 8 × 8 cells
 
 
-def test_the_model_sees_a_frame_once(
-    normal_images: list[Path], tiny_backbone: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_the_model_sees_a_frame_once(normal_images: list[Path], tmp_path: Path) -> None:
     pictures = Pictures(normal_images[:3], Preprocessing(64, 64))
-    network = write_network(tmp_path, tiny_backbone(), pictures, ExportOptions({"name": "dn2"}))
+    network = write_network(tmp_path, TinyBackbone(), pictures, ExportOptions({"name": "dn2"}))
     runs: list[int] = []
 
     def counted(frames: np.ndarray) -> Any:
@@ -108,10 +103,8 @@ def test_the_model_sees_a_frame_once(
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
 
 
-def test_descriptors_after_the_model_are_those_in_the_graph(
-    normal_images: list[Path], tiny_backbone: Callable[..., Any], tmp_path: Path
-) -> None:
-    pictures, backbone = Pictures(normal_images[:2], Preprocessing(64, 64)), tiny_backbone()
+def test_descriptors_after_the_model_are_those_in_the_graph(normal_images: list[Path], tmp_path: Path) -> None:
+    pictures, backbone = Pictures(normal_images[:2], Preprocessing(64, 64)), TinyBackbone()
     frames = np.stack([picture.canvas for picture in pictures.read()])
     plain = write_network(tmp_path, backbone, pictures, ExportOptions({"name": "dn2"}))
     bank = settings_for("exact", average=3, level_weights=(1.0, 0.5, 0.0))

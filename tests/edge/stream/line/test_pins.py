@@ -82,14 +82,22 @@ def test_pins(board: SimpleNamespace, make_line: Callable[..., Any], judged: dic
     eventually(lambda: (pins[17], pins[27]) == (0, 1))
     shown.close(10)
     assert pins == {}
-    for wrong, sources, why in (
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sources", "why"),
+    [
         ("gpio://gpiochip0/?ok=17&ng=17", 1, "pin of its own"),
         ("gpio://gpiochip0", 1, "pin of its own"),
         ("gpio://gpiochip0/?ok=17", 2, "one source"),
         ("gpio://gpiochip9/?ok=17", 1, "No such file"),
-    ):
-        with pytest.raises(PandaError, match=why):
-            GpioOutput(parse_line(wrong), sources)
+    ],
+)
+def test_wrong_addresses(board: SimpleNamespace, wrong: str, sources: int, why: str) -> None:
+    from panda_edge.stream.line.gpio import GpioOutput
+
+    with pytest.raises(PandaError, match=why):
+        GpioOutput(parse_line(wrong), sources)
 
 
 def test_a_pin_counts_the_belt(
