@@ -11,7 +11,7 @@ from panda_edge.errors import PandaError
 from panda_train import backbones
 from panda_train.backbones.listing import MEASURED, facts, lines
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "peers" / "results" / "eight_sets.json"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "studies" / "backbones" / "results.json"
 
 
 def test_what_is_said_of_a_built_in_network() -> None:
@@ -25,11 +25,13 @@ def test_what_is_said_of_a_built_in_network() -> None:
     assert line.startswith("efficientnet-lite0  4.7 M")
 
 
-def test_the_accuracy_is_the_measured_one() -> None:
-    rows = [row for name, row in json.loads(RESULTS.read_text()).items() if name.endswith(": default")]
+@pytest.mark.parametrize("network", MEASURED)
+def test_the_accuracy_is_the_measured_one(network: str) -> None:
+    key = f": {network.replace('efficientnet-', '').replace('+', ' + ')} 224"
+    rows = [row for name, row in json.loads(RESULTS.read_text()).items() if name.endswith(key)]
     assert len(rows) == 8
     pro = [row["pro"] for row in rows if row["pro"] is not None]
-    found = MEASURED[backbones.DEFAULT]
+    found = MEASURED[network]
     assert found["image_auroc"] == round(sum(row["image"] for row in rows) / len(rows), 3)
     assert found["pro"] == round(sum(pro) / len(pro), 3)
 
