@@ -28,7 +28,7 @@ def test_p_value_counts_the_images_that_score_at_least_as_high() -> None:
 
 
 @pytest.mark.parametrize("images", [1, 8, 99, 250])
-@pytest.mark.parametrize("fpr", [0.001, 0.01, 0.05, 0.1, 0.5])
+@pytest.mark.parametrize("fpr", [0.001, 0.01, 0.05, 0.1, 0.5, 0.95])
 def test_threshold_and_p_value_decide_alike(images: int, fpr: float) -> None:
     held = calibration(np.random.default_rng(images).normal(size=images))
     threshold = held.threshold(fpr)
