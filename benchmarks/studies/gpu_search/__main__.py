@@ -96,7 +96,7 @@ def main() -> None:
         ]  # fmt: skip
         for gpu in GPUS:
             cells += [tables.number(case.network_on(gpu), 2), tables.number(case.search_on(gpu), 1)]
-        lines.append([*cells, tables.number(case.products_gflop / case.search_ms, 1)])
+        lines.append([*cells, tables.number(case.products_gflop / case.search_ms, 2)])
     gpus = "; ".join(f"{name} {peak:g} TFLOP/s and {rate:g} GB/s ({url})" for name, (peak, rate, url) in GPUS.items())
     header = (
         "network, input", "network ms, 2 cores", "search ms, 2 cores", "network GFLOP", "brute force GFLOP",
