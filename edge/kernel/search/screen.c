@@ -18,6 +18,7 @@
 
 enum {
     GALLERY_BLOCK = 16 << 20, /* bytes of gallery integers that are held at once, or one image more */
+    TILE_QUADS = 64,          /* of level 0, that all query cells of a task meet while a core's own cache has them */
     ROUNDS = 4,               /* gallery cells are looked into nearest first, in rounds of as much distance each */
     PARTS = 3 /* a child's pairs are opened nearest first, then up to 1/4, 1/2 and all of the way to its limit */
 };
@@ -186,17 +187,13 @@ static void open_hits(const block_search *b, size_t hits)
     c->limit[0][0] = largest_of_4(c->limit[1]);
 }
 
-/* Screens gallery cells, by their columns at level 0, at level 1; what passes is added to the `pending` hits. Returns
- * their number. */
-static size_t screen_cells(const block_search *b, const uint32_t *columns, size_t count, size_t pending)
+/* Screens padded cells of the block, at integer distances `bases` at level 0, at level 1; what passes is added to the
+ * `pending` hits. Returns their number. */
+static size_t screen_cells(const block_search *b, const uint32_t *cells, const int32_t *bases, size_t count,
+                           size_t pending)
 {
     const screen_workspace *w = b->s->w;
-    uint32_t cells[BATCH];
-    int32_t limits[4], bases[BATCH];
-    for (size_t k = 0; k < count; k++) {
-        bases[k] = b->row[columns[k]];
-        cells[k] = cell_of(b, columns[k]);
-    }
+    int32_t limits[4];
     integer_limits(b->s, b->c->limit[1], limits);
     return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms, w->quads[1], w->norms[1], w->chunks[1],
                                                  cells, bases, count, limits, b->m->hits + pending);
@@ -208,16 +205,17 @@ static void open_between(const block_search *b, size_t near, int32_t above, int3
 {
     const screen_run *s = b->s;
     const worker_memory *m = b->m;
-    uint32_t batch[BATCH];
-    int32_t limit = limit_of_level_0(s, b->c);
+    uint32_t cells[BATCH];
+    int32_t bases[BATCH], limit = limit_of_level_0(s, b->c);
     size_t count = s->run.ops->select_between(m->distances, near, above, ceiling, m->between), pending = 0;
     for (size_t k = 0; k < count;) {
         size_t size = 0;
         for (; k < count && size < BATCH; k++) {
-            batch[size] = m->columns[m->between[k]];
-            size += m->distances[m->between[k]] <= limit;
+            cells[size] = cell_of(b, m->columns[m->between[k]]);
+            bases[size] = m->distances[m->between[k]];
+            size += bases[size] <= limit;
         }
-        pending = screen_cells(b, batch, size, pending);
+        pending = screen_cells(b, cells, bases, size, pending);
         if (pending >= MOST_HITS || k == count) {
             open_hits(b, pending);
             pending = 0;
@@ -280,8 +278,12 @@ static void search_cell(block_search *b, const cell_search *left)
         return;
     }
     quantise_query(s, m, 1, rows_below(&s->run, 1, c->cell, 0), 4, m->panel[1], b->norms);
-    int32_t nearest = b->row[batch[0]], above = -INT32_MAX;
-    open_hits(b, screen_cells(b, batch, size, 0));
+    int32_t bases[BATCH], nearest = b->row[batch[0]], above = -INT32_MAX;
+    for (size_t k = 0; k < size; k++) {
+        bases[k] = b->row[batch[k]];
+        batch[k] = cell_of(b, batch[k]);
+    }
+    open_hits(b, screen_cells(b, batch, bases, size, 0));
     int32_t limit = limit_of_level_0(s, c);
     size_t near = s->run.ops->select_between(b->row, b->columns, above, limit, m->columns);
     for (size_t k = 0; k < near; k++)
@@ -294,17 +296,36 @@ static void search_cell(block_search *b, const cell_search *left)
     }
 }
 
-/* How many listed query cells, from `first` on, share one pass over the gallery: a quad, as far as they stand side by
- * side where there is a window. */
+/* How many listed query cells, from `first` on, share one pass over the gallery: all, or, where there is a window, at
+ * most a quad of those side by side. */
 static size_t cells_at_once(const pyramid_run *run, size_t first, size_t last)
 {
     size_t most = last - first < QUAD ? last - first : QUAD, count = 1;
     if (run->window == PANDA_EVERYWHERE)
-        return most;
+        return last - first;
     while (count < most && run->listed[first + count] == run->listed[first] + count &&
            run->listed[first + count] % run->p->grid_w != 0)
         count++;
     return count;
+}
+
+/* Distances at level 0 of `count` listed query cells to the block: m->rows (count, columns). Returns the columns. */
+static size_t level_0(const screen_run *s, const worker_memory *m, size_t first, size_t count)
+{
+    const screen_workspace *w = s->w;
+    const size_t panel = w->chunks[0] * PANEL_CHUNK, columns = s->units * w->padded, quads = columns / QUAD;
+    int32_t norms[TASK_CELLS];
+    for (size_t i = 0; i < count; i += QUAD)
+        quantise_query(s, m, 0, s->run.coarse + (first + i) * s->run.p->level[0].channels,
+                       count - i < QUAD ? count - i : QUAD, m->panel[0] + i / QUAD * panel, norms + i);
+    if (s->run.window != PANDA_EVERYWHERE)
+        return reach_windows(s, m, first, count, norms);
+    for (size_t from = 0; from < quads; from += TILE_QUADS)
+        for (size_t i = 0; i < count; i += QUAD)
+            s->run.ops->integer_tile(m->panel[0] + i / QUAD * panel, norms + i, w->quads[0] + from * w->quad_size[0],
+                                     w->norms[0] + from * QUAD, quads - from < TILE_QUADS ? quads - from : TILE_QUADS,
+                                     w->chunks[0], m->rows + i * columns + from * QUAD, columns);
+    return columns;
 }
 
 static void search_cells(void *context, size_t task, int worker)
@@ -316,14 +337,7 @@ static void search_cells(void *context, size_t task, int worker)
            end = begin + TASK_CELLS < run->listed_count ? begin + TASK_CELLS : run->listed_count;
     for (size_t first = begin, count; first < end; first += count) {
         count = cells_at_once(run, first, end);
-        int32_t query_norms[4];
-        quantise_query(s, &m, 0, run->coarse + first * run->p->level[0].channels, count, m.panel[0], query_norms);
-        size_t columns = s->units * s->w->padded;
-        if (run->window == PANDA_EVERYWHERE)
-            run->ops->integer_tile(m.panel[0], query_norms, s->w->quads[0], s->w->norms[0], columns / QUAD,
-                                   s->w->chunks[0], m.rows, columns);
-        else
-            columns = reach_windows(s, &m, first, count, query_norms);
+        size_t columns = level_0(s, &m, first, count);
         for (size_t i = 0; i < count; i++) {
             cell_search *c = &s->w->search[first + i];
             block_search b = {.s = s, .m = &m, .row = m.rows + i * columns, .columns = columns, .c = c};

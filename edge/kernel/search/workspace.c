@@ -13,10 +13,10 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
     for (int l = 0; l < w->screened; l++)
         most_chunks = w->chunks[l] > most_chunks ? w->chunks[l] : most_chunks;
     const size_t bytes[] = {
-        w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
+        TASK_CELLS / QUAD * w->chunks[0] * PANEL_CHUNK * sizeof(int16_t),
         w->chunks[1] * PANEL_CHUNK * sizeof(int16_t),
         most_chunks * QUAD_CHUNK * sizeof(int16_t),
-        QUAD * w->capacity * sizeof(int32_t),
+        TASK_CELLS * w->capacity * sizeof(int32_t),
         (w->capacity + 16) * sizeof(uint32_t),
         (MOST_HITS + BATCH) * sizeof(screen_hit),
         4 * (MOST_HITS + BATCH) * sizeof(uint32_t),

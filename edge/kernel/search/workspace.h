@@ -29,9 +29,9 @@ struct screen_workspace {
 
 /* One worker's memory. */
 typedef struct {
-    int16_t *panel[SCREENED]; /* of a coarse query quad; of a query cell's children */
+    int16_t *panel[SCREENED]; /* of the coarse query quads of a task; of a query cell's children */
     int16_t *quad;
-    int32_t *rows;      /* (4, columns): distances at level 0, to the padded cells of the block or to those reached */
+    int32_t *rows;      /* (TASK_CELLS, columns): distances at level 0, to the block's padded cells or those reached */
     uint32_t *columns;  /* of the distances at level 0, those selected */
     int32_t *distances; /* these */
     uint32_t *between;  /* of these, those of one round */

@@ -116,7 +116,7 @@ TARGET size_t screen_quads_avx512(const int16_t *fan, const int32_t query_norms[
     __m512i own = by_query_row(query_norms), limit = by_query_row(limits);
     size_t found = 0;
     for (size_t n = 0; n < count; n += 4) {
-        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 8 ? count : n + 8);
+        prefetch_quads(quads_data, norms, chunks, cells, n + 12, count < n + 16 ? count : n + 16);
         const int16_t *quad[4];
         __m512i sum[4];
         for (size_t k = 0; k < 4; k++) {

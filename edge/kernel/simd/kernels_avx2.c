@@ -238,17 +238,17 @@ TARGET static void integer_tile_avx2(const int16_t *panel, const int32_t query_n
     }
 }
 
-/* Eight at a time to find where any are, which is seldom; then four at a time, without a branch for each. */
+/* Without a branch for what passes, which cannot be predicted. */
 TARGET static size_t select_between_avx2(const int32_t *row, size_t n, int32_t above, int32_t limit, uint32_t *cells)
 {
     const __m256i low = _mm256_set1_epi32(above), high = _mm256_set1_epi32(limit);
+    __m128i number = _mm_setr_epi32(0, 1, 2, 3);
     size_t count = 0, j = 0;
     for (; j + 8 <= n; j += 8) {
         __m256i value = _mm256_loadu_si256((const __m256i *)(row + j));
         __m256i between = _mm256_andnot_si256(_mm256_cmpgt_epi32(value, high), _mm256_cmpgt_epi32(value, low));
         unsigned lanes = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(between));
-        for (uint32_t first = (uint32_t)j; lanes != 0; lanes >>= 4, first += 4) {
-            __m128i number = _mm_add_epi32(_mm_set1_epi32((int)first), _mm_setr_epi32(0, 1, 2, 3));
+        for (int half = 0; half < 2; half++, lanes >>= 4, number = _mm_add_epi32(number, _mm_set1_epi32(4))) {
             __m128i order = _mm_loadu_si128((const __m128i *)lanes_to_front[lanes & 15]);
             _mm_storeu_si128((__m128i *)(cells + count), _mm_shuffle_epi8(number, order));
             count += (size_t)__builtin_popcount(lanes & 15);
@@ -287,7 +287,7 @@ INLINE void by_query_row(const int32_t values[4], __m256i out[2])
     out[1] = _mm256_permutevar8x32_epi32(all, _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3));
 }
 
-/* Two quads at a time; past the last one, the last again. */
+/* Four quads at a time; past the last one, the last again. */
 TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_norms[4], const int16_t *quads_data,
                                        const int32_t *norms, size_t chunks, const uint32_t *cells, const int32_t *bases,
                                        size_t count, const int32_t limits[4], screen_hit *hits)
@@ -296,11 +296,11 @@ TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_n
     size_t found = 0;
     by_query_row(query_norms, own);
     by_query_row(limits, limit);
-    for (size_t n = 0; n < count; n += 2) {
-        prefetch_quads(quads_data, chunks, cells, n + 4, count < n + 6 ? count : n + 6);
-        const int16_t *quad[2];
-        __m256i sum[2][2];
-        for (size_t k = 0; k < 2; k++) {
+    for (size_t n = 0; n < count; n += 4) {
+        prefetch_quads(quads_data, norms, chunks, cells, n + 12, count < n + 16 ? count : n + 16);
+        const int16_t *quad[4];
+        __m256i sum[4][2];
+        for (size_t k = 0; k < 4; k++) {
             size_t at = n + k < count ? n + k : count - 1, cell = cells[at];
             quad[k] = quads_data + cell * chunks * QUAD_CHUNK;
             __m256i norm = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(norms + QUAD * cell)));
@@ -310,14 +310,15 @@ TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_n
         }
         for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {
             const __m256i *q = (const __m256i *)(fan + pair * FAN_PAIR);
-            for (size_t k = 0; k < 2; k++) {
+            const __m256i first = _mm256_loadu_si256(q), second = _mm256_loadu_si256(q + 1);
+            for (size_t k = 0; k < 4; k++) {
                 __m128i rows = _mm_loadu_si128((const __m128i *)(quad[k] + pair * 2 * QUAD));
                 __m256i g = _mm256_broadcastsi128_si256(rows);
-                for (int h = 0; h < 2; h++)
-                    sum[k][h] = _mm256_add_epi32(sum[k][h], _mm256_madd_epi16(_mm256_loadu_si256(q + h), g));
+                sum[k][0] = _mm256_add_epi32(sum[k][0], _mm256_madd_epi16(first, g));
+                sum[k][1] = _mm256_add_epi32(sum[k][1], _mm256_madd_epi16(second, g));
             }
         }
-        for (size_t k = 0; k < 2 && n + k < count; k++) {
+        for (size_t k = 0; k < 4 && n + k < count; k++) {
             screen_hit *hit = &hits[found];
             hit->cell = cells[n + k];
             hit->below = 0;

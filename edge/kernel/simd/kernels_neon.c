@@ -255,7 +255,7 @@ static size_t screen_quads_neon(const int16_t *fan, const int32_t query_norms[4]
         screen_hit *hit = &hits[found];
         const int16_t *quad = quads_data + cells[n] * chunks * QUAD_CHUNK;
         int32x4_t norm = vaddq_s32(vld1q_s32(norms + QUAD * (size_t)cells[n]), vdupq_n_s32(bases[n])), low[4], high[4];
-        prefetch_quads(quads_data, chunks, cells, n + 3, count < n + 4 ? count : n + 4);
+        prefetch_quads(quads_data, norms, chunks, cells, n + 12, count < n + 13 ? count : n + 13);
         for (int i = 0; i < 4; i++)
             low[i] = high[i] = vdupq_n_s32(0);
         for (size_t pair = 0; pair < chunks * CHUNK / 2; pair++) {

@@ -92,13 +92,16 @@ static inline void l2_tile(const panda_ops *ops, const float *a, size_t na, cons
         ops->l2_tile_f32(a, na, b, nb, d, out, ldo);
 }
 
-/* Asks for the quads cells[from ... to) ahead of time: for their first lines, the hardware follows on its own. */
-static inline void prefetch_quads(const int16_t *quads_data, size_t chunks, const uint32_t *cells, size_t from,
-                                  size_t to)
+/* Asks for the quads cells[from ... to) and their norms ahead of time: for a quad's first lines, the hardware follows
+ * on its own. */
+static inline void prefetch_quads(const int16_t *quads_data, const int32_t *norms, size_t chunks, const uint32_t *cells,
+                                  size_t from, size_t to)
 {
-    for (size_t n = from; n < to; n++)
+    for (size_t n = from; n < to; n++) {
+        __builtin_prefetch(norms + QUAD * (size_t)cells[n]);
         for (size_t chunk = 0; chunk < chunks && chunk < 2; chunk++)
             __builtin_prefetch(quads_data + (cells[n] * chunks + chunk) * QUAD_CHUNK);
+    }
 }
 
 static inline size_t panel_count(size_t rows) { return (rows + PANDA_PANEL - 1) / PANDA_PANEL; }
