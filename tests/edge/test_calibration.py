@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,9 @@ from scipy import stats
 
 from panda_edge.decide.calibration import RULES, SCORES, Calibration, image_scores
 from panda_edge.decide.false_alarms import images_needed
+from panda_edge.decide.local import NORMAL_MAP_FILE
+from panda_edge.detector import load
+from panda_edge.errors import BundleError
 
 
 def calibration(values: np.ndarray, rule: str = "max") -> Calibration:
@@ -94,3 +100,16 @@ def test_image_scores() -> None:
     for rule in RULES:
         held = Calibration(rule, {name: np.arange(5.0) for name in SCORES})
         assert held.score(image_scores(1.5, heatmap, rule, 2.0)) == held.score(image_scores(1.5, heatmap, local=2.0))
+
+
+@pytest.mark.parametrize("value", [math.nan, -1.0, 1e13])
+def test_a_normal_map_of_what_no_distance_can_be(
+    calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+) -> None:
+    bundle = Path(shutil.copytree(calibrated_bundles["exact"], tmp_path / "x.panda"))
+    stored = np.load(bundle / NORMAL_MAP_FILE)
+    stored[3, 5] = value
+    np.save(bundle / NORMAL_MAP_FILE, stored)
+    edit_manifest(bundle, reseal=True)
+    with pytest.raises(BundleError, match="what no distance can be"):
+        load(bundle, threads=1)
