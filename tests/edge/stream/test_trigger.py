@@ -289,3 +289,10 @@ def test_a_message(make_station: Callable[..., Station], tmp_path: Path) -> None
 def test_addresses_are_checked(wrong: str, why: str) -> None:
     with pytest.raises(PandaError, match=why):
         parse_trigger(wrong)
+
+
+def test_a_plc_is_asked_for_an_input_or_a_counter() -> None:
+    from panda_edge.stream.trigger.modbus import ModbusTrigger
+
+    with pytest.raises(PandaError, match="give input= or counter=, not both"):
+        ModbusTrigger("127.0.0.1", 1, {"input": 0, "counter": 1}, lambda answer: None, lambda text: None)
