@@ -1,16 +1,15 @@
-"""How well `panda-train choose` chooses: `python -m benchmarks.studies.choose DATA WORK [SET…]`.
+"""How well `panda-train choose` chooses: `python -m benchmarks.studies.choose DATA WORK [SET …]`.
 
 The command chooses on each of eight sets, from normal pictures alone. What it prints is fitted by the command and
 evaluated on the labelled pictures, beside the configurations that `benchmarks.peers.eight_sets` measures there. Rows go
 into `results.json` beside this file, so that a run takes up where it stopped, and `README.md` shows them.
-PANDA_DEVICE_SPEED: what `panda-edge bench --json` printed when the machine was quiet, where it is busy now.
+`--device-speed FILE`: what `panda-edge bench --json` printed when the machine was quiet, where it is busy now.
 """
 
 from __future__ import annotations
 
-import os
+import argparse
 import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,12 +30,10 @@ BOUNDS = {"image": 0.01, "pixel": 0.015}  # that a choice may lose on a set, at 
 _MS = 30.0
 
 
-def measure(setting: Setting, data: Path, work: Path) -> dict[str, Any]:
-    """One row."""
+def measure(setting: Setting, data: Path, work: Path, speed: list[str]) -> dict[str, Any]:
+    """One row. speed: options of `choose` that say how fast the device is."""
     dataset = dataset_of(setting, data, work)
     started = time.perf_counter()
-    quiet = os.environ.get("PANDA_DEVICE_SPEED")
-    speed = ["--device-speed", quiet] if quiet else []
     chosen = run_json(["choose", str(dataset.root), "--ms", f"{_MS:g}", *speed])
     seconds = time.perf_counter() - started
     given = shlex.split(chosen["command"])
@@ -96,14 +93,20 @@ def _triple(row: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    data, work, wanted = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-    work.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description="Measure how well `panda-train choose` chooses.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("sets", nargs="*", choices=[setting.name for setting in WHOLE])
+    parser.add_argument("--device-speed", metavar="FILE")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    speed = ["--device-speed", given.device_speed] if given.device_speed else []
     rows = ResultsFile("results", HERE)
     rows.update("conditions", **conditions(default_threads()))
     for setting in WHOLE:
-        if rows.get(setting.name) or (wanted and setting.name not in wanted):
+        if rows.get(setting.name) or (given.sets and setting.name not in given.sets):
             continue
-        rows.update(setting.name, **measure(setting, data, work))
+        rows.update(setting.name, **measure(setting, given.data, given.work, speed))
         say(f"{setting.name}: {rows.get(setting.name)}")
         write(rows, ResultsFile("peers/results/eight_sets"), HERE / "README.md")
 
