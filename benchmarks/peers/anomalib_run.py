@@ -32,7 +32,7 @@ MODELS = {
     "patchcore-10": "anomalib PatchCore 10 %",
     "anomavision": "anomavision PaDiM, ResNet18, 50 of 192 channels, 56²",
 }
-OURS = ("exact, K=50", "exact, near", "k-means, M=50", "gaussian")
+OURS = ("exact, K=50", "exact, near", "coreset, 5000", "k-means, M=50", "gaussian")
 _FRAME = Preprocessing(224, 224)
 _PACKAGES = ("anomalib", "anomavision", "timm", "torch", "onnxruntime", "openvino")
 _NOT_MEASURED = {"image_auroc": None, "image_auroc_map": None, "pixel_auroc": None, "pro": None, "kinds": {}}
