@@ -156,6 +156,21 @@ def edit_manifest() -> Callable[..., None]:
     return edit
 
 
+@pytest.fixture
+def with_value(edit_manifest: Callable[..., None], tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a bundle, sealed again, with another value at one place of an .npy file."""
+
+    def change(bundle: Path, file: str, place: tuple[int, ...], value: float) -> Path:
+        copy = Path(shutil.copytree(bundle, tmp_path / "changed.panda"))
+        stored = np.load(copy / file)
+        stored[place] = value
+        np.save(copy / file, stored)
+        edit_manifest(copy, reseal=True)
+        return copy
+
+    return change
+
+
 @pytest.fixture(scope="session")
 def texture() -> Callable[..., np.ndarray]:
     """A picture with structure at every scale: uint8 (H, W, 3)."""

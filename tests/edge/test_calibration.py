@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,12 +103,8 @@ def test_image_scores() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, -1.0, 1e13])
 def test_a_normal_map_of_what_no_distance_can_be(
-    calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+    calibrated_bundles: dict[str, Path], with_value: Callable[..., Path], value: float
 ) -> None:
-    bundle = Path(shutil.copytree(calibrated_bundles["exact"], tmp_path / "x.panda"))
-    stored = np.load(bundle / NORMAL_MAP_FILE)
-    stored[3, 5] = value
-    np.save(bundle / NORMAL_MAP_FILE, stored)
-    edit_manifest(bundle, reseal=True)
+    bundle = with_value(calibrated_bundles["exact"], NORMAL_MAP_FILE, (3, 5), value)
     with pytest.raises(BundleError, match="what no distance can be"):
         load(bundle, threads=1)

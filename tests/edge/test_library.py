@@ -106,13 +106,9 @@ def test_an_altered_byte_is_one_line(example: Any, bundle_copy: Callable[..., Pa
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
 def test_scores_that_cannot_be(
-    example: Any, calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+    example: Any, calibrated_bundles: dict[str, Path], with_value: Callable[..., Path], value: float
 ) -> None:
-    bundle = Path(shutil.copytree(calibrated_bundles["exact"], tmp_path / "copy.panda"))
-    stored = np.load(bundle / "calibration.npy")
-    stored[2, 0] = value
-    np.save(bundle / "calibration.npy", stored)
-    edit_manifest(bundle, reseal=True)
+    bundle = with_value(calibrated_bundles["exact"], "calibration.npy", (2, 0), value)
     assert example.refusal(bundle).endswith(
         "/calibration.npy: holds NaN or what no score can be; export the bundle again"
     )

@@ -137,14 +137,10 @@ def test_an_altered_calibration_file_is_refused(calibrated_bundles: dict[str, Pa
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_scores_that_cannot_be_are_refused(
-    calibrated_bundles: dict[str, Path], edit_manifest: Callable[..., None], tmp_path: Path, value: float
+    calibrated_bundles: dict[str, Path], with_value: Callable[..., Path], value: float
 ) -> None:
     """Found by fuzzing: a threshold beyond float32 made numpy warn on stderr, an infinite one is no JSON."""
-    copy = Path(shutil.copytree(calibrated_bundles["gaussian"], tmp_path / "copy.panda"))
-    stored = np.load(copy / CALIBRATION_FILE)
-    stored[1, 2] = value
-    np.save(copy / CALIBRATION_FILE, stored)
-    edit_manifest(copy, reseal=True)
+    copy = with_value(calibrated_bundles["gaussian"], CALIBRATION_FILE, (1, 2), value)
     with pytest.raises(BundleError, match=r"calibration\.npy: holds NaN or what no score can be"):
         panda_edge.load(copy)
 
