@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def write(rows: ResultsFile) -> None:
         "# Eight sets",
         "`python -m benchmarks.peers.eight_sets DATA WORK`. Image AUROC of the score that decides / pixel AUROC / PRO; "
         f"metal-nut and solar have no masks. EfficientNet-Lite0; {in_words(rows.get('conditions'))}",
-        tables.table(("set", *CONFIGURATIONS), [_line(rows, setting.name, _triple) for setting in WHOLE]),
+        tables.table(("set", *CONFIGURATIONS), [_line(rows, setting.name, triple) for setting in WHOLE]),
         f"False alarms among normal test pictures at a promised rate of {FPR:g}, in brackets the 97.5 % quantile of a "
         "binomial; share of the anomalous ones found:",
         tables.table(("set", *CONFIGURATIONS), [_line(rows, setting.name, _alarms) for setting in WHOLE]),
@@ -85,7 +85,8 @@ def _line(rows: ResultsFile, name: str, cell: Any) -> Sequence[str]:
     return [name, *(cell(row) if row else "–" for row in found)]
 
 
-def _triple(row: dict[str, Any]) -> str:
+def triple(row: Mapping[str, Any]) -> str:
+    """Image AUROC / pixel AUROC / PRO, as far as a row has them."""
     return " / ".join(tables.number(row[key], 3) for key in ("image", "pixel", "pro") if row[key] is not None)
 
 

@@ -20,7 +20,7 @@ from benchmarks.lib.commands import run_json
 from benchmarks.lib.conditions import conditions, in_words
 from benchmarks.lib.results_file import ResultsFile
 from benchmarks.lib.subject import say
-from benchmarks.peers.eight_sets import fitted
+from benchmarks.peers.eight_sets import fitted, triple
 from benchmarks.studies.map_steps.settings import WHOLE, Setting, dataset_of
 from panda_edge.bundle.model import default_threads
 
@@ -73,8 +73,8 @@ def write(rows: ResultsFile, others: ResultsFile, file: Path) -> None:
         best = max(rivals, key=lambda name: rivals[name]["image"])
         lines.append(
             [
-                setting.name, own["chosen"], str(own["tried"]), str(own["seconds"]), f"{own['ms']:.0f}", _triple(own),
-                f"{best}: {_triple(rivals[best])}", *(tables.number(lost[key], 3) for key in ("image", "pixel", "pro")),
+                setting.name, own["chosen"], str(own["tried"]), str(own["seconds"]), f"{own['ms']:.0f}", triple(own),
+                f"{best}: {triple(rivals[best])}", *(tables.number(lost[key], 3) for key in ("image", "pixel", "pro")),
             ]
         )  # fmt: skip
     header = ("set", "chosen", "tried", "seconds", "ms a picture", "its figures", "most image AUROC")
@@ -86,10 +86,6 @@ def write(rows: ResultsFile, others: ResultsFile, file: Path) -> None:
     )
     table = tables.table((*header, "image regret", "pixel regret", "PRO regret"), lines)
     file.write_text(f"# What choosing costs\n\n{text}\n\n{table}\n", encoding="utf-8")
-
-
-def _triple(row: Mapping[str, Any]) -> str:
-    return " / ".join(tables.number(row[key], 3) for key in ("image", "pixel", "pro") if row[key] is not None)
 
 
 def main() -> None:
