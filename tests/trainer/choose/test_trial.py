@@ -18,6 +18,7 @@ from panda_edge.images.tiling import Tiling
 from panda_export.export import export_bundle
 from panda_export.network import descriptors_of, write_network
 from panda_export.options import ExportOptions
+from panda_train.choosing import candidates as choosing_candidates
 from panda_train.choosing.candidates import Candidate, Look
 from panda_train.choosing.feature_cache import FeatureCache, with_descriptors
 from panda_train.choosing.trial import OpenLook, Shown
@@ -80,6 +81,16 @@ def test_tiles_are_tried_as_they_run(normal_images: list[Path], odd_image: Path,
 def test_a_share_of_the_cells_is_so_many_vectors(opened: OpenLook, odd_image: Path) -> None:
     tried = opened.try_out(Candidate("x", WHOLE, settings_for("coreset"), share=0.1), 5, [Shown(odd_image, "hole")])
     assert tried.bank.kind == Coreset(32)  # of 5 pictures of 8 × 8 cells
+
+
+def test_a_coreset_is_tried_on_no_more_pictures_than_it_needs(
+    opened: OpenLook, odd_image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing_candidates, "MOST_DESCRIPTORS", 2 * 64)
+    shown = [Shown(odd_image, "hole")]
+    coreset = Candidate("x", WHOLE, settings_for("coreset"), share=0.5)
+    assert opened.try_out(coreset, 5, shown).bank.kind == Coreset(64)  # of 2 pictures of 8 × 8 cells
+    assert Candidate("x", WHOLE, settings_for("exact")).tried_on(5, 5 * 64) == 5
 
 
 def test_the_model_sees_a_frame_once(normal_images: list[Path], tmp_path: Path) -> None:

@@ -38,10 +38,13 @@ class Candidate:
         return self.bank == BankSettings(max_bank_mb=self.bank.max_bank_mb) and self.look.usual
 
     def of_cells(self, cells: int) -> BankSettings:
-        """The bank's options where normal pictures have so many cells at stride 8 in all."""
-        if self.share is None:
-            return self.bank
-        return with_vectors(self.bank, max(1, round(self.share * min(cells, MOST_DESCRIPTORS))))
+        """The bank's options where the normal pictures that it is tried on have so many cells at stride 8 in all."""
+        return self.bank if self.share is None else with_vectors(self.bank, max(1, round(self.share * cells)))
+
+    def tried_on(self, pictures: int, cells: int) -> int:
+        """Of so many normal pictures, with so many cells at stride 8 in all, how many are enough for a trial."""
+        most = MOST_DESCRIPTORS if self.share is not None else cells
+        return pictures if cells <= most else max(1, pictures * most // cells)
 
 
 def with_vectors(bank: BankSettings, vectors: int) -> BankSettings:
@@ -49,7 +52,8 @@ def with_vectors(bank: BankSettings, vectors: int) -> BankSettings:
     return dataclasses.replace(bank, kind=Coreset(vectors))
 
 
-MOST_DESCRIPTORS = 600_000  # that a coreset is chosen from
+MOST_DESCRIPTORS = 150_000
+"""That a coreset is chosen from in a trial, at most. The time to choose a share of them grows with their square."""
 
 
 # Painted defects tell no finer differences than these: what is not DOUBT ahead of the default is not taken.

@@ -115,12 +115,12 @@ class OpenLook:
 
     def try_out(self, candidate: Candidate, images: int, shown: Iterable[Shown]) -> Tried:
         """Fit the candidate to `images` normal pictures, spread over all, and score others. Raises PandaError."""
-        numbers = evenly_spread(len(self._normal), images)
-        pictures = Pictures([self._normal[number] for number in numbers], self.preprocessing)
-        cells = pictures.frame_count() * (self.preprocessing.height // 8) * (self.preprocessing.width // 8)
-        asked = ExportOptions(
-            {"name": "dn2"}, candidate.of_cells(cells), seed=self._seed, precision=self.look.precision
-        )
+        pictures = self._spread(images)
+        enough = candidate.tried_on(len(pictures), self._cells(pictures))
+        if enough < len(pictures):
+            pictures = self._spread(enough)
+        bank = candidate.of_cells(self._cells(pictures))
+        asked = ExportOptions({"name": "dn2"}, bank, seed=self._seed, precision=self.look.precision)
         options = asked.resolved(self.preprocessing.tiles is not None, len(self._backbone.levels))
         if options.bank.kind.by_place:
             pictures.preprocessing = pictures.with_same_tiles()
@@ -139,6 +139,15 @@ class OpenLook:
                 times.append(scored.stages_ms["search"] + scored.stages_ms["heatmap"])
                 seen.append(_seen(one, view, scored))
         return Tried(seen, self.model_ms + float(np.quantile(times, QUIET)), megabytes, options.bank)
+
+    def _spread(self, images: int) -> Pictures:
+        """So many normal pictures, spread over all."""
+        numbers = evenly_spread(len(self._normal), images)
+        return Pictures([self._normal[number] for number in numbers], self.preprocessing)
+
+    def _cells(self, pictures: Pictures) -> int:
+        """Of all their frames, at stride 8."""
+        return pictures.frame_count() * (self.preprocessing.height // 8) * (self.preprocessing.width // 8)
 
     def _network(self, bank: BankSettings, pictures: Pictures) -> Network:
         count = len(self._backbone.levels)
