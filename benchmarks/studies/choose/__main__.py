@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 RIVALS = ("default", "coreset 10 %", "gaussian")
 BOUNDS = {"image": 0.01, "pixel": 0.015}  # that a choice may lose on a set, at most
 _MS = 30.0
+_KEPT = ("name", "rung", "score", "image", "pixel", "pro", "ms", "left_out")  # of each candidate
 
 
 def measure(setting: Setting, data: Path, work: Path, speed: list[str]) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def measure(setting: Setting, data: Path, work: Path, speed: list[str]) -> dict[
         "seconds": round(seconds),
         "ms": ms,
         "tried": len(chosen["candidates"]),
+        "candidates": [{key: one[key] for key in _KEPT} for one in chosen["candidates"]],
         **fitted(dataset, options, setting.masks),
     }
 
