@@ -33,7 +33,8 @@ def write_table(folder: Path) -> None:
         "A figure triple is image AUROC / pixel AUROC / PRO; metal-nut and solar have no masks. A variant is chosen by "
         "the mean of the three figures' means over sets. Statistics of a picture: `max@S` is the maximum of the heat "
         "map blurred by sigma S pixels; `top1@S` the mean of its highest 1 %; `place@S` the maximum of the map divided "
-        "by what normal pictures have at that place; the others are means of these, standardised on normal pictures.",
+        "by what normal pictures have at that place, `of N` the mean of its N highest cells; the others are means of "
+        "these, standardised on normal pictures.",
         "## The default, and what is chosen with one set left out",
         _left_out(eight),
         "## What each step is worth",

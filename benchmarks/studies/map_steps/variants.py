@@ -17,6 +17,7 @@ _HIGH = 0.9  # quantile of normal distances beyond which context counts
 _CLOSED_ABOVE, _CLOSED_MOST = 0.99, 1.25
 _TOP = 0.01
 GRID = 28  # cells a side that places are told apart by
+CELLS = (2, 4, 8)  # the highest ones, that a score may be the mean of
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,10 @@ def statistics(maps: dict[float, np.ndarray], usual: dict[float, np.ndarray]) ->
         scores[f"max@{sigma:g}"] = float(pixels.max())
         scores[f"top1@{sigma:g}"] = float(np.partition(pixels, pixels.size - count)[-count:].mean())
         expected = usual[sigma]
-        scores[f"place@{sigma:g}"] = float((pooled(heatmap, np.maximum) / (expected + expected.mean())).max())
+        ratios = np.sort((pooled(heatmap, np.maximum) / (expected + expected.mean())).ravel())
+        scores[f"place@{sigma:g}"] = float(ratios[-1])
+        for cells in CELLS:
+            scores[f"place@{sigma:g} of {cells}"] = float(ratios[-cells:].mean())
     return scores
 
 
