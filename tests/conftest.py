@@ -19,6 +19,7 @@ from bank_choice import settings_for
 from exports_once import once
 from forked import start
 from made_once import made_once, shared_root
+from mqtt_broker import Broker
 from panda_edge.banks.settings import CHOICES as BANKS
 from panda_edge.builder.bundle_writer import file_table
 from panda_edge.bundle.manifest import MANIFEST_NAME
@@ -80,6 +81,14 @@ def data(tmp_path: Path) -> Path:
     """An empty folder for a data set."""
     (tmp_path / "data").mkdir()
     return tmp_path / "data"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker of MQTT at work; a test that asks for it skips where there is none."""
+    made = Broker(tmp_path)
+    yield made
+    made.kill()
 
 
 @pytest.fixture(scope="session")

@@ -7,40 +7,28 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from benchmarks.lib.plc import free_port
+from mqtt_broker import Broker
 
 FLOW = Path(__file__).resolve().parents[2] / "examples" / "line" / "node_red.json"
 PANDA_EDGE = Path(sys.executable).with_name("panda-edge")
 WITHIN = 120.0  # seconds
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if mosquitto is None:
-        pytest.skip("needs a broker: apt-get install mosquitto")
-    port = free_port()
-    (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    with subprocess.Popen([mosquitto, "-c", str(tmp_path / "m.conf")], stderr=subprocess.DEVNULL) as process:
-        yield port
-        process.terminate()
-
-
 @pytest.mark.slow
 def test_alarms_go_their_own_way(
-    broker: int, calibrated_bundles: dict[str, Path], sample_data: Path, tmp_path: Path
+    broker: Broker, calibrated_bundles: dict[str, Path], sample_data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'panda-edge[mqtt]'")
     node_red = shutil.which("node-red")
     if node_red is None:
         pytest.skip("needs Node-RED: npm install --global node-red")
     nodes = json.loads(FLOW.read_text(encoding="utf-8"))
-    place = {"broker": "127.0.0.1", "port": str(broker)}
+    place = {"broker": "127.0.0.1", "port": str(broker.port)}
     for node in nodes:  # what the debug nodes say goes to stdout, too
         node |= {"mqtt-broker": place, "debug": {"console": True}}.get(node["type"], {})
     (tmp_path / "flow.json").write_text(json.dumps(nodes))
@@ -50,7 +38,7 @@ def test_alarms_go_their_own_way(
         red = stack.enter_context(subprocess.Popen(list(map(str, command)), stdout=output, stderr=output))
         stack.callback(red.terminate)
         said(tmp_path, "Connected to broker", 1)
-        options = ["--once", "--fpr", "0.3", "--mqtt", f"mqtt://127.0.0.1:{broker}/line1", "--send", "all"]
+        options = ["--once", "--fpr", "0.3", "--mqtt", f"mqtt://127.0.0.1:{broker.port}/line1", "--send", "all"]
         files = ["--spool", tmp_path / "spool", "--jsonl", tmp_path / "lines"]
         watch = [PANDA_EDGE, "watch", calibrated_bundles["gaussian"], sample_data / "test", *options, *files]
         subprocess.run(list(map(str, watch)), check=True, capture_output=True, timeout=WITHIN)

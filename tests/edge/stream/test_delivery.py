@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mqtt_broker import Broker, Listener
 
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Outcome
@@ -225,75 +226,22 @@ def test_a_webhook(hook: Hook) -> None:
     webhook.close()
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], int]]]:
-    pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'panda-edge[mqtt]'")
-    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if mosquitto is None:
-        pytest.skip("needs a broker: apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    started: list[subprocess.Popen[bytes]] = []
-
-    def begin() -> tuple[subprocess.Popen[bytes], int]:
-        command = [mosquitto, "-c", str(tmp_path / "mosquitto.conf")]
-        started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return started[-1], port
-            time.sleep(0.02)
-        raise AssertionError("the broker does not listen")
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.wait()
+def numbers(payloads: list[bytes]) -> list[int]:
+    return [json.loads(payload)["n"] for payload in payloads]
 
 
-class Listener:
-    """Subscribes to a topic and what is below it."""
-
-    def __init__(self, port: int, topic: str) -> None:
-        import paho.mqtt.client as mqtt
-
-        self.got: list[tuple[str, bytes]] = []
-        self.ready = threading.Event()
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
-        self.client.on_connect = lambda client, *_: client.subscribe(f"{topic}/#", qos=1)
-        self.client.on_subscribe = lambda *_: self.ready.set()
-        self.client.on_message = lambda client, data, message: self.got.append((message.topic, message.payload))
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        assert self.ready.wait(10)
-
-    def numbers(self, topic: str) -> list[int]:
-        return [json.loads(payload)["n"] for name, payload in self.got if name == topic]
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-def test_mqtt_through_a_broker_that_restarts(broker: Callable[[], tuple[subprocess.Popen[bytes], int]]) -> None:
-    process, port = broker()
-    listener = Listener(port, "line/1")
-    sender = Mqtt(f"mqtt://127.0.0.1:{port}/line/1")
+def test_mqtt_through_a_broker_that_restarts(broker: Broker) -> None:
+    listener = Listener(broker.port, "line/1")
+    sender = Mqtt(f"mqtt://127.0.0.1:{broker.port}/line/1")
     sender.deliver(events(100))
-    wait_for(lambda: len(listener.numbers("line/1")) == 100)
-    assert listener.numbers("line/1") == list(range(1, 101))
+    assert numbers(listener.wait_for("line/1", 100)) == list(range(1, 101))
     assert ("line/1/status", b"online") in listener.got
     listener.close()
-    process.kill()
-    process.wait()
-    broker()
-    listener = Listener(port, "line/1")
+    broker.kill()
+    broker.start()
+    listener = Listener(broker.port, "line/1")
     sender.deliver(events(10, 101))
-    wait_for(lambda: len(listener.numbers("line/1")) >= 10)
-    assert listener.numbers("line/1") == list(range(101, 111))
+    assert numbers(listener.wait_for("line/1", 10)) == list(range(101, 111))
     sender.close()
     wait_for(lambda: ("line/1/status", b"offline") in listener.got)
     listener.close()

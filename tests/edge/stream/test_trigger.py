@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from benchmarks.lib.plc import Plc, free_port
+from mqtt_broker import Broker, Listener
 from PIL import Image
 
 from panda_edge.detector import load
@@ -237,41 +238,16 @@ def test_a_plcs_counter() -> None:
         ModbusTrigger("127.0.0.1", plc.port, {"counter": 50, "input": 0}, fired.append, said.append)
 
 
-def test_a_message(make_station: Callable[..., Station], tmp_path: Path) -> None:
-    client = pytest.importorskip("paho.mqtt.client", reason="needs paho-mqtt: pip install 'panda-edge[mqtt]'")
-    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if mosquitto is None:
-        pytest.skip("needs a broker: apt-get install mosquitto")
-    port = free_port()
-    (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    broker = subprocess.Popen([mosquitto, "-c", str(tmp_path / "m.conf")], stderr=subprocess.DEVNULL)
-    caller = client.Client(client.CallbackAPIVersion.VERSION2)
-    answers: list[dict[str, Any]] = []
-    caller.on_message = lambda _, __, message: answers.append(json.loads(message.payload))
-    try:
-        until = time.monotonic() + 10
-        while True:
-            with suppress(OSError):
-                caller.connect("127.0.0.1", port)
-                break
-            assert time.monotonic() < until
-        caller.subscribe("look/answer", qos=1)
-        caller.loop_start()
-        caller.publish("look", b"old", qos=1, retain=True).wait_for_publish(10)
-        station = make_station(f"mqtt://127.0.0.1:{port}/look?deadline=5000")
-        time.sleep(1.5)
-        caller.publish("look", b"part 7", qos=1)
-        until = time.monotonic() + 20
-        while not answers:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        assert (answers[0]["trigger"], len(answers)) == ("part 7", 1)  # the retained one was none
-        assert answers[0]["outcomes"][0]["id"] == station.judged[0].id
-    finally:
-        caller.loop_stop()
-        caller.disconnect()
-        broker.terminate()
-        broker.wait(10)
+def test_a_message(broker: Broker, make_station: Callable[..., Station]) -> None:
+    caller = Listener(broker.port, "look")
+    caller.client.publish("look", b"old", qos=1, retain=True).wait_for_publish(10)
+    station = make_station(f"mqtt://127.0.0.1:{broker.port}/look?deadline=5000")
+    time.sleep(1.5)
+    caller.client.publish("look", b"part 7", qos=1)
+    (answer,) = map(json.loads, caller.wait_for("look/answer"))
+    caller.close()
+    assert answer["trigger"] == "part 7"  # the retained one was none
+    assert answer["outcomes"][0]["id"] == station.judged[0].id
 
 
 @pytest.mark.parametrize(

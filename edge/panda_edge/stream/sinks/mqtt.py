@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Condition
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -89,7 +90,9 @@ class Mqtt:
 
     def close(self) -> None:
         if self._client.is_connected():
-            self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True).wait_for_publish(1.0)
+            message = self._client.publish(f"{self._topic}/status", "offline", qos=1, retain=True)
+            with suppress(RuntimeError, ValueError):  # lost since, or no room left: the broker sends our will
+                message.wait_for_publish(1.0)
         self._client.disconnect()
         self._client.loop_stop()
 
