@@ -87,7 +87,8 @@ typedef struct {
     size_t channels[PANDA_MAX_LEVELS];
     bool nested, integers;
     float epsilon;
-    bool windowed, some_cells;
+    bool windowed;
+    unsigned some_cells; /* how many of four query cells are searched for; 0: all */
     int32_t window;
 } pyramid_case;
 
@@ -145,7 +146,7 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
     int64_t *indices = allocate(area * sizeof *indices);
     uint8_t *wanted = allocate(cells[0]);
     for (size_t cell = 0; cell < cells[0]; cell++)
-        wanted[cell] = random_bits() % 3 != 0;
+        wanted[cell] = random_bits() % 4 < c->some_cells;
     const panda_scope scope = {chosen, chosen_count, c->some_cells ? wanted : NULL,
                                c->windowed ? c->window : PANDA_EVERYWHERE, 0};
     CHECK(panda_pyramid_nearest(p, (const float *const *)query, scope, c->epsilon, threads, distances, indices) ==
@@ -196,16 +197,18 @@ static void run_pyramid_case(const pyramid_case *c, panda_dtype dtype, const int
 static void pyramid_test(void)
 {
     static const pyramid_case cases[] = {
-        {1, 1, 3, 1, {5}, true, true, 0, false, false, 0},
-        {1, 1, 2, 3, {3, 2, 1}, true, true, 0, false, false, 0},
-        {3, 2, 4, 2, {7, 5}, true, false, 0, false, false, 0},
-        {2, 3, 5, 3, {17, 9, 4}, true, false, 0, false, false, 0},
-        {2, 3, 5, 3, {2, 1, 1}, true, true, 0, false, false, 0},
-        {1, 2, 3, 4, {33, 18, 5, 2}, true, false, 0, false, false, 0},
-        {2, 2, 4, 3, {9, 6, 3}, true, false, .1F, false, false, 0},
-        {3, 3, 40, 3, {5, 4, 3}, false, false, 0, false, false, 0},
-        {2, 1, 300, 2, {1, 1}, false, true, 0, false, false, 0},
-        {5, 4, 3, 3, {112, 40, 24}, true, false, 0, false, false, 0},
+        {1, 1, 3, 1, {5}, true, true, 0, false, 0, 0},
+        {1, 1, 2, 3, {3, 2, 1}, true, true, 0, false, 0, 0},
+        {3, 2, 4, 2, {7, 5}, true, false, 0, false, 0, 0},
+        {2, 3, 5, 3, {17, 9, 4}, true, false, 0, false, 0, 0},
+        {2, 3, 5, 3, {2, 1, 1}, true, true, 0, false, 0, 0},
+        {1, 2, 3, 4, {33, 18, 5, 2}, true, false, 0, false, 0, 0},
+        {2, 2, 4, 3, {9, 6, 3}, true, false, .1F, false, 0, 0},
+        {3, 3, 40, 3, {5, 4, 3}, false, false, 0, false, 0, 0},
+        {2, 1, 300, 2, {1, 1}, false, true, 0, false, 0, 0},
+        {5, 4, 3, 3, {112, 40, 24}, true, false, 0, false, 0, 0},
+        {8, 9, 12, 3, {20, 12, 5}, true, false, 0, false, 1, 0},
+        {8, 9, 12, 2, {20, 12}, true, true, 0, false, 1, 0},
         {.grid_h = 5,
          .grid_w = 4,
          .images = 3,
@@ -224,7 +227,7 @@ static void pyramid_test(void)
          .integers = true,
          .windowed = true,
          .window = 2,
-         .some_cells = true},
+         .some_cells = 3},
         {.grid_h = 4,
          .grid_w = 3,
          .images = 3,
@@ -242,8 +245,8 @@ static void pyramid_test(void)
          .epsilon = .1F,
          .windowed = true,
          .window = 1,
-         .some_cells = true},
-        {.grid_h = 3, .grid_w = 3, .images = 40, .level_count = 2, .channels = {5, 4}, .some_cells = true},
+         .some_cells = 1},
+        {.grid_h = 3, .grid_w = 3, .images = 40, .level_count = 2, .channels = {5, 4}, .some_cells = 3},
     };
     static const int64_t chosen[] = {2, 0, 2};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -48,29 +48,35 @@ static size_t nested_cell(const averaging *w, int l, size_t y, size_t x)
 /* out = (before + here) + after, of n numbers each; NULL: zeros beyond the border. */
 static void add_three(const float *before, const float *here, const float *after, size_t n, float *restrict out)
 {
-    for (size_t i = 0; i < n; i++)
-        out[i] = before ? before[i] + here[i] : here[i];
-    for (size_t i = 0; after != NULL && i < n; i++)
-        out[i] += after[i];
+    if (before != NULL && after != NULL)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (before[i] + here[i]) + after[i];
+    else if (before != NULL || after != NULL)
+        for (size_t i = 0; i < n; i++)
+            out[i] = here[i] + (before != NULL ? before : after)[i];
+    else
+        memcpy(out, here, n * sizeof *out);
 }
 
 /* Means over 3 x 3 cells, in their place. sums: room for as many numbers. */
 static void average(raster r, float *sums)
 {
-    const size_t line = r.width * r.channels;
+    const size_t line = r.width * r.channels, last = line - r.channels;
     for (size_t y = 0; y < r.height; y++) {
         const float *here = r.cells + y * line;
         add_three(y > 0 ? here - line : NULL, here, y + 1 < r.height ? here + line : NULL, line, sums + y * line);
     }
-    for (size_t y = 0; y < r.height; y++)
-        for (size_t x = 0; x < r.width; x++) {
-            const float *here = sums + y * line + x * r.channels;
-            float *out = r.cells + y * line + x * r.channels;
-            add_three(x > 0 ? here - r.channels : NULL, here, x + 1 < r.width ? here + r.channels : NULL, r.channels,
-                      out);
-            for (size_t c = 0; c < r.channels; c++)
-                out[c] /= 9;
-        }
+    for (size_t y = 0; y < r.height; y++) {
+        const float *here = sums + y * line, *next = r.width > 1 ? here + r.channels : NULL;
+        float *out = r.cells + y * line;
+        add_three(NULL, here, next, r.channels, out);
+        if (r.width > 2)
+            add_three(here, next, next + r.channels, last - r.channels, out + r.channels);
+        if (r.width > 1)
+            add_three(here + last - r.channels, here + last, NULL, r.channels, out + last);
+        for (size_t i = 0; i < line; i++)
+            out[i] /= 9;
+    }
 }
 
 /* Means over 2 x 2 cells, in their place: what is written is never read again. */

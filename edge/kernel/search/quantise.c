@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { NOT_YET, BEGUN, DONE }; /* rounding a cell's children */
+
 /* Row r of the listed query cells' rows of level l. */
 static const float *listed_row(const pyramid_run *run, int l, size_t r)
 {
@@ -72,22 +74,59 @@ static void quantise_gallery(const screen_run *s, panda_rows rows, size_t channe
         norms[r] = PAD_NORM;
 }
 
+size_t gallery_cell(const screen_run *s, size_t padded_cell)
+{
+    const uint32_t cell = (uint32_t)padded_cell, padded = (uint32_t)s->w->padded;
+    return gallery_image(&s->run, s->from + cell / padded) * s->run.p->cells + cell % padded;
+}
+
+/* Up to four gallery rows of level l, from `row` on, as the block's quad. */
+static void quantise_rows(const screen_run *s, int l, size_t row, size_t count, size_t quad)
+{
+    const panda_level *level = &s->run.p->level[l];
+    quantise_gallery(s, rows_from(level->rows, row, level->channels), level->channels, count, s->w->mean[l],
+                     s->w->quads[l] + quad * s->w->quad_size[l], s->w->norms[l] + quad * QUAD);
+}
+
 void quantise_unit(void *context, size_t task, int worker)
 {
     (void)worker;
     const screen_run *s = context;
-    const panda_pyramid *p = s->run.p;
-    size_t image = gallery_image(&s->run, s->from + task);
-    for (int l = 0; l < s->w->screened; l++) {
-        const panda_level *level = &p->level[l];
-        size_t rows = p->cells * power_of_4(l), quads = s->w->padded * power_of_4(l) / QUAD;
-        for (size_t row = 0; row < rows; row += QUAD) {
-            size_t quad = task * quads + row / QUAD;
-            quantise_gallery(s, rows_from(level->rows, image * rows + row, level->channels), level->channels,
-                             rows - row < QUAD ? rows - row : QUAD, s->w->mean[l],
-                             s->w->quads[l] + quad * s->w->quad_size[l], s->w->norms[l] + quad * QUAD);
-        }
+    const size_t padded = s->w->padded, image = gallery_image(&s->run, s->from + task);
+    for (int l = 0; l < (s->few ? 1 : s->w->screened); l++) {
+        const size_t rows = s->run.p->cells * power_of_4(l), quads = padded * power_of_4(l) / QUAD;
+        for (size_t row = 0; row < rows; row += QUAD)
+            quantise_rows(s, l, image * rows + row, rows - row < QUAD ? rows - row : QUAD, task * quads + row / QUAD);
     }
+    for (size_t cell = 0; s->few && cell < padded; cell++)
+        atomic_store_explicit(&s->w->rounded[task * padded + cell], NOT_YET, memory_order_relaxed);
+}
+
+/* A few dozen numbers, so that a worker that meets another one at it waits without leaving its processor. */
+static void quantise_children_of(const screen_run *s, uint32_t cell)
+{
+    atomic_uchar *state = &s->w->rounded[cell];
+    unsigned char found = NOT_YET;
+    if (atomic_compare_exchange_strong(state, &found, BEGUN)) {
+        quantise_rows(s, 1, QUAD * gallery_cell(s, cell), QUAD, cell);
+        atomic_store_explicit(state, DONE, memory_order_release);
+    }
+    while (atomic_load_explicit(state, memory_order_acquire) != DONE)
+        ;
+}
+
+void quantise_children(const screen_run *s, const uint32_t *cells, size_t count)
+{
+    const panda_level *level = &s->run.p->level[1];
+    uint32_t missing[BATCH];
+    size_t left = 0;
+    for (size_t n = 0; n < count; n++)
+        if (atomic_load_explicit(&s->w->rounded[cells[n]], memory_order_acquire) != DONE) {
+            prefetch_rows(level->rows, QUAD * gallery_cell(s, cells[n]), QUAD, level->channels);
+            missing[left++] = cells[n];
+        }
+    for (size_t n = 0; n < left; n++)
+        quantise_children_of(s, missing[n]);
 }
 
 static void spread_to_panel(const int16_t *quad, size_t chunks, int16_t *panel)

@@ -22,12 +22,18 @@ typedef struct {
     float scale, step, error; /* 1 / s, s, E */
     float query_norm;         /* the longest query row, in steps */
     size_t from, units;       /* the present block of gallery units */
+    bool few;                 /* few query cells: level 1 is rounded where one of them looks */
 } screen_run;
 
 /* Sets the step, from the query alone. False where the query's spread is nothing that integers can take. */
 bool choose_step(screen_run *s);
-/* All screened levels of one gallery unit: a panda_job with a screen_run. */
+/* All screened levels of one gallery unit, or level 0 where few query cells are searched for: a panda_job with a
+ * screen_run. */
 void quantise_unit(void *context, size_t task, int worker);
+/* The same for the children, at level 1, of padded cells of the block: each the first time that any worker asks. */
+void quantise_children(const screen_run *s, const uint32_t *cells, size_t count);
+/* Gallery row of level 0 that a padded cell number of the block stands for. */
+size_t gallery_cell(const screen_run *s, size_t padded_cell);
 /* Up to 4 query rows of level l, as a panel at level 0, as a fan at finer ones. Rows that are not finite have all their
  * positions closed: what they hold is no matter. */
 void quantise_query(const screen_run *s, const worker_memory *m, int l, const float *rows, size_t count, int16_t *panel,

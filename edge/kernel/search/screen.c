@@ -82,13 +82,6 @@ static void open_pair(cell_search *c, int l, size_t q, size_t g, float sum)
     c->limit[l - 1][q] = largest_of_4(limit);
 }
 
-/* Gallery row of level 0 that a padded cell number of the block stands for. */
-static size_t gallery_cell(const screen_run *s, size_t padded_cell)
-{
-    const uint32_t cell = (uint32_t)padded_cell, padded = (uint32_t)s->w->padded;
-    return gallery_image(&s->run, s->from + cell / padded) * s->run.p->cells + cell % padded;
-}
-
 /* The search of one query cell within one gallery block. */
 typedef struct {
     const screen_run *s;
@@ -124,12 +117,7 @@ static void open_screened(const block_search *b, size_t child, uint32_t cell, in
 static inline __attribute__((always_inline)) void prefetch_children(const block_search *b, uint32_t cell)
 {
     const panda_level *level = &b->s->run.p->level[SCREENED];
-    size_t row = 4 * (4 * gallery_cell(b->s, cell / 4) + cell % 4);
-    const char *begin = row_of(level->rows.data, level->rows.dtype, row, level->channels),
-               *end = row_of(level->rows.data, level->rows.dtype, row + 4, level->channels);
-    for (; begin < end; begin += 64)
-        __builtin_prefetch(begin);
-    __builtin_prefetch(end - 1);
+    prefetch_rows(level->rows, 4 * (4 * gallery_cell(b->s, cell / 4) + cell % 4), 4, level->channels);
 }
 
 /* Opens, for one child of the query cell, its `count` open pairs, the more promising ones first: the sooner the
@@ -195,6 +183,8 @@ static size_t screen_cells(const block_search *b, const uint32_t *cells, const i
     const screen_workspace *w = b->s->w;
     int32_t limits[4];
     integer_limits(b->s, b->c->limit[1], limits);
+    if (b->s->few)
+        quantise_children(b->s, cells, count);
     return pending + b->s->run.ops->screen_quads(b->m->panel[1], b->norms, w->quads[1], w->norms[1], w->chunks[1],
                                                  cells, bases, count, limits, b->m->hits + pending);
 }
@@ -357,7 +347,7 @@ bool screen_search(const pyramid_run *run, panda_status *status)
         return false;
     if (p->screen == NULL)
         p->screen = screen_workspace_new(p);
-    screen_run s = {.run = *run, .w = p->screen};
+    screen_run s = {.run = *run, .w = p->screen, .few = 2 * run->listed_count <= p->cells};
     *status = PANDA_NO_MEMORY;
     if (s.w == NULL)
         return true;

@@ -64,6 +64,7 @@ void screen_workspace_free(screen_workspace *w)
         panda_free_aligned(w->norms[l]);
     }
     free(w->search);
+    free(w->rounded);
     panda_free_aligned(w->worker_memory);
     free(w);
 }
@@ -92,6 +93,10 @@ bool screen_workspace_reserve(screen_workspace *w, size_t capacity, int threads)
 {
     if (capacity > w->capacity) {
         w->capacity = 0;
+        free(w->rounded);
+        w->rounded = panda_allocate(capacity * sizeof *w->rounded);
+        if (w->rounded == NULL)
+            return false;
         for (int l = 0; l < w->screened; l++) {
             size_t quads = capacity / QUAD * power_of_4(l);
             panda_free_aligned(w->quads[l]);

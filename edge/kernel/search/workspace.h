@@ -2,6 +2,8 @@
 #ifndef PANDA_WORKSPACE_H
 #define PANDA_WORKSPACE_H
 
+#include <stdatomic.h>
+
 #include "search/cell_search.h"
 
 enum {
@@ -20,8 +22,9 @@ struct screen_workspace {
     float *mean[SCREENED];
     int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
     int32_t *norms[SCREENED];
-    size_t capacity;     /* padded coarse cells of a block that there is room for */
-    cell_search *search; /* (cells,): lasts over the gallery blocks */
+    atomic_uchar *rounded; /* (capacity,): how far a padded cell's children at level 1 are, by quantise.c */
+    size_t capacity;       /* padded coarse cells of a block that there is room for */
+    cell_search *search;   /* (cells,): lasts over the gallery blocks */
     char *worker_memory;
     size_t worker_size;
     int workers;

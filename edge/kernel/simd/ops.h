@@ -124,6 +124,15 @@ static inline panda_rows rows_from(panda_rows rows, size_t row, size_t d)
     return (panda_rows){row_of(rows.data, rows.dtype, row, d), rows.scales ? rows.scales + 2 * row : NULL, rows.dtype};
 }
 
+/* Asks for rows ahead of time. */
+static inline void prefetch_rows(panda_rows rows, size_t first, size_t count, size_t d)
+{
+    const char *begin = row_of(rows.data, rows.dtype, first, d), *end = row_of(rows.data, rows.dtype, first + count, d);
+    for (; begin < end; begin += 64)
+        __builtin_prefetch(begin);
+    __builtin_prefetch(end - 1);
+}
+
 /* l2_tile for rows of any dtype. */
 static inline void l2_rows(const panda_ops *ops, const float *a, size_t na, panda_rows b, size_t nb, size_t d,
                            float *out, size_t ldo)

@@ -104,6 +104,9 @@ def _blurred(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _pooled(values: np.ndarray, pool: np.ufunc) -> np.ndarray:
     """Values on the grid: a row of cells begins at each ⌊i · height / GRID⌋, columns alike."""
     for _ in range(2):  # along the first axis, which is fast, and turned
-        begins = np.arange(GRID) * len(values) // GRID
-        values = np.ascontiguousarray(pool.reduceat(values, begins, axis=0).T)
+        if pool is np.fmax and len(values) % GRID == 0:  # many times faster; sums would be added in another order
+            pooled = pool.reduce(values.reshape(GRID, -1, values.shape[1]), axis=1)
+        else:
+            pooled = pool.reduceat(values, np.arange(GRID) * len(values) // GRID, axis=0)
+        values = np.ascontiguousarray(pooled.T)
     return values
