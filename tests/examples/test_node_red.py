@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.lib.plc import free_port
+
 from mqtt_broker import Broker
 
 FLOW = Path(__file__).resolve().parents[2] / "examples" / "line" / "node_red.json"

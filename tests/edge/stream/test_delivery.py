@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mqtt_broker import Broker, Listener
 
+from mqtt_broker import Broker, Listener
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Outcome
 from panda_edge.stream.sinks import delivery

@@ -6,8 +6,8 @@ import json
 import time
 
 import pytest
-from mqtt_broker import Broker, Listener
 
+from mqtt_broker import Broker, Listener
 from panda_edge.errors import PandaError
 from panda_edge.stream.sinks.mqtt import Mqtt
 

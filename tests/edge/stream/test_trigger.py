@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.lib.plc import Plc, free_port
-from mqtt_broker import Broker, Listener
 from PIL import Image
 
+from mqtt_broker import Broker, Listener
 from panda_edge.detector import load
 from panda_edge.errors import PandaError
 from panda_edge.stream.frame import Outcome
