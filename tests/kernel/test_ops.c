@@ -168,23 +168,52 @@ static void integers_test(void)
     }
 }
 
-static void l2_quad_below_test(void)
+/* Quads of a list within limits that let through none, some and all of them; each is what l2_rows says. */
+static void next_quad_below_case(const float *a, panda_rows b, size_t d)
+{
+    enum { QUADS = 20 };
+    const panda_ops *ops = panda_ops_current();
+    float *spread = malloc(spread_size(d) * sizeof *spread), bounds[QUADS], tile[16], out[16];
+    size_t first[QUADS];
+    spread_rows(a, d, spread);
+    for (size_t n = 0; n < QUADS; n++) {
+        first[n] = random_bits() % 9;
+        bounds[n] = 0.1F * (float)(random_bits() % 8);
+    }
+    const quad_list list = {spread, b, d, first, bounds, QUADS};
+    for (int loose = 0; loose < 4; loose++) {
+        const float limits[4] = {0.2F * (float)(loose * d), 0.3F * (float)(loose * d), -1,
+                                 loose > 2 ? INFINITY : 0.05F};
+        uint32_t below = 0, wanted;
+        for (size_t n = 0, next = 0; n < QUADS; n++) {
+            l2_rows(ops, a, 4, rows_from(b, first[n], d), 4, d, tile, 4);
+            wanted = 0;
+            for (size_t i = 0; i < 16; i++)
+                wanted |= (uint32_t)(tile[i] + bounds[n] <= limits[i / 4]) << i;
+            if (n == next)
+                next = ops->next_quad_below(&list, n, limits, out, &below);
+            CHECK((wanted != 0) == (n == next), "d %zu, quad %zu: %x, next %zu", d, n, wanted, next);
+            if (n != next)
+                continue;
+            CHECK(below == wanted, "d %zu, quad %zu: %x, wanted %x", d, n, below, wanted);
+            for (size_t i = 0; i < 16; i++)
+                CHECK(near(out[i], tile[i] + bounds[n], 1e-5), "d %zu, quad %zu, at %zu", d, n, i);
+            next++;
+        }
+    }
+    free(spread);
+}
+
+static void next_quad_below_test(void)
 {
     for (size_t d = 1; d <= 97; d++) {
-        float *a = random_floats(4 * d), *b = random_floats(4 * d), out[16], tile[16];
-        float limits[4] = {0.3F * (float)d, 0.9F * (float)d, -1, INFINITY};
-        uint16_t *halves = random_halves(4 * d);
-        uint8_t *bytes = random_bytes(4 * d);
-        const panda_rows kinds[] = {{b, NULL, PANDA_F32}, {halves, NULL, PANDA_F16}, {bytes, a, PANDA_U8}};
-        for (size_t kind = 0; kind < (d > 1 ? 3 : 2); kind++) { /* a serves as 4 offsets and scales, too */
-            uint32_t below = panda_ops_current()->l2_quad_below(a, kinds[kind], d, 0.25F, limits, out);
-            l2_rows(panda_ops_current(), a, 4, kinds[kind], 4, d, tile, 4);
-            for (size_t i = 0; i < 16; i++) {
-                CHECK(out[i] == tile[i] + 0.25F, "d %zu, at %zu", d, i);
-                CHECK((below >> i & 1) == (out[i] <= limits[i / 4]), "d %zu, at %zu", d, i);
-            }
-        }
-        free(a), free(b), free(halves), free(bytes);
+        float *a = random_floats(4 * d), *b = random_floats(12 * d), *scales = random_floats(24);
+        uint16_t *halves = random_halves(12 * d);
+        uint8_t *bytes = random_bytes(12 * d);
+        next_quad_below_case(a, (panda_rows){b, NULL, PANDA_F32}, d);
+        next_quad_below_case(a, (panda_rows){halves, NULL, PANDA_F16}, d);
+        next_quad_below_case(a, (panda_rows){bytes, scales, PANDA_U8}, d);
+        free(a), free(b), free(scales), free(halves), free(bytes);
     }
 }
 
@@ -228,7 +257,7 @@ int main(void)
     at_every_level("equal rows, equal bits", position_test);
     at_every_level("blend_rows", blend_rows_test);
     at_every_level("halves", half_test);
-    at_every_level("l2_quad_below", l2_quad_below_test);
+    at_every_level("next_quad_below", next_quad_below_test);
     at_every_level("whitened_norm", whitened_norm_test);
     at_every_level("integers", integers_test);
     return 0;

@@ -171,9 +171,3 @@ int32_t integer_limit(const screen_run *s, float limit, float most)
     float squared = root * root * (1 + 1e-5F) + 1;
     return squared < most ? (int32_t)squared : (int32_t)most;
 }
-
-float least_distance(const screen_run *s, int32_t integer)
-{
-    float root = sqrtf((float)(integer > 0 ? integer : 0)) * s->step * (1 - 1e-6F) - s->error;
-    return root > 0 ? root * root * (1 - 1e-5F) : 0;
-}

@@ -42,6 +42,10 @@ void quantise_query(const screen_run *s, const worker_memory *m, int l, const fl
  * may. */
 int32_t integer_limit(const screen_run *s, float limit, float most);
 /* The least that a pair at this integer distance may truly be apart. */
-float least_distance(const screen_run *s, int32_t integer);
+static inline float least_distance(const screen_run *s, int32_t integer)
+{
+    float root = sqrtf((float)(integer > 0 ? integer : 0)) * s->step * (1 - 1e-6F) - s->error;
+    return root > 0 ? root * root * (1 - 1e-5F) : 0;
+}
 
 #endif

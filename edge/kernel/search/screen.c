@@ -13,6 +13,7 @@
 #include "search/screen.h"
 
 #include "base/pool.h"
+#include "search/open.h"
 #include "search/quantise.h"
 #include "search/reach.h"
 
@@ -34,54 +35,6 @@ static void integer_limits(const screen_run *s, const float limits[4], int32_t i
         integers[i] = integer_limit(s, limits[i], MOST_INTEGER);
 }
 
-/* What levels 0 to `level` add up to for row `q` of the query and row g of the gallery, both of that level. */
-static float exact_sum(const pyramid_run *run, int level, size_t q, size_t g)
-{
-    float sum = 0;
-    for (int l = 0; l <= level; l++) {
-        const panda_level *of = &run->p->level[l];
-        size_t below = 2 * (size_t)(level - l);
-        float term;
-        l2_rows(run->ops, run->query[l] + (q >> below) * of->channels, 1, rows_from(of->rows, g >> below, of->channels),
-                1, of->channels, &term, 1);
-        sum += term;
-    }
-    return sum;
-}
-
-/* Position q (numbered below the coarse cell) and gallery row g of the finest level, where that is a screened one. */
-static void measure(cell_search *c, size_t q, size_t g)
-{
-    const pyramid_run *run = c->run;
-    int finest = run->p->level_count - 1;
-    cell_search_update(c, q, g, exact_sum(run, finest, c->cell * run->p->finest + q, g));
-}
-
-/* Distances of the four children of query row q (numbered below the coarse cell) to those of gallery row g, both of
- * level l - 1, whose levels up to there add up to `sum`. Returns which are within their limits. */
-static uint32_t children_within(const cell_search *c, int l, size_t q, size_t g, float sum, float sums[16])
-{
-    const pyramid_run *run = c->run;
-    const panda_level *level = &run->p->level[l];
-    return run->ops->l2_quad_below(rows_below(run, l, c->cell, 4 * q), rows_from(level->rows, 4 * g, level->channels),
-                                   level->channels, sum, c->limit[l] + 4 * q, sums);
-}
-
-/* Opens the same pair, `sum` being exact; down to the finest level. */
-static void open_pair(cell_search *c, int l, size_t q, size_t g, float sum)
-{
-    const panda_pyramid *p = c->run->p;
-    float *limit = c->limit[l] + 4 * q, sums[16];
-    for (uint32_t below = children_within(c, l, q, g, sum, sums); below != 0; below &= below - 1) {
-        size_t bit = (size_t)__builtin_ctz(below), child = 4 * q + bit / 4, row = 4 * g + bit % 4;
-        if (is_finest(p, l))
-            cell_search_update(c, child, row, sums[bit]);
-        else if (sums[bit] <= limit[bit / 4])
-            open_pair(c, l + 1, child, row, sums[bit]);
-    }
-    c->limit[l - 1][q] = largest_of_4(limit);
-}
-
 /* The search of one query cell within one gallery block. */
 typedef struct {
     const screen_run *s;
@@ -100,48 +53,28 @@ static uint32_t cell_of(const block_search *b, size_t column)
     return QUAD * b->m->reached[column / QUAD] + column % QUAD;
 }
 
-/* Opens the pair of query row `child` and gallery row `cell` of level 1, whose integer distance is `base`. What the
- * integers leave of it is a bound: only where it lets something through are the levels so far measured. */
-static void open_screened(const block_search *b, size_t child, uint32_t cell, int32_t base)
-{
-    cell_search *c = b->c;
-    float least = least_distance(b->s, base), sums[16];
-    size_t row = 4 * gallery_cell(b->s, cell / 4) + cell % 4;
-    if (least > c->limit[1][child] || !children_within(c, SCREENED, child, row, least, sums))
-        return;
-    c->visiting = cell / 4;
-    open_pair(c, SCREENED, child, row, exact_sum(c->run, 1, 4 * c->cell + child, row));
-}
-
-/* Asks for what open_screened reads of a gallery row of level 1: its children. */
-static inline __attribute__((always_inline)) void prefetch_children(const block_search *b, uint32_t cell)
-{
-    const panda_level *level = &b->s->run.p->level[SCREENED];
-    prefetch_rows(level->rows, 4 * (4 * gallery_cell(b->s, cell / 4) + cell % 4), 4, level->channels);
-}
-
 /* Opens, for one child of the query cell, its `count` open pairs, the more promising ones first: the sooner the
  * limit falls, the less there is to open. */
 static void open_in_parts(const block_search *b, size_t child, size_t count)
 {
-    uint32_t *cells = b->m->open_cells;
-    int32_t *bases = b->m->open_bases;
-    const float *limit = &b->c->limit[1][child];
-    int32_t nearest = count ? bases[b->s->run.ops->least_of(bases, count)] : 0;
-    for (int part = PARTS; part >= 0 && count > 0; part--) {
-        int32_t farthest = integer_limit(b->s, *limit, MOST_INTEGER);
+    const worker_memory *m = b->m;
+    const panda_ops *ops = b->s->run.ops;
+    int32_t above = -INT32_MAX, nearest = m->open_bases[ops->least_of(m->open_bases, count)];
+    for (int part = PARTS; part >= 0; part--) {
+        int32_t farthest = integer_limit(b->s, b->c->limit[1][child], MOST_INTEGER);
         if (farthest < nearest)
             return;
         int32_t ceiling = part == PARTS ? nearest : nearest + (int32_t)(((int64_t)farthest - nearest) >> part);
-        size_t left = 0;
-        for (size_t n = 0; n < count; n++) {
-            if (bases[n] > ceiling) {
-                cells[left] = cells[n];
-                bases[left++] = bases[n];
-            } else
-                open_screened(b, child, cells[n], bases[n]);
+        size_t chosen = ops->select_between(m->open_bases, count, above, ceiling, m->chosen);
+        for (size_t n = 0; n < chosen; n++) {
+            const screen_hit *hit = &m->hits[m->open_pairs[m->chosen[n]] / 4];
+            m->visited[n] = hit->cell;
+            m->first[n] = 4 * (4 * gallery_cell(b->s, hit->cell) + m->open_pairs[m->chosen[n]] % 4);
+            m->least[n] = least_distance(b->s, m->open_bases[m->chosen[n]]);
         }
-        count = left;
+        if (chosen > 0)
+            open_candidates(b->c, m->spread, SCREENED, child, (candidates){m->first, m->visited, m->least, chosen});
+        above = ceiling;
     }
 }
 
@@ -149,21 +82,22 @@ static void open_in_parts(const block_search *b, size_t child, size_t count)
 static void open_hits(const block_search *b, size_t hits)
 {
     cell_search *c = b->c;
+    const worker_memory *m = b->m;
     if (b->s->run.p->level_count > SCREENED)
-        for (size_t i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < 4; i++) {
             size_t count = 0;
-            for (size_t n = 0; n < hits; n++)
-                for (uint32_t left = b->m->hits[n].below >> 4 * i & 15; left != 0; left &= left - 1) {
-                    size_t j = (size_t)__builtin_ctz(left);
-                    b->m->open_cells[count] = 4 * b->m->hits[n].cell + (uint32_t)j;
-                    prefetch_children(b, b->m->open_cells[count]);
-                    b->m->open_bases[count++] = b->m->hits[n].sums[4 * i + j];
+            for (uint32_t n = 0; n < hits; n++)
+                for (uint32_t left = m->hits[n].below >> 4 * i & 15; left != 0; left &= left - 1) {
+                    uint32_t j = (uint32_t)__builtin_ctz(left);
+                    m->open_pairs[count] = 4 * n + j;
+                    m->open_bases[count++] = m->hits[n].sums[4 * i + j];
                 }
-            open_in_parts(b, i, count);
+            if (count > 0)
+                open_in_parts(b, i, count);
         }
     else
         for (size_t n = 0; n < hits; n++) {
-            const screen_hit *hit = &b->m->hits[n];
+            const screen_hit *hit = &m->hits[n];
             size_t gallery = 4 * gallery_cell(b->s, hit->cell);
             c->visiting = hit->cell;
             for (uint32_t left = hit->below; left != 0; left &= left - 1) {
@@ -323,6 +257,7 @@ static void search_cells(void *context, size_t task, int worker)
     const screen_run *s = context;
     const pyramid_run *run = &s->run;
     worker_memory m = worker_memory_of(s->w, worker);
+    spread_forget(m.spread);
     size_t begin = task * TASK_CELLS,
            end = begin + TASK_CELLS < run->listed_count ? begin + TASK_CELLS : run->listed_count;
     for (size_t first = begin, count; first < end; first += count) {

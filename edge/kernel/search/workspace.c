@@ -19,12 +19,18 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         TASK_CELLS * w->capacity * sizeof(int32_t),
         (w->capacity + 16) * sizeof(uint32_t),
         (MOST_HITS + BATCH) * sizeof(screen_hit),
-        4 * (MOST_HITS + BATCH) * sizeof(uint32_t),
-        4 * (MOST_HITS + BATCH) * sizeof(int32_t),
+        MOST_PAIRS * sizeof(uint32_t),
+        MOST_PAIRS * sizeof(int32_t),
         w->capacity / QUAD * sizeof(uint32_t),
         QUAD * w->padded * sizeof(int32_t),
         w->capacity * sizeof(int32_t),
         (w->capacity + 16) * sizeof(uint32_t),
+        (MOST_PAIRS + 16) * sizeof(uint32_t),
+        MOST_PAIRS * sizeof(size_t),
+        MOST_PAIRS * sizeof(uint32_t),
+        MOST_PAIRS * sizeof(float),
+        sizeof(spread_query),
+        spread_size(w->widest) * sizeof(float) * PANDA_MAX_LEVELS,
     };
     enum { COUNT = sizeof bytes / sizeof *bytes };
     char *part[COUNT];
@@ -33,18 +39,26 @@ static worker_memory lay_out(char *memory, const screen_workspace *w, size_t *si
         at += aligned(bytes[i]);
     }
     *size = at;
+    spread_query *spread = (spread_query *)part[16];
+    for (int l = 0; memory && l < PANDA_MAX_LEVELS; l++)
+        spread->rows[l] = (float *)part[17] + spread_size(w->widest) * (size_t)l;
     return (worker_memory){
         .panel = {(int16_t *)part[0], (int16_t *)part[1]},
         .quad = (int16_t *)part[2],
         .rows = (int32_t *)part[3],
         .columns = (uint32_t *)part[4],
         .hits = (screen_hit *)part[5],
-        .open_cells = (uint32_t *)part[6],
+        .open_pairs = (uint32_t *)part[6],
         .open_bases = (int32_t *)part[7],
         .reached = (uint32_t *)part[8],
         .outside = (int32_t *)part[9],
         .distances = (int32_t *)part[10],
         .between = (uint32_t *)part[11],
+        .chosen = (uint32_t *)part[12],
+        .first = (size_t *)part[13],
+        .visited = (uint32_t *)part[14],
+        .least = (float *)part[15],
+        .spread = spread,
     };
 }
 
@@ -77,6 +91,8 @@ screen_workspace *screen_workspace_new(const panda_pyramid *p)
     w->screened = p->level_count < SCREENED ? p->level_count : SCREENED;
     w->padded = (p->cells + QUAD - 1) / QUAD * QUAD;
     bool complete = (w->search = panda_allocate(p->cells * sizeof *w->search)) != NULL;
+    for (int l = 1; l < p->level_count; l++)
+        w->widest = p->level[l].channels > w->widest ? p->level[l].channels : w->widest;
     for (int l = 0; l < w->screened; l++) {
         w->chunks[l] = (p->level[l].channels + CHUNK - 1) / CHUNK;
         w->quad_size[l] = w->chunks[l] * QUAD_CHUNK;

@@ -4,13 +4,14 @@
 
 #include <stdatomic.h>
 
-#include "search/cell_search.h"
+#include "search/open.h"
 
 enum {
-    SCREENED = 2,   /* levels that are screened, at most */
-    TASK_CELLS = 8, /* coarse query cells of a task: whole quads */
-    BATCH = 64,     /* gallery cells screened between two looks at the limit */
-    MOST_HITS = 192 /* hits gathered before they are opened, so that the most promising can go first */
+    SCREENED = 2,    /* levels that are screened, at most */
+    TASK_CELLS = 8,  /* coarse query cells of a task: whole quads */
+    BATCH = 64,      /* gallery cells screened between two looks at the limit */
+    MOST_HITS = 192, /* hits gathered before they are opened, so that the most promising can go first */
+    MOST_PAIRS = 4 * (MOST_HITS + BATCH) /* of one query child */
 };
 
 struct screen_workspace {
@@ -18,6 +19,7 @@ struct screen_workspace {
     size_t padded; /* coarse cells of a gallery image, filled up to whole quads */
     size_t chunks[SCREENED];
     size_t quad_size[SCREENED]; /* int16 in a quad of a level */
+    size_t widest;              /* channels of a level below the coarsest, at most */
     size_t image_bytes;         /* of one gallery image's integers */
     float *mean[SCREENED];
     int16_t *quads[SCREENED]; /* the gallery block's integers, with the squared lengths of their rows */
@@ -41,8 +43,14 @@ typedef struct {
     uint32_t *reached;  /* windowed search: which quads of the block the columns of `rows` are of (reach.c) */
     int32_t *outside;   /* (4, padded cells of an image): -1 where a reached cell is not in a query cell's window */
     screen_hit *hits;
-    uint32_t *open_cells; /* pairs of one query child that passed level 1 */
-    int32_t *open_bases;
+    uint32_t
+        *open_pairs;     /* of one query child, the pairs that passed level 1: 4 times the hit, and the gallery child */
+    int32_t *open_bases; /* their integer distances */
+    uint32_t *chosen;    /* of these, those of one part, as `candidates` has them */
+    size_t *first;
+    uint32_t *visited;
+    float *least;
+    spread_query *spread;
 } worker_memory;
 
 /* NULL when memory is short. */

@@ -47,7 +47,7 @@ INLINE __m256 load_u8x8(const uint8_t *row, size_t c, size_t n, const float scal
     return n >= 8 ? value : _mm256_and_ps(value, _mm256_castsi256_ps(first_lanes(n)));
 }
 
-INLINE __m256 load_any(panda_rows row, size_t c, size_t n, panda_dtype dtype)
+INLINE __m256 load_any_f32x8(panda_rows row, size_t c, size_t n, panda_dtype dtype)
 {
     return dtype == PANDA_U8 ? load_u8x8(row.data, c, n, row.scales) : load_f32x8(row.data, c, n, dtype);
 }
@@ -67,7 +67,7 @@ INLINE void l2_block(const float *a, int NA, panda_rows b, size_t nb, size_t d, 
         size_t n = d - c;
         __m256 g[4];
         for (int j = 0; j < 4; j++)
-            g[j] = load_any(row[j], c, n, dtype);
+            g[j] = load_any_f32x8(row[j], c, n, dtype);
         for (int i = 0; i < NA; i++) {
             __m256 q = load_f32x8(a + (size_t)i * d, c, n, PANDA_F32);
             for (int j = 0; j < 4; j++) {
@@ -141,29 +141,6 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
     return _mm_cvtss_f32(sum4_f32x8(norm, norm, norm, norm));
 }
 
-INLINE uint32_t quad_below_any(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                               float out[16], panda_dtype dtype)
-{
-    uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, dtype);
-    for (int i = 0; i < 4; i++) {
-        __m128 sum = _mm_add_ps(_mm_loadu_ps(out + 4 * i), _mm_set1_ps(bound));
-        _mm_storeu_ps(out + 4 * i, sum);
-        below |= (uint32_t)_mm_movemask_ps(_mm_cmp_ps(sum, _mm_set1_ps(limits[i]), _CMP_LE_OQ)) << (4 * i);
-    }
-    return below;
-}
-
-TARGET static uint32_t l2_quad_below_avx2(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                          float out[16])
-{
-    if (b.dtype == PANDA_U8)
-        return quad_below_any(a, b, d, bound, limits, out, PANDA_U8);
-    if (b.dtype == PANDA_F16)
-        return quad_below_any(a, b, d, bound, limits, out, PANDA_F16);
-    return quad_below_any(a, b, d, bound, limits, out, PANDA_F32);
-}
-
 INLINE __m128i sum_lanes_i32x8(__m256i a)
 {
     return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
@@ -182,8 +159,9 @@ TARGET static void quantise_quad_avx2(panda_rows rows, size_t count, size_t d, c
         for (size_t r = 0; r < 4; r++) {
             __m256 value = _mm256_setzero_ps();
             if (r < count)
-                value = _mm256_mul_ps(_mm256_sub_ps(load_any(rows_from(rows, r, d), c, d - c, rows.dtype), centre),
-                                      _mm256_set1_ps(scale));
+                value =
+                    _mm256_mul_ps(_mm256_sub_ps(load_any_f32x8(rows_from(rows, r, d), c, d - c, rows.dtype), centre),
+                                  _mm256_set1_ps(scale));
             length[r] = _mm256_fmadd_ps(value, value, length[r]);
             rounded[r] = _mm256_cvtps_epi32(value);
         }
@@ -332,6 +310,8 @@ TARGET static size_t screen_quads_avx2(const int16_t *fan, const int32_t query_n
     }
     return found;
 }
+
+#include "simd/quad_below.h"
 
 #define LEVEL(name) name##_avx2
 #include "simd/level.h"

@@ -37,6 +37,19 @@ INLINE __m512 load_any(panda_rows row, size_t c, __mmask16 lanes, panda_dtype dt
                                  _mm512_set1_ps(row.scales[0]));
 }
 
+/* Up to 8 values from column c on, as above. */
+INLINE __m256 load_any_f32x8(panda_rows row, size_t c, size_t n, panda_dtype dtype)
+{
+    __mmask8 lanes = n >= 8 ? 0xff : (__mmask8)((1u << n) - 1);
+    if (dtype == PANDA_F32)
+        return _mm256_maskz_loadu_ps(lanes, (const float *)row.data + c);
+    if (dtype == PANDA_F16)
+        return _mm256_cvtph_ps(_mm_maskz_loadu_epi16(lanes, (const uint16_t *)row.data + c));
+    __m256i bytes = _mm256_cvtepu8_epi32(_mm_maskz_loadu_epi8(lanes, (const uint8_t *)row.data + c));
+    return _mm256_maskz_fmadd_ps(lanes, _mm256_cvtepi32_ps(bytes), _mm256_set1_ps(row.scales[1]),
+                                 _mm256_set1_ps(row.scales[0]));
+}
+
 /* sums[i] = distances of row i < NA (1 or 4) of a to 4 rows of b, all in registers; rows past nb repeat the last. */
 INLINE void l2_sums(const float *a, int NA, panda_rows b, size_t nb, size_t d, panda_dtype dtype, __m128 sums[4])
 {
@@ -84,31 +97,6 @@ INLINE void l2_block(const float *a, int NA, panda_rows b, size_t nb, size_t d, 
     __mmask8 columns = nb >= 4 ? 0xf : (__mmask8)((1u << nb) - 1);
     for (int i = 0; i < NA; i++)
         _mm_mask_storeu_ps(out + (size_t)i * ldo, columns, sums[i]);
-}
-
-INLINE uint32_t l2_quad_below_any(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                  float out[16], panda_dtype dtype)
-{
-    __m128 sums[4];
-    l2_sums(a, 4, b, 4, d, dtype, sums);
-    __m512 sum = _mm512_castps128_ps512(sums[0]);
-    sum = _mm512_insertf32x4(sum, sums[1], 1);
-    sum = _mm512_insertf32x4(sum, sums[2], 2);
-    sum = _mm512_add_ps(_mm512_insertf32x4(sum, sums[3], 3), _mm512_set1_ps(bound));
-    const __m512i by_row = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    __m512 limit = _mm512_permutexvar_ps(by_row, _mm512_castps128_ps512(_mm_loadu_ps(limits)));
-    _mm512_storeu_ps(out, sum);
-    return _mm512_cmp_ps_mask(sum, limit, _CMP_LE_OQ);
-}
-
-TARGET static uint32_t l2_quad_below_avx512(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                            float out[16])
-{
-    if (b.dtype == PANDA_U8)
-        return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_U8);
-    if (b.dtype == PANDA_F16)
-        return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F16);
-    return l2_quad_below_any(a, b, d, bound, limits, out, PANDA_F32);
 }
 
 INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size_t d, float *out, size_t ldo,
@@ -226,6 +214,8 @@ TARGET static void quantise_quad_avx512(panda_rows rows, size_t count, size_t d,
     else
         quantise_quad_any(rows, count, d, mean, scale, out, norms, lengths, PANDA_F32);
 }
+
+#include "simd/quad_below.h"
 
 #define LEVEL(name) name##_avx512
 #include "simd/level.h"

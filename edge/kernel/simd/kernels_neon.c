@@ -147,17 +147,57 @@ INLINE uint32_t lanes_to_bits(uint32x4_t lanes)
     return vaddvq_u32(vandq_u32(lanes, bits));
 }
 
-static uint32_t l2_quad_below_neon(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                   float out[16])
+/* Columns c ... c + 3 of four rows, turned: out[u] holds column c + u of all of them. */
+INLINE void turned_f32x4(panda_rows b, size_t c, size_t d, panda_dtype dtype, float32x4_t out[4])
 {
-    uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
-    for (int i = 0; i < 4; i++) {
-        float32x4_t sum = vaddq_f32(vld1q_f32(out + 4 * i), vdupq_n_f32(bound));
-        vst1q_f32(out + 4 * i, sum);
-        below |= lanes_to_bits(vcleq_f32(sum, vdupq_n_f32(limits[i]))) << (4 * i);
+    float32x4_t row[4];
+    for (size_t j = 0; j < 4; j++)
+        row[j] = load_any(rows_from(b, j, d), c, d - c, dtype);
+    float32x4x2_t first = vtrnq_f32(row[0], row[1]), second = vtrnq_f32(row[2], row[3]);
+    for (int u = 0; u < 2; u++) {
+        out[u] = vcombine_f32(vget_low_f32(first.val[u]), vget_low_f32(second.val[u]));
+        out[u + 2] = vcombine_f32(vget_high_f32(first.val[u]), vget_high_f32(second.val[u]));
     }
-    return below;
+}
+
+INLINE uint32_t quad_below(const float *spread, panda_rows b, size_t d, float bound, const float limits[4],
+                           float out[16], panda_dtype dtype)
+{
+    float32x4_t sum[4];
+    for (int i = 0; i < 4; i++)
+        sum[i] = vdupq_n_f32(0);
+    for (size_t c = 0;; c += 4) {
+        float32x4_t g[4];
+        turned_f32x4(b, c, d, dtype, g);
+        for (size_t u = 0; u < 4; u++)
+            for (size_t i = 0; i < 4; i++) {
+                float32x4_t difference = vsubq_f32(vld1q_f32(spread + spread_place(c + u, i)), g[u]);
+                sum[i] = vfmaq_f32(sum[i], difference, difference);
+            }
+        if (c % 8 != 4 && d - c > 4) /* a look at the limits takes as long as two columns */
+            continue;
+        uint32_t below = 0;
+        for (int i = 0; i < 4; i++) {
+            float32x4_t sums = vaddq_f32(sum[i], vdupq_n_f32(bound));
+            vst1q_f32(out + 4 * i, sums);
+            below |= lanes_to_bits(vcleq_f32(sums, vdupq_n_f32(limits[i]))) << (4 * i);
+        }
+        if (below == 0 || d - c <= 4)
+            return below;
+    }
+}
+
+INLINE size_t next_quad_below_any(const quad_list *list, size_t from, const float limits[4], float out[16],
+                                  uint32_t *below, panda_dtype dtype)
+{
+    for (size_t n = from; n < list->count; n++) {
+        if (n + AHEAD < list->count)
+            prefetch_rows(list->rows, list->first[n + AHEAD], 4, list->d);
+        panda_rows quad = rows_from(list->rows, list->first[n], list->d);
+        if ((*below = quad_below(list->spread, quad, list->d, list->bounds[n], limits, out, dtype)) != 0)
+            return n;
+    }
+    return list->count;
 }
 
 static void quantise_quad_neon(panda_rows rows, size_t count, size_t d, const float *mean, float scale, int16_t *out,

@@ -30,16 +30,27 @@ INLINE void l2_tile_any(const float *a, size_t na, panda_rows b, size_t nb, size
         }
 }
 
-static uint32_t l2_quad_below_scalar(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                                     float out[16])
+INLINE size_t next_quad_below_any(const quad_list *list, size_t from, const float limits[4], float out[16],
+                                  uint32_t *below, panda_dtype dtype)
 {
-    uint32_t below = 0;
-    l2_tile_any(a, 4, b, 4, d, out, 4, b.dtype);
-    for (size_t i = 0; i < 16; i++) {
-        out[i] += bound;
-        below |= (uint32_t)(out[i] <= limits[i / 4]) << i;
+    panda_rows rows = list->rows;
+    rows.dtype = dtype;
+    for (size_t n = from; n < list->count; n++) {
+        *below = 0;
+        for (size_t i = 0; i < 4; i++)
+            for (size_t j = 0; j < 4; j++) {
+                double sum = 0;
+                for (size_t c = 0; c < list->d; c++) {
+                    double value = value_at(rows, list->first[n] + j, c, list->d);
+                    sum += (list->spread[spread_place(c, i)] - value) * (list->spread[spread_place(c, i)] - value);
+                }
+                out[4 * i + j] = (float)sum + list->bounds[n];
+                *below |= (uint32_t)(out[4 * i + j] <= limits[i]) << (4 * i + j);
+            }
+        if (*below != 0)
+            return n;
     }
-    return below;
+    return list->count;
 }
 
 static void blend_rows_scalar(const float *weights, const float *rows, size_t n, size_t stride, size_t width,

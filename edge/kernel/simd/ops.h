@@ -11,10 +11,21 @@ typedef void l2_tile_f32(const float *a, size_t na, const float *b, size_t nb, s
 typedef void l2_tile_f16(const float *a, size_t na, const uint16_t *b, size_t nb, size_t d, float *out, size_t ldo);
 typedef void l2_tile_u8(const float *a, size_t na, const uint8_t *b, const float *scales, size_t nb, size_t d,
                         float *out, size_t ldo);
-/* out[4 * i + j] = bound + |a_i - b_j|^2 for 4 rows against 4. Bit 4 * i + j of the result: whether that is at most
- * limits[i]. The distances are those of l2_tile to the bit. */
-typedef uint32_t l2_quad_below(const float *a, panda_rows b, size_t d, float bound, const float limits[4],
-                               float out[16]);
+/* Four rows of a, spread out by spread_rows, against quads of gallery rows: the n-th quad begins with row first[n] of
+ * rows (., d), and bounds[n] is added to its distances. */
+typedef struct {
+    const float *spread;
+    panda_rows rows;
+    size_t d;
+    const size_t *first;
+    const float *bounds;
+    size_t count;
+} quad_list;
+/* The first quad, from `from` on, of which any distance is within its row's limit, or count. For this one,
+ * out[4 * i + j] = bound + |a_i - b_j|^2, and bit 4 * i + j of *below is whether that is at most limits[i]. Equal rows
+ * give bitwise equal distances. */
+typedef size_t next_quad_below(const quad_list *list, size_t from, const float limits[4], float out[16],
+                               uint32_t *below);
 /* out[x] = sum over j < n of weights[j] * rows[j * stride + x], x < width. */
 typedef void blend_rows(const float *weights, const float *rows, size_t n, size_t stride, size_t width, float *out);
 
@@ -59,7 +70,7 @@ typedef struct {
     l2_tile_f32 *l2_tile_f32;
     l2_tile_f16 *l2_tile_f16;
     l2_tile_u8 *l2_tile_u8;
-    l2_quad_below *l2_quad_below;
+    next_quad_below *next_quad_below;
     blend_rows *blend_rows;
     whitened_norm_f32 *whitened_norm_f32;
     whitened_norm_f16 *whitened_norm_f16;
@@ -102,6 +113,30 @@ static inline void prefetch_quads(const int16_t *quads_data, const int32_t *norm
         for (size_t chunk = 0; chunk < chunks && chunk < 2; chunk++)
             __builtin_prefetch(quads_data + (cells[n] * chunks + chunk) * QUAD_CHUNK);
     }
+}
+
+enum {
+    SPREAD = 8, /* columns of a chunk of spread-out rows */
+    AHEAD = 8   /* how many quads of a list before it is looked at, a quad is asked for */
+};
+
+/* Floats that four rows of d columns take when spread out. */
+static inline size_t spread_size(size_t d) { return (d + SPREAD - 1) / SPREAD * SPREAD * 16; }
+
+/* Where the copies of row i's column c begin. */
+static inline size_t spread_place(size_t c, size_t i)
+{
+    return ((c / SPREAD * 4 + c % 4) * 4 + i) * SPREAD + c % SPREAD / 4 * 4;
+}
+
+/* Spreads four rows (4, d) out: (chunks, 4, 4 rows, 2, 4 copies), u of a chunk holding its columns u and u + 4; zeros
+ * past the last column. */
+static inline void spread_rows(const float *rows, size_t d, float *out)
+{
+    for (size_t i = 0; i < 4; i++)
+        for (size_t c = 0; c < spread_size(d) / 16; c++)
+            for (size_t copy = 0; copy < 4; copy++)
+                out[spread_place(c, i) + copy] = c < d ? rows[i * d + c] : 0;
 }
 
 static inline size_t panel_count(size_t rows) { return (rows + PANDA_PANEL - 1) / PANDA_PANEL; }
