@@ -87,7 +87,7 @@ def choose(
     data: PathLike,
     *,
     ms: float = 30.0,
-    bank_mb: float = 100.0,
+    bank_mb: float | None = None,
     smallest_defect: float | None = None,
     fpr: float = DEFAULT_FPR,
     seed: int = 0,
@@ -97,7 +97,7 @@ def choose(
     Args:
         data: As for `fit`; at least 12 normal images.
         ms: Most milliseconds of an image on this machine.
-        bank_mb: Most megabytes of the bank.
+        bank_mb: Most megabytes of the bank. None: as many as it needs.
         smallest_defect: In pixels of the pictures. None: not known.
         fpr: False-alarm rate at which finds are counted, in (0, 1).
         seed: Of every random choice.

@@ -263,6 +263,13 @@ def test_the_chart(tmp_path: Path, suffix: str) -> None:
         check_chart(tmp_path / "none" / "x.png")
 
 
+def test_without_limits_the_usual_candidate_is_what_fit_makes() -> None:
+    """Found: 100 MB, if no limit was given, took two thirds of a large default bank away."""
+    (usual,) = (one for one in candidates(looks(None, (484, 358)), ChooseOptions().bank_mb) if one.usual)
+    assert usual.bank == settings_for()
+    assert arguments(usual, verdict_of(1)) == ["--bank", "exact"]
+
+
 def test_the_command_names_what_differs_from_the_defaults() -> None:
     plain = Candidate("exact", LOOK, settings_for(max_bank_mb=100))
     assert arguments(plain, verdict_of(1)) == ["--bank", "exact", "--max-bank-mb", "100"]

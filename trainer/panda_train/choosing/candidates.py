@@ -97,7 +97,7 @@ def looks_also(names: Sequence[str], size: tuple[int, int]) -> list[Look]:
     return found
 
 
-def candidates(of: Sequence[Look], bank_mb: float) -> list[Candidate]:
+def candidates(of: Sequence[Look], bank_mb: float | None) -> list[Candidate]:
     """All banks at all looks, each within the budget of megabytes (the tool's own way of shrinking them)."""
     return [
         Candidate(f"{look.name}: {name}", look, dataclasses.replace(bank, max_bank_mb=bank_mb), share)

@@ -17,13 +17,13 @@ LEAST = 12  # normal pictures: 8 for a bank, 4 to judge by
 
 @dataclass(frozen=True)
 class ChooseOptions:
-    """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank. device_speed: what
-    `panda-edge bench --json` printed there; None where this machine is the device. smallest_defect, largest_defect: in
-    pixels of the pictures. fpr: false-alarm rate at which finds are counted. state: file to go on from, or None. also:
-    networks that are tried beside `backbone`."""
+    """ms: most milliseconds of a picture on the device. bank_mb: most megabytes of the bank; None for as many as it
+    needs, as `fit` does. device_speed: what `panda-edge bench --json` printed there; None where this machine is the
+    device. smallest_defect, largest_defect: in pixels of the pictures. fpr: false-alarm rate at which finds are
+    counted. state: file to go on from, or None. also: networks that are tried beside `backbone`."""
 
     ms: float = 30.0
-    bank_mb: float = 100.0
+    bank_mb: float | None = None
     device_speed: Path | None = None
     smallest_defect: float | None = None
     fpr: float = DEFAULT_FPR
@@ -37,7 +37,7 @@ class ChooseOptions:
 
     def __post_init__(self) -> None:
         for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
-            if not value > 0:
+            if value is not None and not value > 0:
                 raise PandaError(f"{name} {value:g}: expected a number above 0")
         if self.largest_defect is not None and not self.largest_defect > (self.smallest_defect or 0):
             least = f"more than --smallest-defect {self.smallest_defect:g}" if self.smallest_defect else "above 0"

@@ -24,7 +24,9 @@ class DeviceOptions:
     """What the device can bear."""
 
     ms: float = option(30.0, "Most milliseconds a picture may take on the device.")
-    bank_mb: float = option(100.0, "Most megabytes the bank may take.")
+    bank_mb: float | None = option(
+        None, "Most megabytes the bank may take. If not given: as many as it needs.", metavar="MB"
+    )
     device_speed: Path | None = option(
         None, "What `panda-edge bench --json` printed on the device; if not given, this machine's.", metavar="FILE"
     )

@@ -153,7 +153,7 @@ def _chosen(
         raise PandaError("--bank auto times banks on one machine; run `panda-train choose` without torchrun first")
     asked = ChooseOptions(
         bank.ms,
-        ChooseOptions.bank_mb if main.max_bank_mb is None else main.max_bank_mb,
+        main.max_bank_mb,
         smallest_defect=main.smallest_defect,
         normal=main.normal,
         backbone=main.backbone,
