@@ -100,13 +100,13 @@ def test_a_little_over_the_time_is_forgiven_until_the_last_rung(run: Any) -> Non
     assert rows[1].rung == 3
 
 
-@pytest.mark.parametrize(("other", "chosen"), [(0.519, "usual"), (0.521, "other")])
+@pytest.mark.parametrize(("other", "chosen"), [(0.599, "usual"), (0.601, "other")])
 def test_what_fit_does_by_itself_is_left_for_what_is_surely_better(run: Any, other: float, chosen: str) -> None:
     usual = {"usual": replace(LOOK, usual=True)}
     rows = run(Fake({"usual": (0.5, 10.0), "other": (other, 10.0)}), ["usual", "other"], looks=usual)
     assert rows[0].candidate.name == chosen
     assert rows[0].verdict.score == {"usual": 0.5, "other": other}[chosen]  # as it was measured
-    said = "0.019 ahead of what is usual" if chosen == "usual" else "0.021 behind the best"
+    said = "0.099 ahead of what is usual" if chosen == "usual" else "0.101 behind the best"
     assert rows[1].left_out.startswith(said)
 
 
@@ -116,8 +116,8 @@ def test_what_fit_does_by_itself_is_left_for_what_is_surely_better(run: Any, oth
 def test_the_network_that_finds_most_within_the_time(run: Any, ms: float, chosen: str) -> None:
     """Along the networks of which none is better in less time; one of them is behind in both."""
     scores = {
-        "224²": (0.50, 8.0), "lite1 224²": (0.55, 11.0), "lite2 224²": (0.54, 14.0), "lite1 256²": (0.60, 16.0),
-        "lite2 256²": (0.65, 25.0),
+        "224²": (0.50, 8.0), "lite1 224²": (0.65, 11.0), "lite2 224²": (0.64, 14.0), "lite1 256²": (0.70, 16.0),
+        "lite2 256²": (0.75, 25.0),
     }  # fmt: skip
     tried = {name: replace(LOOK, usual=name == "224²", backbone=name.partition(" ")[0]) for name in scores}
     assert run(Fake(scores), list(scores), ms=ms, looks=tried)[0].candidate.name == chosen

@@ -27,7 +27,7 @@ class Rung:
 
 
 RUNGS = (Rung(120, 40, 70, 9), Rung(300, 70, 140, 3), Rung(600, 100, 210, 1))
-DOUBT = 0.02
+DOUBT = 0.1
 """Painted defects are not the real ones: what `fit` does by itself, which was found with real ones, is left only for
 what is better than it by more."""
 _SLACK = 1.5  # times the budget of milliseconds, before the last rung: short measurements are noisy
