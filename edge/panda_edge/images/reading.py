@@ -224,7 +224,11 @@ def image_bytes(path: Path) -> bytes:
     """The content of a file that may be an image. Raises ImageError."""
     with _file(path) as stream:
         try:
-            data = stream.read(_MAX_FILE_BYTES + 1)
+            # Python takes memory for all that is asked for, which at the limit costs more than reading a picture does.
+            expected = os.fstat(stream.fileno()).st_size + 1
+            data = stream.read(expected)
+            if len(data) == expected:  # a pipe, or a file that grows
+                data += stream.read(_MAX_FILE_BYTES + 1 - expected)
         except OSError as error:
             raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not data:
