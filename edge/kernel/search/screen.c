@@ -59,6 +59,7 @@ static void open_in_parts(const block_search *b, size_t child, size_t count)
 {
     const worker_memory *m = b->m;
     const panda_ops *ops = b->s->run.ops;
+    const panda_level *finer = &b->s->run.p->level[SCREENED];
     int32_t above = -INT32_MAX, nearest = m->open_bases[ops->least_of(m->open_bases, count)];
     for (int part = PARTS; part >= 0; part--) {
         int32_t farthest = integer_limit(b->s, b->c->limit[1][child], MOST_INTEGER);
@@ -71,6 +72,8 @@ static void open_in_parts(const block_search *b, size_t child, size_t count)
             m->visited[n] = hit->cell;
             m->first[n] = 4 * (4 * gallery_cell(b->s, hit->cell) + m->open_pairs[m->chosen[n]] % 4);
             m->least[n] = least_distance(b->s, m->open_bases[m->chosen[n]]);
+            if (n < AHEAD) /* later ones are asked for while these are looked at */
+                prefetch_rows(finer->rows, m->first[n], 4, finer->channels);
         }
         if (chosen > 0)
             open_candidates(b->c, m->spread, SCREENED, child, (candidates){m->first, m->visited, m->least, chosen});

@@ -133,10 +133,11 @@ static inline size_t spread_place(size_t c, size_t i)
  * past the last column. */
 static inline void spread_rows(const float *rows, size_t d, float *out)
 {
-    for (size_t i = 0; i < 4; i++)
-        for (size_t c = 0; c < spread_size(d) / 16; c++)
-            for (size_t copy = 0; copy < 4; copy++)
-                out[spread_place(c, i) + copy] = c < d ? rows[i * d + c] : 0;
+    for (size_t chunk = 0; chunk < d; chunk += SPREAD)
+        for (size_t u = 0; u < 4; u++)
+            for (size_t i = 0; i < 4; i++)
+                for (size_t c = chunk + u; c < chunk + SPREAD; c += 4, out += 4)
+                    out[0] = out[1] = out[2] = out[3] = c < d ? rows[i * d + c] : 0;
 }
 
 static inline size_t panel_count(size_t rows) { return (rows + PANDA_PANEL - 1) / PANDA_PANEL; }
