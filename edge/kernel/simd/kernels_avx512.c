@@ -155,16 +155,6 @@ INLINE float whitened_norm_any(const void *factor, const float *x, size_t d, siz
     return _mm512_reduce_add_ps(norm);
 }
 
-/* The quad of two chunks of four rows: row r of `rows` holds 16 channels. */
-INLINE __m512i interleave_i16x8(__m128i a, __m128i b, __m128i c, __m128i d)
-{
-    const __m512i transpose = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i rows = _mm512_castsi128_si512(a);
-    rows = _mm512_inserti32x4(rows, b, 1);
-    rows = _mm512_inserti32x4(rows, c, 2);
-    return _mm512_permutexvar_epi32(transpose, _mm512_inserti32x4(rows, d, 3));
-}
-
 INLINE __m128i sum_lanes_i32x16(__m512i a)
 {
     __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
@@ -181,21 +171,24 @@ INLINE void quantise_quad_any(panda_rows rows, size_t count, size_t d, const flo
     for (size_t c = 0; c < d; c += 16) {
         __mmask16 lanes = d - c >= 16 ? 0xffff : (__mmask16)((1u << (d - c)) - 1);
         __m512 centre = _mm512_maskz_loadu_ps(lanes, mean + c);
-        __m256i packed[4];
+        __m512i rounded[4];
         for (size_t r = 0; r < 4; r++) {
             __mmask16 present = r < count ? lanes : 0;
             __m512 value = load_any(rows_from(rows, r < count ? r : 0, d), c, present, dtype);
             value = _mm512_maskz_mul_ps(present, _mm512_sub_ps(value, centre), _mm512_set1_ps(scale));
             length[r] = _mm512_fmadd_ps(value, value, length[r]);
-            packed[r] = _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(value));
+            rounded[r] = _mm512_cvtps_epi32(value);
         }
-        __m512i quad = interleave_i16x8(_mm256_castsi256_si128(packed[0]), _mm256_castsi256_si128(packed[1]),
-                                        _mm256_castsi256_si128(packed[2]), _mm256_castsi256_si128(packed[3]));
+        /* Pairs of channels p of rows r, as 32-bit lanes: from r0p0 r0p1 r1p0 r1p1 | r0p2 ... to p0 of all rows. */
+        __m512 a = _mm512_castsi512_ps(_mm512_packs_epi32(rounded[0], rounded[1]));
+        __m512 b = _mm512_castsi512_ps(_mm512_packs_epi32(rounded[2], rounded[3]));
+        __m512i even = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
+        __m512i odd = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd));
+        __m512i quad = _mm512_permutex2var_epi64(even, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), odd);
         _mm512_storeu_si512(out + c * QUAD, quad);
         norm = _mm512_dpwssd_epi32(norm, quad, quad);
         if (d - c > CHUNK) {
-            quad = interleave_i16x8(_mm256_extracti128_si256(packed[0], 1), _mm256_extracti128_si256(packed[1], 1),
-                                    _mm256_extracti128_si256(packed[2], 1), _mm256_extracti128_si256(packed[3], 1));
+            quad = _mm512_permutex2var_epi64(even, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), odd);
             _mm512_storeu_si512(out + (c + CHUNK) * QUAD, quad);
             norm = _mm512_dpwssd_epi32(norm, quad, quad);
         }
