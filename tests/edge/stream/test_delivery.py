@@ -24,7 +24,7 @@ from panda_edge.stream.frame import Outcome
 from panda_edge.stream.sinks import delivery
 from panda_edge.stream.sinks.delivery import Deliveries
 from panda_edge.stream.sinks.mqtt import Mqtt
-from panda_edge.stream.sinks.spool import Event, Spool
+from panda_edge.stream.sinks.spool import Event, Spool, _count
 from panda_edge.stream.sinks.webhook import Webhook
 from panda_edge.stream.sinks.worker import never
 
@@ -38,9 +38,9 @@ class TestSpool:
         spool.delivered("a", first[-1].seq)
         assert spool.waiting("a", 1, 0)[0].id == "id4"
         assert spool.waiting("b", 1, 0)[0].id == "id0"
-        assert spool.backlog() == 10
+        assert _count(spool._file.connection()) == 10
         spool.delivered("b", spool.waiting("b", 100, 0)[-1].seq)
-        assert spool.backlog() == 6
+        assert _count(spool._file.connection()) == 6
         spool.close()
         again = Spool(tmp_path / "s.sqlite", ["a", "c"])  # a process later, with another receiver
         assert [event.id for event in again.waiting("a", 100, 0)] == [f"id{i}" for i in range(4, 10)]

@@ -183,7 +183,7 @@ class TestSink:
         self, make_sink: Callable[..., History], outcome: Outcome, tmp_path: Path
     ) -> None:
         sink = make_sink()
-        database = sink._store._database
+        database = sink._store._file.connection()
         (pages,) = database.execute("PRAGMA page_count").fetchone()
         database.execute(f"PRAGMA max_page_count = {pages}")  # what SQLite then says is what a full disk makes it say
         said: list[str] = []
@@ -206,8 +206,8 @@ class TestSink:
         self, make_sink: Callable[..., History], outcome: Outcome
     ) -> None:
         sink = make_sink()
-        (pages,) = sink._store._database.execute("PRAGMA page_count").fetchone()
-        sink._store._database.execute(f"PRAGMA max_page_count = {pages}")
+        (pages,) = sink._store._file.connection().execute("PRAGMA page_count").fetchone()
+        sink._store._file.connection().execute(f"PRAGMA max_page_count = {pages}")
         for number in range(30_000):
             sink.outcome(replace(outcome, id=f"full-{number}"))
         assert len(sink._worker._queue) <= 20_000

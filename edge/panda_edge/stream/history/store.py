@@ -6,12 +6,11 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from panda_edge.errors import FullDiskError, PandaError
-from panda_edge.stream.database import LOGGED, open_database
+from panda_edge.errors import PandaError
+from panda_edge.stream.database import LOGGED, Database
 from panda_edge.stream.history.row import COLUMNS, Row
 
 _TIDY_EVERY = 30.0  # seconds between two looks at age and size
@@ -84,9 +83,7 @@ class HistoryStore:
         self._most_bytes = most_bytes
         self._tidied = -_TIDY_EVERY
         self._path = path
-        self._opened: sqlite3.Connection | None = None
-        with suppress(FullDiskError):
-            self._open()
+        self._file = Database(path, "history", lambda database: database.executescript(_TABLES), _BUSY, self._refused)
 
     def add(
         self,
@@ -98,61 +95,41 @@ class HistoryStore:
         and JSON, which are never forgotten. All of it or nothing.
 
         Raises OSError, FullDiskError, PandaError."""
-        self._open()
         minutes: defaultdict[tuple[int, str], _Minute] = defaultdict(_Minute)
         for row in rows:
             minutes[int(row.captured // 60), row.source].add(row)
-        try:
-            if time.monotonic() - self._tidied >= _TIDY_EVERY:  # first: what fails here may be tried again
-                self._tidy()
-                self._tidied = time.monotonic()
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany(_ADD, ([getattr(row, name) for name in COLUMNS] for row in rows))
-            self._database.executemany(_COUNT, ((*key, *astuple(minute)) for key, minute in minutes.items()))
-            self._database.executemany("UPDATE frames SET saved = ? WHERE id = ?", ((name, id_) for id_, name in saved))
-            self._database.executemany("INSERT INTO decisions (at, facts) VALUES (?, ?)", decisions)
-            self._database.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise OSError(0, f"the history takes nothing ({error})") from error
-        finally:
-            with suppress(sqlite3.Error):
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
+        if time.monotonic() - self._tidied >= _TIDY_EVERY:  # first: what fails here may be tried again
+            self._tidy()
+            self._tidied = time.monotonic()
+        with self._file.transaction() as database:
+            database.executemany(_ADD, ([getattr(row, name) for name in COLUMNS] for row in rows))
+            database.executemany(_COUNT, ((*key, *astuple(minute)) for key, minute in minutes.items()))
+            database.executemany("UPDATE frames SET saved = ? WHERE id = ?", ((name, id_) for id_, name in saved))
+            database.executemany("INSERT INTO decisions (at, facts) VALUES (?, ?)", decisions)
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        self._file.close()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._opened is None:
-            try:
-                self._opened = open_database(self._path, lambda database: database.executescript(_TABLES), _BUSY)
-            except (sqlite3.Error, OSError) as error:
-                text = f"{self._path}: no history can be kept there ({error}); give --history another file"
-                raise PandaError(text) from error
-        return self._opened
-
-    @property
-    def _database(self) -> sqlite3.Connection:
-        return self._open()
+    def _refused(self, error: Exception) -> PandaError:
+        return PandaError(f"{self._path}: no history can be kept there ({error}); give --history another file")
 
     def _tidy(self) -> None:
         """Forget what is too old, and the oldest frames where the file is too large. Pages that they leave are used
         again, so that the file does not grow."""
         oldest = time.time() - self._most_seconds
-        self._database.execute("BEGIN IMMEDIATE")
-        self._database.execute("DELETE FROM frames WHERE captured < ?", (oldest,))
-        self._database.execute("DELETE FROM minutes WHERE minute < ?", (int(oldest // 60),))
-        while self._used() > self._most_bytes:
-            low, high = self._database.execute("SELECT MIN(seq), MAX(seq) FROM frames").fetchone()
-            if low is None:
-                break
-            self._database.execute("DELETE FROM frames WHERE seq <= ?", (low + int((high - low) * _SHARE),))
-        self._database.execute("COMMIT")
+        with self._file.transaction() as database:
+            database.execute("DELETE FROM frames WHERE captured < ?", (oldest,))
+            database.execute("DELETE FROM minutes WHERE minute < ?", (int(oldest // 60),))
+            while _used(database) > self._most_bytes:
+                low, high = database.execute("SELECT MIN(seq), MAX(seq) FROM frames").fetchone()
+                if low is None:
+                    break
+                database.execute("DELETE FROM frames WHERE seq <= ?", (low + int((high - low) * _SHARE),))
 
-    def _used(self) -> int:
-        pages, free, size = (
-            int(self._database.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return (pages - free) * size
+
+def _used(database: sqlite3.Connection) -> int:
+    """Bytes of pages that hold something."""
+    pages, free, size = (
+        int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
 
-from panda_edge.errors import FullDiskError, PandaError
-from panda_edge.stream.database import LOGGED, open_database
+from panda_edge.errors import PandaError
+from panda_edge.stream.database import LOGGED, Database
 
 DEFAULT_EVENTS = 100_000
 MOST_BYTES = 1_000_000_000  # of what waits, however few events it is
@@ -55,53 +54,35 @@ class Spool:
         self._path = path
         self._receivers = receivers
         self._bytes = 0
-        self._opened: sqlite3.Connection | None = None
-        with suppress(FullDiskError):
-            self._open()
+        self._file = Database(path, "spool", self._prepare, 0, self._refused)
 
     def add(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Keep events, (id, payload) each, all or none. Raises OSError, PandaError where the disk takes none."""
         with self._changed:
-            self._open()
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._database.executemany("INSERT INTO events (id, payload) VALUES (?, ?)", events)
+            with self._file.transaction() as database:
+                database.executemany("INSERT INTO events (id, payload) VALUES (?, ?)", events)
                 held = self._bytes + sum(len(payload) for _, payload in events)
-                lost, held = self._give_up(self._count(), held)
-                self._database.execute("COMMIT")
-                self.lost += lost
-                self._bytes = held
-            except sqlite3.Error as error:
-                self._roll_back()
-                raise OSError(0, f"the spool takes nothing ({error})") from error
+                lost, held = self._give_up(database, held)
+            self.lost += lost
+            self._bytes = held
             self._changed.notify_all()
 
     def waiting(self, receiver: str, most: int, timeout: float) -> list[Event]:
         """The next events that a receiver has not got, in order; waits up to `timeout` seconds for one."""
         with self._changed:
-            found = [] if self._opened is None else self._next(receiver, most)
+            found = self._next(receiver, most)
             if not found:
                 self._changed.wait(timeout)
-                found = [] if self._opened is None else self._next(receiver, most)
+                found = self._next(receiver, most)
             return found
 
     def delivered(self, receiver: str, seq: int) -> None:
         """A receiver has all events up to `seq`; those that everyone has are forgotten. Raises OSError."""
         with self._changed:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                self._database.execute("UPDATE receivers SET delivered = ? WHERE name = ?", (seq, receiver))
-                freed = _forget(self._database)
-                self._database.execute("COMMIT")
-                self._bytes -= freed
-            except sqlite3.Error as error:
-                self._roll_back()
-                raise OSError(0, f"the spool takes nothing ({error})") from error
-
-    def backlog(self) -> int:
-        """Events that someone has still to get."""
-        with self._changed:
-            return 0 if self._opened is None else self._count()
+            with self._file.transaction() as database:
+                database.execute("UPDATE receivers SET delivered = ? WHERE name = ?", (seq, receiver))
+                freed = _forget(database)
+            self._bytes -= freed
 
     def wake(self) -> None:
         """Let those who wait look around."""
@@ -110,23 +91,12 @@ class Spool:
 
     def close(self) -> None:
         with self._changed:
-            if self._opened is not None:
-                self._opened.close()
+            self._file.close()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._opened is None:
-            try:
-                self._opened = open_database(self._path, self._prepare, timeout=0)
-            except (sqlite3.Error, OSError) as error:
-                if "locked" in str(error):
-                    raise PandaError(f"{self._path}: in use by another `watch`; give --spool another file") from None
-                text = f"{self._path}: no spool can be kept there ({error}); choose another --spool"
-                raise PandaError(text) from error
-        return self._opened
-
-    @property
-    def _database(self) -> sqlite3.Connection:
-        return self._open()
+    def _refused(self, error: Exception) -> PandaError:
+        if "locked" in str(error):
+            return PandaError(f"{self._path}: in use by another `watch`; give --spool another file")
+        return PandaError(f"{self._path}: no spool can be kept there ({error}); choose another --spool")
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         """Tables and receivers of a file that has just been opened."""
@@ -143,33 +113,32 @@ class Spool:
         database.execute("COMMIT")
         (self._bytes,) = database.execute("SELECT COALESCE(SUM(LENGTH(payload)), 0) FROM events").fetchone()
 
-    def _give_up(self, count: int, held: int) -> tuple[int, int]:
-        """Delete the oldest of `count` events of `held` bytes that are too many; returns how many, and what is left."""
-        lost, last = 0, 0
+    def _give_up(self, database: sqlite3.Connection, held: int) -> tuple[int, int]:
+        """Delete the oldest events, of `held` bytes in all, that are too many; returns how many, and what is left."""
+        count, lost, last = _count(database), 0, 0
         if count > self._max_events or held > self._most_bytes:
-            for seq, size in self._database.execute("SELECT seq, LENGTH(payload) FROM events ORDER BY seq"):
+            for seq, size in database.execute("SELECT seq, LENGTH(payload) FROM events ORDER BY seq"):
                 if count - lost <= self._max_events and held <= self._most_bytes:
                     break
                 lost, last, held = lost + 1, seq, held - size
-            self._database.execute("DELETE FROM events WHERE seq <= ?", (last,))
+            database.execute("DELETE FROM events WHERE seq <= ?", (last,))
         return lost, held
 
     def _next(self, receiver: str, most: int) -> list[Event]:
-        rows = self._database.execute(
+        if not self._file.is_open:
+            return []
+        rows = self._file.connection().execute(
             "SELECT seq, id, payload FROM events WHERE seq > (SELECT delivered FROM receivers WHERE name = ?) "
             "ORDER BY seq LIMIT ?",
             (receiver, most),
         )
         return [Event(*row) for row in rows]
 
-    def _count(self) -> int:
-        # Sequence numbers have no gaps but at the ends, and a count by them needs no scan.
-        low, high = self._database.execute("SELECT MIN(seq), MAX(seq) FROM events").fetchone()
-        return 0 if low is None else int(high - low + 1)
 
-    def _roll_back(self) -> None:
-        if self._database.in_transaction:
-            self._database.execute("ROLLBACK")
+def _count(database: sqlite3.Connection) -> int:
+    # Sequence numbers have no gaps but at the ends, and a count by them needs no scan.
+    low, high = database.execute("SELECT MIN(seq), MAX(seq) FROM events").fetchone()
+    return 0 if low is None else int(high - low + 1)
 
 
 def _forget(database: sqlite3.Connection) -> int:
