@@ -1,7 +1,7 @@
 """Adaptation's objectives and methods: what each does to the weights, and what it refuses."""
 
 import copy
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -17,39 +17,52 @@ from panda_train.adapt import (
     store,
     verdict,
 )
-from panda_train.adapt.collapse import effective_rank, look
+from panda_train.adapt.collapse import Look, effective_rank, look
 from panda_train.adapt.exposed_weight import fit_weight
-from panda_train.adapt.objectives import Compactness, ElasticPull, OutlierExposure
+from panda_train.adapt.objectives import Compactness, ElasticPull, Joint, OutlierExposure
 from small_adaptation import FAST, IMAGES, SIZE, weights
 
 
+@pytest.mark.parametrize("unit", [False, True])
 class TestObjectives:
-    def test_compactness_is_the_sum_of_squared_distances(self) -> None:
+    def test_compactness_is_the_sum_of_squared_distances(self, unit: bool) -> None:
         embedding, centre = torch.randn(6, 4), torch.randn(4)
-        expected = sum(((row - centre) ** 2).sum() for row in embedding)
-        torch.testing.assert_close(Compactness(centre, unit=False).loss([embedding], []), expected)
+        expected = sum(((row / (row.norm() if unit else 1) - centre) ** 2).sum() for row in embedding)
+        torch.testing.assert_close(Compactness(centre, unit).loss([embedding], []), expected)
 
-    def test_outlier_exposure_is_logistic_regression(self) -> None:
-        objective = OutlierExposure(torch.randn(4), torch.tensor(0.7), unit=False)
+    def test_joint_adds_the_classes_of_the_pre_training_images(self, unit: bool) -> None:
+        centre, classifier = torch.randn(4), torch.nn.Linear(4, 3)
+        normal, others, labels, places = torch.randn(5, 4), torch.randn(3, 4), torch.tensor([2, 0, 1, 1]), [3, 0, 1]
+        objective = Joint(centre, unit, classifier, labels, weight=0.5)
+        logits = classifier(others)
+        classification = sum(logits[row].logsumexp(0) - logits[row, labels[place]] for row, place in enumerate(places))
+        expected = Compactness(centre, unit).loss([normal], []) + 0.5 * classification
+        found = objective.loss([normal, others], [torch.arange(5), torch.tensor(places)])
+        torch.testing.assert_close(found, expected)
+        assert objective.parameters() == list(classifier.parameters())
+
+    def test_outlier_exposure_is_logistic_regression(self, unit: bool) -> None:
+        objective = OutlierExposure(torch.randn(4), torch.tensor(0.7), unit)
         normal, exposed = torch.randn(5, 4), torch.randn(3, 4)
-        logits = torch.cat([normal, exposed]) @ objective.weight + 0.7
+        together = torch.cat([normal, exposed])
+        logits = together / (together.norm(dim=1, keepdim=True) if unit else 1) @ objective.weight + 0.7
         labels = torch.tensor([0.0] * 5 + [1.0] * 3)
         expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         torch.testing.assert_close(objective.loss([normal, exposed], []), expected)
 
-    def test_elastic_pull_adds_the_gradient_of_its_penalty(self) -> None:
-        parameter = torch.nn.Parameter(torch.randn(7))
-        fisher = torch.rand(7)
-        pull = ElasticPull([parameter], [fisher], strength=3.0)
-        with torch.no_grad():
-            parameter.add_(torch.randn(7))
-        parameter.grad = torch.ones(7)
-        pull.add_gradient()
-        moved = parameter.detach().requires_grad_(True)
-        (1.5 * (fisher * (moved - pull.anchors[0]) ** 2).sum()).backward()
-        assert moved.grad is not None
-        torch.testing.assert_close(parameter.grad, moved.grad + 1)
-        assert pull.penalty() == pytest.approx(float(1.5 * (fisher * (moved.detach() - pull.anchors[0]) ** 2).sum()))
+
+def test_elastic_pull_adds_the_gradient_of_its_penalty() -> None:
+    parameter, fisher = torch.nn.Parameter(torch.randn(7)), torch.rand(7)
+    start = parameter.detach().clone()
+    pull = ElasticPull([parameter], [fisher], strength=3.0)
+    with torch.no_grad():
+        parameter.add_(torch.randn(7))
+    parameter.grad = torch.ones(7)
+    pull.add_gradient()
+    moved = parameter.detach().requires_grad_(True)
+    (1.5 * (fisher * (moved - start) ** 2).sum()).backward()
+    assert moved.grad is not None
+    torch.testing.assert_close(parameter.grad, moved.grad + 1)
 
 
 class TestEarly:
@@ -181,3 +194,25 @@ class TestCollapse:
         shrunk = look(50, spread * 0.1, spread * 0.1, spread, torch.zeros(8))
         assert verdict([first, shrunk]).startswith("features collapsed by step 50: spread 1%")
         assert verdict([first, first]).startswith("no collapse in 0 steps: distance to the centre 100%")
+
+    def test_a_look_by_hand(self) -> None:
+        held_out = torch.tensor([[2.0, 1.0], [2.0, 3.0], [5.0, 2.0]])  # about (3, 2), variances 6 / 3 and 2 / 3
+        first_held_out = torch.tensor([[1.0, 1.0], [2.0, 2.0], [4.0, 2.0]])
+        seen = look(7, torch.tensor([[3.0, 0.0], [0.0, 4.0]]), held_out, first_held_out, torch.tensor([1.0, 0.0]), 0.5)
+        rank = 0.75**-0.75 * 0.25**-0.25
+        assert astuple(seen) == pytest.approx((7, (4 + 17) / 2, (2 + 10 + 20) / 3, (2 + 2 + 4) / 3, rank, 1 / 10, 0.5))
+
+    @pytest.mark.parametrize(
+        ("spread", "rank", "said"),
+        [
+            (0.24, 4.0, "features collapsed by step 1: spread 24% and effective rank 100% of the start's; stop earlier "
+             "(--steps 1) or use panda-ewc or panda-ses"),
+            (1.0, 1.9, "features collapsed by step 1: spread 100% and effective rank 48%"),
+            (0.25, 2.0, "no collapse in 1 steps: distance to the centre 50%, spread 25%, effective rank 50% of the"),
+        ],
+    )  # fmt: skip
+    def test_what_is_a_collapse(self, spread: float, rank: float, said: str) -> None:
+        looks = [Look(0, 2.0, 2.0, 1.0, 4.0, 0.0), Look(1, 1.0, 1.0, spread, rank, 0.1)]
+        assert verdict(looks).startswith(said)
+        nowhere = [replace(one, spread=0.0) for one in looks]
+        assert "spread 0%" in verdict(nowhere)

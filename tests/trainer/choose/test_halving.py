@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from bank_choice import settings_for
+from panda_edge.banks.coreset import Coreset
 from panda_edge.decide.local import Cells
 from panda_edge.errors import PandaError
 from panda_train.backbones import DEFAULT
 from panda_train.choosing import choosing, halving
-from panda_train.choosing.candidates import Candidate, Look, candidates, looks
+from panda_train.choosing.candidates import Candidate, Look, candidates, looks, looks_also
 from panda_train.choosing.chart import draw, frontier
 from panda_train.choosing.fit_command import arguments, command
 from panda_train.choosing.halving import RUNGS, Halving, Row
@@ -158,6 +159,58 @@ def test_what_is_usual() -> None:
     assert usual(None) == ["224²: exact"]
     assert usual(12.0) == ["tiles: exact"]
     assert not replace(candidates(looks(None, (300, 300)), 50.0)[0], look=LOOK).usual
+
+
+@pytest.mark.parametrize(
+    ("size", "inputs"),  # (width, height) of pictures
+    [
+        ((266, 200), [None]),
+        ((267, 200), [None, "320"]),
+        ((374, 374), [None, "320", "448"]),
+        ((447, 900), [None, "320", "448"]),
+        ((448, 448), [None, "320", "448", "tiles"]),
+        ((2000, 500), [None, "160x640", "224x896", "tiles"]),
+    ],
+)
+def test_looks_by_the_size_of_the_pictures(size: tuple[int, int], inputs: list[str | None]) -> None:
+    tiles = Look("tiles", Resolution(tiles="auto"))
+    sides = [
+        Look(f"{side}²", Resolution(given), usual=given is None)
+        for side, given in zip((224, 320, 448), inputs, strict=False)
+    ]
+    assert looks(None, size) == sides + [tiles] * ("tiles" in inputs)
+    by_defect = Look("tiles", Resolution(smallest_defect=12.0), usual=True)
+    assert looks(12.0, size) == [*(replace(side, usual=False) for side in sides), by_defect]
+
+
+def test_another_network_is_tried_at_two_resolutions() -> None:
+    assert looks_also(["resnet18", "resnet50"], (300, 300)) == [
+        Look(f"{name} {side}²", Resolution(given), backbone=name)
+        for name in ("resnet18", "resnet50")
+        for side, given in ((224, None), (256, "256x256"))
+    ]
+
+
+def test_banks_are_what_their_names_say() -> None:
+    exact, gaussian = settings_for("exact", max_bank_mb=50), settings_for("gaussian", max_bank_mb=50)
+    coreset = settings_for("coreset", max_bank_mb=50)
+    means = settings_for("kmeans-levels", means=200, max_bank_mb=50)
+    few = [("exact", exact, None), ("coreset 1 %", coreset, 0.01), ("coreset 10 %", coreset, 0.1)]
+    every = [
+        few[0], ("exact, K 15", dataclasses.replace(exact, neighbors=15), None), ("gaussian", gaussian, None),
+        *few[1:], ("k-means of levels 200", means, None),
+    ]  # fmt: skip
+    tiles = Look("tiles", Resolution(tiles="auto"))
+    assert candidates([LOOK, tiles], 50) == [
+        *(Candidate(f"224²: {name}", LOOK, bank, share) for name, bank, share in every),
+        *(Candidate(f"tiles: {name}", tiles, bank, share) for name, bank, share in few),
+    ]
+
+
+def test_a_share_is_of_the_cells_of_the_pictures_it_is_tried_on() -> None:
+    coreset = Candidate("x", LOOK, settings_for("coreset"), share=0.1)
+    assert [coreset.of_cells(cells).kind for cells in (0, 26)] == [Coreset(1), Coreset(3)]
+    assert [coreset.tried_on(200, cells) for cells in (150_000, 150_001, 300_000, 10**9)] == [200, 199, 100, 1]
 
 
 def test_nothing_within_the_time(run: Any) -> None:

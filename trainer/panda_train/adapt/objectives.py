@@ -144,11 +144,6 @@ class ElasticPull:
         self.anchors = [p.detach().clone() for p in parameters]
         self.strength = strength
 
-    def penalty(self) -> float:
-        """The value of Eq. 3 at the present parameters."""
-        terms = zip(self.fisher, self.parameters, self.anchors, strict=True)
-        return self.strength / 2 * sum(float((f * (p.detach() - a).square()).sum()) for f, p, a in terms)
-
     def add_gradient(self) -> None:
         """Add λ F (θ − θ*) to each parameter's gradient."""
         for f, p, a in zip(self.fisher, self.parameters, self.anchors, strict=True):

@@ -125,8 +125,3 @@ class Backbone(nn.Module):
         activation, fine = self.frozen(x)
         embedding, coarse = self.adaptable(activation)
         return embedding, coarse + fine
-
-    def classify(self, x: Tensor) -> Tensor:
-        """Normalised float32 (B, 3, H, W) → ImageNet logits (B, 1000)."""
-        logits: Tensor = self.classifier(self(x)[0])
-        return logits

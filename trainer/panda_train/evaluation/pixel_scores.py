@@ -21,9 +21,8 @@ class PixelScores:
     """Pixel figures over any number of heat maps, in memory that does not grow with their number.
 
     Scores are kept as counts on the float32 grid cut to 14 mantissa bits, so pixels whose scores differ by less
-    than 6e-5 of their value count as tied; `auroc_error` bounds what that can change. PRO (Bergmann et al., "MVTec AD",
-    IJCV 2021, §5.2) needs no more than these counts, because each region's overlap is a sum over its pixels with
-    weight 1 / (region size).
+    than 6e-5 of their value count as tied. PRO (Bergmann et al., "MVTec AD", IJCV 2021, §5.2) needs no more than these
+    counts, because each region's overlap is a sum over its pixels with weight 1 / (region size).
     """
 
     def __init__(self) -> None:
@@ -89,13 +88,6 @@ class PixelScores:
             return None
         below = normal.sum() - np.cumsum(normal)
         return float((anomalous * (below + normal / 2)).sum() / (normal.sum() * anomalous.sum()))
-
-    def auroc_error(self) -> float | None:
-        """The most that keeping scores to a grid can have moved `auroc`, up or down."""
-        normal, anomalous, _ = self._descending()
-        if not self._defined(normal, anomalous):
-            return None
-        return float((anomalous * normal).sum() / 2 / (normal.sum() * anomalous.sum()))
 
     def average_precision(self) -> float | None:
         """Average precision over all pixels."""

@@ -27,7 +27,7 @@ class GpioOutput:
             raise PandaError(f"--line {self.name}: pins show one source, and {sources} are watched")
         if not self._pins or len(set(self._pins.values())) < len(self._pins):
             raise PandaError(f"--line {self.name}: give each signal a pin of its own, such as ?ok=17&ng=27")
-        self._gpiod = gpiod = _imported(f"--line {self.name}")
+        gpiod = _imported(f"--line {self.name}")
         self._high, self._low = gpiod.line.Value.ACTIVE, gpiod.line.Value.INACTIVE
         settings = gpiod.LineSettings(direction=gpiod.line.Direction.OUTPUT, output_value=self._low)
         chip = chip_path(address.host)
