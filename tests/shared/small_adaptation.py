@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 from panda_train.adapt import AdaptConfig, Adapted
 from panda_train.backbones import Backbone
@@ -16,6 +15,7 @@ FAST = AdaptConfig("panda-early", steps=12, batch=8, learning_rate=0.5, watch=4)
 
 def small_stages(split: int = 3) -> Stages:
     """Stages of a residual network, a block each, a sixteenth as wide, random weights; adapted from `split` on."""
+    from torchvision.models.resnet import BasicBlock  # its import takes seconds, and every worker collects every test
 
     def layer(before: int, wide: int, stride: int) -> nn.Module:
         shortcut = nn.Sequential(nn.Conv2d(before, wide, 1, stride, bias=False), nn.BatchNorm2d(wide))

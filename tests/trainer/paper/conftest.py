@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10
 
 from panda_train import backbones
 from panda_train.adapt import fisher
@@ -52,6 +51,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small network in the default one's place, few natural crops, and torchvision without its checksums."""
+    from torchvision.datasets import CIFAR10
+
     monkeypatch.setattr(backbones, "load", lambda name, weights=None, adapt_from=None: small_backbone())
     monkeypatch.setattr(paper_features, "PRETRAINING_IMAGES", 24)
     for comparator in ("deep_svdd", "mhrot"):  # with few epochs

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10
 
 from panda_train.adapt import METHODS, AdaptedHead
 from panda_train.evaluation.metrics import auroc
@@ -51,6 +50,8 @@ class TestRows:
     ) -> None:
         (row, _) = run_paper("cifar10", cifar10, tmp_path / "out", options)
         network = small_backbone()
+        from torchvision.datasets import CIFAR10
+
         train, test = CIFAR10(str(cifar10), train=True), CIFAR10(str(cifar10), train=False)
 
         def embedded(images: np.ndarray) -> np.ndarray:
