@@ -40,6 +40,15 @@ def test_help_ends_with_an_example(
     assert EXAMPLES[name].startswith(f"panda-train {name} ")
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_all_of_what_a_command_is_for(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found: `pip install "panda-edge[sign]"` was shown without [sign], which was taken for markup."""
+    monkeypatch.setenv("COLUMNS", "100")
+    assert " ".join(COMMANDS[name].help.split()) in " ".join(said_by(monkeypatch, capsys, name, "--help").split())
+
+
 def test_fit_begins_with_ten_options_and_has_the_rest_in_panels(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,8 +15,7 @@ def keygen(
     key: Annotated[Path, typer.Argument(metavar="K.key", help="File to write the secret key to.")],
     json: Json = False,
 ) -> None:
-    """Make a key that signs bundles: K.key, to be kept, and K.pub, which goes onto the devices. Needs the extra sign:
-    pip install "panda-edge[sign]"."""
+    """Make a key that signs bundles: K.key, which you keep, and K.pub, which goes onto the devices. Needs the extra `sign`."""
     from panda_export.signing import make_key
 
     public = make_key(key)
@@ -39,8 +38,8 @@ def sign(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Sign a bundle, once every file's hash is found right; check with `panda-edge verify --key K.pub`. Needs the extra
-    sign: pip install "panda-edge[sign]"."""
+    """Sign a bundle, once every file's hash is found right. `panda-edge verify --key K.pub` checks it. Needs the extra
+    `sign`."""
     from panda_export.signing import read_secret_key, sign_bundle
 
     facts = sign_bundle(bundle, read_secret_key(key), comment, version).facts()
