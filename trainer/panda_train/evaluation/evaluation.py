@@ -83,7 +83,8 @@ def in_words(report: dict[str, Any]) -> str:
     spans = report["intervals"]
     cells = [f"{'95 %':>15}", *(f"{_in_figures(spans[column]):>15}" for column in columns)]
     lines.append(f"{'':{width}}  " + "  ".join(cells))
-    if own := report.get("native"):
+    own = report.get("native")
+    if own and own["pixel_auroc"] is not None:  # with masks
         lines.append(
             f"at the images' own size: pixel AUROC {_in_figures(own['pixel_auroc'])}, "
             f"AP {_in_figures(own['pixel_ap'])}, PRO {_in_figures(own['pro'])}"
