@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,13 @@ class ChooseOptions:
         for name, value in (("--ms", self.ms), ("--bank-mb", self.bank_mb)):
             if value is not None and not value > 0:
                 raise PandaError(f"{name} {value:g}: expected a number above 0")
-        if self.largest_defect is not None and not self.largest_defect > (self.smallest_defect or 0):
-            least = f"more than --smallest-defect {self.smallest_defect:g}" if self.smallest_defect else "above 0"
+        if not 0 < self.fpr < 1:
+            raise PandaError(f"--fpr {self.fpr:g}: expected a false-alarm rate above 0 and below 1")
+        smallest = self.smallest_defect
+        if smallest is not None and not (math.isfinite(smallest) and smallest > 0):
+            raise PandaError(f"--smallest-defect {smallest:g}: expected a number of pixels above 0")
+        if self.largest_defect is not None and not self.largest_defect > (smallest or 0):
+            least = f"more than --smallest-defect {smallest:g}" if smallest else "above 0"
             raise PandaError(f"--largest-defect {self.largest_defect:g}: expected pixels, {least}")
 
 

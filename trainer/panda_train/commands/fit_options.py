@@ -57,7 +57,7 @@ class PictureOptions:
     hold_out: int | None = option(
         None, "Keep so many normal images for calibration; if not given, as many as suits their number.", min=0
     )
-    seed: int = option(0, "Seed of everything random.", min=0, max=2**32 - 1)
+    seed: int = option(0, "Seed of every random choice.", min=0, max=2**32 - 1)
     tiles: str | None = option(
         None,
         "Cut pictures into tiles of the input's size: as many as --scale needs (auto), rows x columns, or none.",

@@ -26,7 +26,7 @@ SmallestDefect = Annotated[
     ),
 ]
 
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="Where networks run: cpu, cuda or auto.")]
 
 
