@@ -151,7 +151,8 @@ def _too_few(normal: int, fpr: float) -> Finding | None:
     missing = images_needed(fpr) - normal
     if missing <= 0:
         return None
-    text = f"{normal} normal pictures; {missing} more are needed to promise a false-alarm rate of {fpr:g}"
+    given = f"{normal} normal picture{'' if normal == 1 else 's'}"
+    text = f"{given}; {missing} more {'is' if missing == 1 else 'are'} needed to promise a false-alarm rate of {fpr:g}"
     return Finding("few", text)
 
 

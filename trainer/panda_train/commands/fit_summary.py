@@ -58,7 +58,7 @@ def summary(bundle: Path, manifest: Manifest, pictures: Sequence[Path], seconds:
 def in_words(facts: dict[str, Any], data: Path) -> list[str]:
     """The same in lines for a person."""
     given = facts["pictures"]
-    used = f"{facts['train_images']} normal images"
+    used = f"{facts['train_images']} normal image{'' if facts['train_images'] == 1 else 's'}"
     if facts["train_images"] < given:
         used += f" in the bank of {given} given"
     height, width = facts["input"]
