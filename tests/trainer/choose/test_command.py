@@ -114,8 +114,8 @@ def test_mistakes_are_one_line(run: Run, sample_data: Path, normal_images: list[
     refused(run("choose", few), "5 normal pictures; choosing needs at least 12")
     refused(run("choose", same), "1 normal pictures; choosing needs at least 12")
     refused(run("choose", sample_data, "--ms", 0), "--ms 0: expected a number above 0")
-    for few_pixels in ("0", "-4", "nan", "inf"):
-        refused(run("choose", sample_data, "--smallest-defect", few_pixels), f"--smallest-defect {few_pixels}: expected")
+    for pixels in ("0", "-4", "nan", "inf"):
+        refused(run("choose", sample_data, "--smallest-defect", pixels), f"--smallest-defect {pixels}: expected")
     refused(run("choose", sample_data, "--fpr", 2), "--fpr 2: expected a false-alarm rate above 0 and below 1")
     refused(run("choose", sample_data, "--seed", "-1"), "--seed")
     refused(run("choose", sample_data, "--largest-defect", 0), "--largest-defect 0: expected pixels, above 0")

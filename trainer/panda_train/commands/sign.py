@@ -15,7 +15,8 @@ def keygen(
     key: Annotated[Path, typer.Argument(metavar="K.key", help="File to write the secret key to.")],
     json: Json = False,
 ) -> None:
-    """Make a key that signs bundles: K.key, which you keep, and K.pub, which goes onto the devices. Needs the extra `sign`."""
+    """Make a key that signs bundles: K.key, which you keep, and K.pub, which goes onto the devices. Needs the extra
+    `sign`."""
     from panda_export.signing import make_key
 
     public = make_key(key)
