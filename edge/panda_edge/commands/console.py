@@ -79,6 +79,7 @@ def print_remark(text: str) -> None:
 
 def run(app: typer.Typer) -> None:
     """Run a command line: a user's mistake becomes one line and exit code 2."""
+    _open_closed_streams()
     # Names of files need not be text in this terminal's encoding.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -122,6 +123,22 @@ def run(app: typer.Typer) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """Gives a closed stdout or stderr (`>&-`) a file: else the next file that is opened would get its number, and what
+    a library prints. Results that find stdout closed are an error; what is said on a closed stderr is lost."""
+    for name, number, flags in (("stdout", 1, os.O_RDONLY), ("stderr", 2, os.O_WRONLY)):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, flags)
+        try:
+            os.fstat(number)  # a file that was opened since has this number: it keeps it
+            number = opened
+        except OSError:
+            os.dup2(opened, number)
+            os.close(opened)
+        setattr(sys, name, open(number, "w", encoding="utf-8"))
 
 
 def _print_usage_error(error: Any) -> None:

@@ -86,6 +86,21 @@ class TestProcess:
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
         refused(Done(done.returncode, "", done.stderr), "No space left")
 
+    def test_a_closed_stdout(self, exact_bundle: Path, odd_image: Path) -> None:
+        """Found: a traceback."""
+        command = f"exec {PANDA_EDGE} detect {exact_bundle} {odd_image} >&-"
+        done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True)
+        refused(Done(done.returncode, "", done.stderr), "output: Bad file descriptor")
+
+    def test_a_closed_stderr(self, exact_bundle: Path, odd_image: Path) -> None:
+        """Found: exit code 1, and no result."""
+        command = f"exec {PANDA_EDGE} detect {exact_bundle} {odd_image} 2>&-"
+        done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True)
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+        command = f"exec {PANDA_EDGE} detect {exact_bundle} nowhere 2>&-"
+        done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stdout) == (2, "")
+
     def test_a_closed_stdin(self, exact_bundle: Path) -> None:
         script = f"'{PANDA_EDGE}' detect '{exact_bundle}' - <&-"
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
