@@ -29,7 +29,7 @@ def write_table(folder: Path) -> None:
     parts = [
         "# Which steps make the heat map and the image decision",
         "`python -m benchmarks.studies.map_steps DATA WORK`, then `python -m benchmarks.studies.map_steps table`. "
-        f"EfficientNet-Lite0. {in_words(rows.get('conditions'))}",
+        f"EfficientNet-Lite0. {in_words(rows.get('conditions'))}{_older(rows)}",
         "A figure triple is image AUROC / pixel AUROC / PRO; metal-nut and solar have no masks. A variant is chosen by "
         "the mean of the three figures' means over sets. Statistics of a picture: `max@S` is the maximum of the heat "
         "map blurred by sigma S pixels; `top1@S` the mean of its highest 1 %; `place@S` the maximum of the map divided "
@@ -54,6 +54,16 @@ def write_table(folder: Path) -> None:
         _variants(eight),
     ]
     (folder / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _older(rows: ResultsFile) -> str:
+    """Which settings' rows are of another commit than the conditions are."""
+    commits: dict[str, set[str]] = {}
+    for key in rows.names():
+        name, commit = key.partition(": ")[0], rows.get(key)["measured"]["commit"]
+        if commit != rows.get("conditions")["commit"]:
+            commits.setdefault(commit, set()).add(name)
+    return "".join(f" Of commit {commit}: {', '.join(sorted(names))}." for commit, names in commits.items())
 
 
 def _triple(row: Mapping[str, Any], rule: str) -> str:
