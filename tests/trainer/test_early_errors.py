@@ -51,6 +51,7 @@ MISTAKES = {
     "evaluate none.panda parts": "none.panda",
     "report none.panda parts --out report": "none.panda",
     "check nowhere": "nowhere: no such folder",
+    "check parts --html taken": "--html taken: this is a folder",
     "paper cifar10 --data nowhere --out results": "nowhere",
     "paper cifar11 --data parts --out results": "cifar11",
     "paper cifar10 --data parts --out results --methods dn3": "dn3",

@@ -9,6 +9,7 @@ import typer
 
 from panda_edge.commands.console import print_json
 from panda_edge.decide.false_alarms import DEFAULT_FPR
+from panda_edge.errors import PandaError
 from panda_train.commands.options import Data, Json, Normal
 
 
@@ -28,6 +29,8 @@ def check(
     from panda_train.check.report import check as check_data
     from panda_train.data.folders import open_dataset
 
+    if html is not None and html.is_dir():
+        raise PandaError(f"--html {html}: this is a folder; give the name of a file, such as check.html")
     report = check_data(open_dataset(data, normal), fpr)
     if html is not None:
         from panda_train.check.page import page_of
