@@ -138,7 +138,7 @@ def _open_closed_streams() -> None:
         except OSError:
             os.dup2(opened, number)
             os.close(opened)
-        setattr(sys, name, open(number, "w", encoding="utf-8"))
+        setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
 
 
 def _print_usage_error(error: Any) -> None:
