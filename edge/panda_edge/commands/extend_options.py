@@ -17,8 +17,8 @@ class ExtendOptions:
     request: Path | None = option(None, "What a device's page exported: pictures and labels.", metavar="ZIP")
     max_severity: float | None = option(
         None,
-        "Refuse pictures whose score is more than so many times the threshold; by default what only one of a "
-        "hundred false alarms of normal pictures exceeds.",
+        "Refuse pictures whose score is more than so many times the threshold. If not given: as many as one of a "
+        "hundred normal false alarms exceeds.",
         min=0,
     )
     max_bank_mb: float | None = option(

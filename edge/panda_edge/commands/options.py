@@ -49,7 +49,7 @@ class DetectorOptions:
     roi: Roi = None
     epsilon: Epsilon = 0.0
     threads: Threads = None
-    provider: str = option("cpu", "onnxruntime execution provider: cpu, cuda, tensorrt, openvino, xnnpack, …")
+    provider: str = option("cpu", "What runs the network in onnxruntime: cpu, cuda, tensorrt, openvino, xnnpack, …")
     require_signature: RequireSignature = None
 
     def load(self, bundle: Path) -> Detector:

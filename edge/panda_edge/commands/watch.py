@@ -18,8 +18,8 @@ def watch(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="A camera (0, /dev/video0, genicam://SERIAL), a video file, an rtsp:// or http:// address, a folder "
-            "that is being filled, or - for pictures on stdin.",
+            help="A camera (0, /dev/video0, genicam://SERIAL), a video file, or an rtsp:// or http:// address. Or a "
+            "folder that is being filled, or - for pictures on stdin.",
         ),
     ],
     taken: SourceOptions,
@@ -29,9 +29,9 @@ def watch(
     warned: DriftOptions,
     detector: DetectorOptions,
 ) -> None:
-    """Judge what cameras, videos and folders give, for months: every frame is judged, or said why not.
+    """Judge pictures from cameras, videos and folders, for months. It says why where a picture cannot be judged.
 
-    SIGTERM ends after the frame at work; SIGHUP takes up a new bundle.
+    SIGTERM ends it after the frame at work. SIGHUP opens the bundle anew.
     """
     from panda_edge.stream.asked import Asked, signals
 

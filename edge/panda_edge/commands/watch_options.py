@@ -22,7 +22,7 @@ class SourceOptions:
     every: int = option(1, "Judge one frame of so many.", min=1)
     max_fps: float | None = option(None, "Judge at most so many frames of a source a second.")
     drop: Drop | None = option(
-        None, "Give up old frames when newer ones come (default for cameras), or never (default for files)."
+        None, "old: drop old frames when newer ones come. never: keep all. If not given: old of cameras, else never."
     )
     raw: str | None = option(
         None, "Size of frames on stdin that have no header: RGB bytes, or grey with x1 behind.", metavar="WxH[x1]"
@@ -116,7 +116,7 @@ class DriftOptions:
     panel = "Drift"
     drift: float = option(
         0.01,
-        "Warn when scores differ from those at fit. ALPHA is the chance of a warning though nothing changed; 0: off.",
+        "Warn when scores differ from those at fit. ALPHA: the chance of a warning though nothing changed; 0: off.",
         metavar="ALPHA",
     )
     drift_state: Path | None = option(None, "Keep what --drift has seen in this file, over restarts.", metavar="FILE")

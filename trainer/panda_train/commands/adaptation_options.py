@@ -21,8 +21,8 @@ class TrainingOptions:
     every: float = option(5.0, "panda-ses: epochs between checkpoints.")
     ewc: float | None = option(
         None,
-        "panda-ewc: strength of the pull (lambda) to the pretrained weights, 10000 if not given; panda-msc "
-        "has the pull only if it is given.",
+        "panda-ewc: strength of the pull (lambda) to the pretrained weights; 10000 if not given. panda-msc: no "
+        "pull if not given.",
     )
     prior: float = option(40.0, "panda-oe: weight of the distance to the normal images' centre.", min=0)
     views: int = option(8, "panda-msc: augmented copies of each image that are kept.")
@@ -56,7 +56,7 @@ class AdaptationOptions(TrainingOptions):
         None, "panda-oe without --exposure: outliers made of the normal images: made, or only cut, tiles or turned."
     )
     resume: bool = option(False, "Go on with an adaptation that was interrupted.")
-    curves: Path | None = option(None, "Plot the watch on collapse to this PNG or SVG.")
+    curves: Path | None = option(None, "Draw how far training is from collapse, as PNG or SVG.")
 
 
 @dataclass(frozen=True)

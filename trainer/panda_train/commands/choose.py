@@ -28,7 +28,9 @@ class DeviceOptions:
         None, "Most megabytes the bank may take. If not given: as many as it needs.", metavar="MB"
     )
     device_speed: Path | None = option(
-        None, "What `panda-edge bench --json` printed on the device; if not given, this machine's.", metavar="FILE"
+        None,
+        "What `panda-edge bench --json` printed on the device. If not given: this machine's speed.",
+        metavar="FILE",
     )
 
 
@@ -39,11 +41,11 @@ class DefectOptions:
     smallest_defect: SmallestDefect = None
     largest_defect: float | None = option(
         None,
-        "How many pixels, of your own pictures, the largest defect spans. If not given: 4 times the smallest, "
-        "or a quarter of the picture.",
+        "Size of the largest defect, in pixels of your own pictures. If not given: 4 times the smallest, or a "
+        "quarter of the picture.",
         metavar="PIXELS",
     )
-    fpr: float = option(DEFAULT_FPR, "False-alarm rate at which finds are counted.")
+    fpr: float = option(DEFAULT_FPR, "False-alarm rate at which found defects are counted.")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class TriedNetworkOptions(NetworkOptions):
 
     also: str | None = option(
         None,
-        "Other networks to try, too, on whole pictures; with commas between, such as efficientnet-lite1,resnet18.",
+        "Other networks to try as well, on whole pictures, with commas between: efficientnet-lite1,resnet18.",
         metavar="NAMES",
     )
 
@@ -62,7 +64,9 @@ class RunOptions:
     """How the search runs."""
 
     seed: Seed = 0
-    state: Path | None = option(None, "Keep in this file what is done, and go on from it.", metavar="FILE")
+    state: Path | None = option(
+        None, "Keep what is done in this file. The same command goes on from it.", metavar="FILE"
+    )
 
 
 @grouped

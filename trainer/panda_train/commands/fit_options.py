@@ -25,11 +25,12 @@ class MainOptions:
     )
     score: str | None = option(
         None,
-        "Image score that decides: local (heat map, compared at each place with normal ones), max (of the "
-        "heat map), top1 (mean of its highest 1 %), embedding or combined. If not given: local, or top1 of tiles.",
+        "Image score that decides. local: the heat map, compared at each place with normal ones. max: its highest "
+        "value. top1: the mean of its highest 1 %. embedding: the picture as a whole. combined: embedding and max. "
+        "If not given: local, or top1 of tiles.",
     )
     method: str = option(
-        "dn2", "How features are adapted: dn2 (not at all), panda-early, -ses, -ewc, -msc, -oe, or jo."
+        "dn2", "How the network is adapted: dn2 (not at all), panda-early, -ses, -ewc, -msc, -oe, or jo."
     )
     backbone: str = option(
         "efficientnet-lite0",
@@ -45,7 +46,8 @@ class MainOptions:
     )
     resize: str = option(
         "squash",
-        "How pictures are brought to the input's shape: squash; crop the centre, as the paper does; or fit in and pad.",
+        "How pictures are brought to the input's shape. squash: both sides are scaled. crop: the centre, as in the "
+        "paper. fit: the whole picture, padded.",
     )
 
 
@@ -55,7 +57,7 @@ class PictureOptions:
 
     panel = "Data"
     hold_out: int | None = option(
-        None, "Keep so many normal images for calibration; if not given, as many as suits their number.", min=0
+        None, "Keep so many normal images for calibration. If not given: as many as suits their number.", min=0
     )
     seed: int = option(0, "Seed of every random choice.", min=0, max=2**32 - 1)
     tiles: str | None = option(
@@ -85,8 +87,8 @@ class BankOptions:
     vectors: int = option(5000, "With --bank coreset, joint-hnsw: number of descriptors.", min=1)
     neighbors: str | None = option(
         None,
-        "With --bank exact, hnsw: search so many most similar images for the heat map. If not given: 50, or "
-        "20 of tiles.",
+        "With --bank exact, hnsw: how many of the most similar images are searched for the heat map. If not given: "
+        "50, or 20 of tiles.",
         metavar="K|all",
     )
     embeddings: str = option(
@@ -94,17 +96,17 @@ class BankOptions:
     )
     compare: str = option(
         "auto",
-        "Which normal tiles a tile is compared with: the most similar ones anywhere, near (its place), place "
-        "(the same place only), or auto.",
+        "Which normal tiles a tile is compared with. anywhere: the most similar ones. near: those at most one tile "
+        "away. place: those of its place. auto: normal pictures decide.",
     )
     dtype: str = option(
         "float16",
-        "Type of the stored features: float16, float32, or uint8 with a scale a cell (a third smaller than float16).",
+        "Number type of the stored features: float16, float32, or uint8 (a third smaller than float16).",
     )
     window: int | None = option(
         None,
-        "For parts that always lie alike: search only within so many stride-16 cells (16 pixels of the input) "
-        "around the same place; everywhere if not given.",
+        "For parts that always lie alike: search only around the same place. R counts cells of 16 pixels of the "
+        "input. If not given: everywhere.",
         metavar="R",
     )
     plain: bool = option(False, "Make heat maps as in the paper (SPADE), without corrections of distances.")
@@ -119,8 +121,8 @@ class BankOptions:
     )
     augment: str = option(
         "none",
-        "Add turned copies of the normal pictures to the bank, for parts that lie at any angle: none, rotate "
-        "(12 angles), flip (4), or auto (rotate, if it helps, of 2 to 32 pictures).",
+        "Add turned copies of the normal pictures to the bank, for parts that lie at any angle. none, rotate (12 "
+        "angles) or flip (4). auto: rotate if it helps, of 2 to 32 pictures.",
     )
     extendable: bool = option(
         False, "Keep what `panda-edge extend` needs: a gaussian bank's sums, the pictures held out."
@@ -140,8 +142,8 @@ class DecisionOptions:
     )
     distance: str = option(
         "knn",
-        "Distance of the embedding score: knn (to the nearest normal images), or centre (to their mean); "
-        "for panda-oe knn or none.",
+        "Distance of the embedding score. knn: to the nearest normal images. centre: to their mean. For panda-oe: "
+        "knn or none.",
     )
     embedding: str | None = option(
         None,
@@ -158,11 +160,11 @@ class MachineOptions:
     precision: str = option(
         "float32", "Number type of the network: float32, or int8 where that is faster on this machine."
     )
-    weights: Path | None = option(None, "Checkpoint of the backbone, where it cannot be fetched.")
+    weights: Path | None = option(None, "File of the backbone's weights, where they cannot be fetched.")
     outputs: str | None = option(
         None,
-        "Feature maps to take: strides of timm:NAME (4,8,16), block numbers of a vision transformer (the "
-        "last), or outputs of FILE.onnx by name (all).",
+        "Feature maps to take. timm:NAME: strides (4,8,16), or block numbers of a vision transformer (the last). "
+        "FILE.onnx: names of its outputs (all).",
         metavar="A,B",
     )
     device: str = option("auto", "Where networks run: cpu, cuda or auto.")

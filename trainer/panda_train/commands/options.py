@@ -22,7 +22,7 @@ SmallestDefect = Annotated[
     float | None,
     typer.Option(
         metavar="PIXELS",
-        help="How many pixels, of your own pictures, the smallest defect to find spans; chooses scale and tiles.",
+        help="Size of the smallest defect to find, in pixels of your own pictures. It chooses scale and tiles.",
     ),
 ]
 
@@ -35,7 +35,7 @@ class NetworkOptions:
     """Which network, of `choose`, `fisher` and `paper`."""
 
     backbone: str = option("efficientnet-lite0", "Name of the backbone.")
-    weights: Path | None = option(None, "Checkpoint of the backbone, where it cannot be fetched.")
+    weights: Path | None = option(None, "File of the backbone's weights, where they cannot be fetched.")
 
 
 @dataclass(frozen=True)
