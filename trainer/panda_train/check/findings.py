@@ -152,7 +152,7 @@ def _too_few(normal: int, fpr: float) -> Finding | None:
     if missing <= 0:
         return None
     given = f"{normal} normal picture{'' if normal == 1 else 's'}"
-    text = f"{given}; {missing} more {'is' if missing == 1 else 'are'} needed to promise a false-alarm rate of {fpr:g}"
+    text = f"{given}; {missing} more are needed to promise a false-alarm rate of {fpr:g}"
     return Finding("few", text)
 
 
