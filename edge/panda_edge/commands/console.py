@@ -6,10 +6,13 @@ import io
 import json
 import os
 import re
+import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import typer
@@ -87,7 +90,8 @@ def run(app: typer.Typer) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\..*")  # its remarks on damaged files; ours say what came of it
     try:
         try:
-            code = app(standalone_mode=False)
+            with _interruptible():
+                code = app(standalone_mode=False)
         finally:
             sys.stdout.flush()
     except typer.Abort:
@@ -123,6 +127,32 @@ def run(app: typer.Typer) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raises KeyboardInterrupt where a library made an error of its own of Ctrl-C, as torch's export does."""
+    interrupts: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except (PandaError, OSError, MemoryError, _CommandLineError):
+        raise
+    except Exception:
+        if interrupts:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _open_closed_streams() -> None:

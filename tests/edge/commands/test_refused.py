@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from command_line import Done, Run, refused
 from panda_edge.bundle.manifest import MANIFEST_NAME
+from panda_edge.commands import console
 
 PANDA_EDGE = str(Path(sys.executable).with_name("panda-edge"))
 
@@ -85,6 +88,24 @@ class TestProcess:
             command = [PANDA_EDGE, "detect", str(exact_bundle), str(odd_image)]
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
         refused(Done(done.returncode, "", done.stderr), "No space left")
+
+    def test_an_interrupt_that_a_library_makes_its_own_error_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Found: Ctrl-C while torch exported a network was torch's error, and a traceback."""
+        app = typer.Typer()
+
+        @app.command()
+        def export() -> None:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise AttributeError("half imported") from None
+
+        monkeypatch.setattr(sys, "argv", ["export"])
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(SystemExit) as stopped:
+            console.run(app)
+        assert stopped.value.code == 130
+        assert signal.getsignal(signal.SIGINT) is before
 
     def test_a_closed_stdout(self, exact_bundle: Path, odd_image: Path) -> None:
         """Found: a traceback."""
