@@ -88,12 +88,13 @@ static void open_hits(const block_search *b, size_t hits)
     const worker_memory *m = b->m;
     if (b->s->run.p->level_count > SCREENED)
         for (uint32_t i = 0; i < 4; i++) {
+            const int32_t farthest = integer_limit(b->s, c->limit[1][i], MOST_INTEGER);
             size_t count = 0;
             for (uint32_t n = 0; n < hits; n++)
-                for (uint32_t left = m->hits[n].below >> 4 * i & 15; left != 0; left &= left - 1) {
-                    uint32_t j = (uint32_t)__builtin_ctz(left);
+                for (uint32_t j = 0; j < 4; j++) { /* no branch: which ones pass cannot be predicted */
                     m->open_pairs[count] = 4 * n + j;
-                    m->open_bases[count++] = m->hits[n].sums[4 * i + j];
+                    m->open_bases[count] = m->hits[n].sums[4 * i + j];
+                    count += m->open_bases[count] <= farthest;
                 }
             if (count > 0)
                 open_in_parts(b, i, count);
