@@ -225,7 +225,7 @@ def image_bytes(path: Path) -> bytes:
     with _file(path) as stream:
         try:
             # Python takes memory for all that is asked for, which at the limit costs more than reading a picture does.
-            expected = os.fstat(stream.fileno()).st_size + 1
+            expected = min(os.fstat(stream.fileno()).st_size, _MAX_FILE_BYTES) + 1
             data = stream.read(expected)
             if len(data) == expected:  # a pipe, or a file that grows
                 data += stream.read(_MAX_FILE_BYTES + 1 - expected)
